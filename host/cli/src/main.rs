@@ -1,0 +1,2 @@
+//! The `deputy` program.
+fn main() {}
