@@ -1,0 +1,71 @@
+//! What a policy said of each device.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::device::Device;
+use crate::id::{Digest, PluginName, ProfileName, TokenName};
+
+/// What is to become of one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "decision")]
+pub enum Decision {
+    /// The device gets this profile.
+    Assign {
+        /// One of the profiles in the context.
+        profile: ProfileName,
+    },
+    /// Leave the device as it is for now, and say so: somebody has to look, or it is too early.
+    Hold {
+        /// When it may be looked at again; every run, if absent.
+        until: Option<Timestamp>,
+    },
+    /// The device is none of this policy's business.
+    Ignore,
+}
+
+/// A policy's decision on one device, and its reason in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is to become of the device.
+    pub decision: Decision,
+    /// Why, for a person. Shared: a thousand devices often have the same reason.
+    pub reason: Arc<str>,
+    /// The plugin failed on this device. The decision is then to hold it.
+    pub fault: bool,
+}
+
+impl Verdict {
+    /// The verdict on a device whose plugin failed.
+    pub fn fault(reason: impl Into<Arc<str>>) -> Self {
+        Self { decision: Decision::Hold { until: None }, reason: reason.into(), fault: true }
+    }
+}
+
+/// What a policy is told besides the devices. Recorded with the run, so a run can be repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The run's own start. The only clock a policy has.
+    pub now: Timestamp,
+    /// Whose devices these are.
+    pub token: TokenName,
+    /// The profiles that may be assigned, in a fixed order.
+    pub profiles: Vec<ProfileName>,
+}
+
+/// Something that decides which profile each device gets: a plugin in its sandbox, or a closure
+/// in a test.
+pub trait Policy: Send + Sync {
+    /// What the operator calls it.
+    fn name(&self) -> &PluginName;
+
+    /// The digest of what decides, recorded with every verdict.
+    fn digest(&self) -> &Digest;
+
+    /// A verdict for each device, in order, exactly as many. Never fails: a fault is a verdict.
+    /// At most 1,000 devices a call. Takes as long as the policy's limits allow; not for an
+    /// async thread.
+    fn decide(&self, context: &Context, devices: &[Device]) -> Vec<Verdict>;
+}
