@@ -7,3 +7,8 @@ pub mod id;
 
 pub mod device;
 pub mod verdict;
+
+pub mod document;
+pub mod duration;
+
+pub mod profile;
