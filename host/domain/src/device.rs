@@ -151,3 +151,178 @@ pub enum ChangeKind {
     /// `op_type` `deleted`: no longer this server's device.
     Deleted,
 }
+
+/// What the store holds of one device: Apple's word, and ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What Apple last said of it.
+    pub device: Device,
+    /// Apple no longer lists it for this token.
+    pub gone: bool,
+    /// Our last assignment that Apple confirmed, until Apple says something newer.
+    pub ours: Option<Assignment>,
+    /// When Apple's last word on it was true, by Apple's clock; unknown after a full fetch.
+    pub changed_at: Option<Timestamp>,
+    /// Apple asked not to assign it again before this time.
+    pub wait_until: Option<Timestamp>,
+}
+
+/// A profile we assigned, and Apple's `SUCCESS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The profile.
+    pub profile: ProfileId,
+    /// When Apple answered.
+    pub at: Timestamp,
+}
+
+impl Known {
+    /// The profile the device is on, as far as anybody knows.
+    pub fn on(&self) -> Option<&ProfileId> {
+        self.ours.as_ref().map_or_else(|| self.device.profile(), |ours| Some(&ours.profile))
+    }
+}
+
+/// What a change made of a device we hold, or hold now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folded {
+    /// We did not have it, or it had gone.
+    New,
+    /// Apple says something else of it now.
+    Changed,
+    /// It left this server.
+    Gone,
+    /// Nothing new; or older than what we hold.
+    Same,
+}
+
+/// Folds what Apple says into what we hold of a device.
+///
+/// Of two records the later counts. Within one second the later in the stream does, except that
+/// nothing takes back a deletion but an `added`. Our own assignment outlives a record that merely
+/// repeats the state before it, because Apple's lists lag.
+pub fn fold(held: Option<Known>, change: Change) -> (Known, Folded) {
+    let gone = change.kind == ChangeKind::Deleted;
+    let Some(held) = held else {
+        let known =
+            Known { device: change.device, gone, ours: None, changed_at: change.at, wait_until: None };
+        return (known, if gone { Folded::Gone } else { Folded::New });
+    };
+    if let (Some(now), Some(then)) = (change.at, held.changed_at) {
+        let undeletes = held.gone && change.kind == ChangeKind::Modified;
+        if now < then || (now == then && undeletes) {
+            return (held, Folded::Same);
+        }
+    }
+    let moved =
+        |a: &Device, b: &Device| (a.profile_status, &a.profile_uuid) != (b.profile_status, &b.profile_uuid);
+    let newer_than_ours = |ours: &Assignment| change.at.is_some_and(|at| at > ours.at);
+    let ours =
+        held.ours.filter(|ours| !moved(&held.device, &change.device) && !newer_than_ours(ours) && !gone);
+    let folded = match (held.gone, gone) {
+        (false, true) => Folded::Gone,
+        (true, false) => Folded::New,
+        (true, true) => Folded::Same,
+        (false, false) if held.device == change.device => Folded::Same,
+        (false, false) => Folded::Changed,
+    };
+    // A device that comes back, or that Apple speaks of anew, may be tried again.
+    let wait_until = held.wait_until.filter(|_| folded == Folded::Same);
+    let changed_at = change.at.or(held.changed_at);
+    (Known { device: change.device, gone, ours, changed_at, wait_until }, folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    const A: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const B: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
+
+    /// Folds changes in order: `KIND[@SECOND] STATUS [A|B]`, `;` between; `assign A@SECOND` is ours.
+    #[track_caller]
+    fn check(story: &str, expected: Expect) {
+        let at = |second: &str| Timestamp::from_second(second.parse().unwrap()).unwrap();
+        let profile = |letter: &str| if letter.starts_with('A') { A } else { B }.parse().unwrap();
+        let mut held: Option<Known> = None;
+        let mut found = String::new();
+        for line in story.split(';').map(str::trim) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words[0] == "assign" {
+                let (letter, second) = words[1].split_once('@').unwrap();
+                held.as_mut().unwrap().ours = Some(Assignment { profile: profile(letter), at: at(second) });
+                continue;
+            }
+            let (kind, second) = words[0].split_once('@').unwrap_or((words[0], ""));
+            let mut device = Device::new("C02AA".parse().unwrap());
+            device.profile_status = ProfileStatus::from_apple(words[1]);
+            device.profile_uuid = words.get(2).map(|letter| profile(letter));
+            let kind = match kind {
+                "listed" => ChangeKind::Listed,
+                "added" => ChangeKind::Added,
+                "modified" => ChangeKind::Modified,
+                "deleted" => ChangeKind::Deleted,
+                other => panic!("{other}"),
+            };
+            let (known, folded) =
+                fold(held, Change { device, kind, at: (!second.is_empty()).then(|| at(second)) });
+            let on = known.on().map_or("nothing".to_owned(), |on| on.as_str()[..1].to_owned());
+            found += &format!("{folded:?}, on {on}\n");
+            held = Some(known);
+        }
+        expected.assert_eq(&found);
+    }
+
+    #[test]
+    fn a_device_we_never_saw_is_new_whatever_the_kind() {
+        check("modified@5 removed A", expect![[r#"
+            New, on nothing
+        "#]]);
+    }
+
+    #[test]
+    fn of_two_records_the_later_counts() {
+        check("modified@9 assigned A; modified@5 empty", expect![[r#"
+            New, on A
+            Same, on A
+        "#]]);
+    }
+
+    #[test]
+    fn a_deletion_is_taken_back_only_by_an_addition() {
+        check("added@5 empty; deleted@6 empty; modified@6 empty; added@6 empty", expect![[r#"
+            New, on nothing
+            Gone, on nothing
+            Same, on nothing
+            New, on nothing
+        "#]]);
+    }
+
+    #[test]
+    fn our_assignment_outlives_a_list_that_lags() {
+        check("listed empty; assign A@9; listed empty; modified@9 assigned A", expect![[r#"
+            New, on nothing
+            Same, on A
+            Changed, on A
+        "#]]);
+    }
+
+    #[test]
+    fn a_profile_removed_after_our_assignment_is_gone() {
+        check("listed removed A; assign A@9; listed removed A; modified@12 removed A", expect![[r#"
+            New, on nothing
+            Same, on A
+            Same, on nothing
+        "#]]);
+    }
+
+    #[test]
+    fn a_removed_profile_is_no_profile_though_it_is_named() {
+        check("listed assigned A; modified@5 removed A", expect![[r#"
+            New, on A
+            Changed, on nothing
+        "#]]);
+    }
+}

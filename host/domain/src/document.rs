@@ -86,7 +86,8 @@ impl<'a> Source<'a> {
             let found = match (table, array) {
                 (Some(table), _) => table.get_key_value(step.as_str()).map(|(key, value)| {
                     // A table's own span is its header or nothing of use; its key is what to show.
-                    let shown = if matches!(value.get_ref(), DeValue::Table(_)) { key.span() } else { value.span() };
+                    let shown =
+                        if matches!(value.get_ref(), DeValue::Table(_)) { key.span() } else { value.span() };
                     (shown, value)
                 }),
                 (None, Some(array)) => step

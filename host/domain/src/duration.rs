@@ -8,8 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
 
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for Span {
     type Err = String;
@@ -89,6 +88,9 @@ mod tests {
 
     #[test]
     fn a_span_that_leaves_the_calendar_is_refused() {
-        check("99999999999d", expect!["`99999999999d` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`"]);
+        check(
+            "99999999999d",
+            expect!["`99999999999d` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`"],
+        );
     }
 }

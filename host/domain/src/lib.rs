@@ -6,9 +6,14 @@
 pub mod id;
 
 pub mod device;
+pub mod plan;
+pub mod profile;
+pub mod report;
+pub mod run;
+pub mod schedule;
+pub mod token;
 pub mod verdict;
+pub mod workflow;
 
 pub mod document;
 pub mod duration;
-
-pub mod profile;

@@ -228,7 +228,11 @@ fn check(file: &ProfileFile, findings: &mut Findings<'_>) {
 /// A URL the device can enrol at. Apple answers a host under `.local` with a bare 500.
 fn check_url(pointer: &str, url: &str, findings: &mut Findings<'_>) {
     let Some(rest) = url.strip_prefix("https://") else {
-        return findings.at(pointer, "must be an https URL", Some("https://mdm.example.com/enroll".to_owned()));
+        return findings.at(
+            pointer,
+            "must be an https URL",
+            Some("https://mdm.example.com/enroll".to_owned()),
+        );
     };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or_default().split(':').next().unwrap_or_default();
@@ -279,14 +283,57 @@ fn fields(file: &ProfileFile) -> Map<String, Value> {
 
 /// The panes of Setup Assistant that Apple lists as skippable (SkipKeys, state of August 2026).
 pub const PANES: &[&str] = &[
-    "Accessibility", "AccessibilityAppearance", "ActionButton", "Android", "AppStore", "Appearance", "AppleID",
-    "Biometric", "CameraButton", "DeviceToDeviceMigration", "Diagnostics", "DisplayTone", "EnableLockdownMode",
-    "FileVault", "HomeButtonSensitivity", "Intelligence", "Keyboard", "LiquidGlass", "Location",
-    "MessagingActivationUsingPhoneNumber", "Multitasking", "OSShowcase", "OnBoarding", "Passcode", "Payment",
-    "Privacy", "Restore", "RestoreCompleted", "SIMSetup", "Safety", "SafetyAndHandling", "ScreenSaver",
-    "ScreenTime", "Siri", "SoftwareUpdate", "SpokenLanguage", "TOS", "TVHomeScreenSync", "TVProviderSignIn",
-    "TVRoom", "TapToSetup", "TermsOfAddress", "Tips", "UnlockWithWatch", "UpdateCompleted", "WatchMigration",
-    "Welcome", "Zoom", "iCloudDiagnostics", "iCloudStorage", "iMessageAndFaceTime",
+    "Accessibility",
+    "AccessibilityAppearance",
+    "ActionButton",
+    "Android",
+    "AppStore",
+    "Appearance",
+    "AppleID",
+    "Biometric",
+    "CameraButton",
+    "DeviceToDeviceMigration",
+    "Diagnostics",
+    "DisplayTone",
+    "EnableLockdownMode",
+    "FileVault",
+    "HomeButtonSensitivity",
+    "Intelligence",
+    "Keyboard",
+    "LiquidGlass",
+    "Location",
+    "MessagingActivationUsingPhoneNumber",
+    "Multitasking",
+    "OSShowcase",
+    "OnBoarding",
+    "Passcode",
+    "Payment",
+    "Privacy",
+    "Restore",
+    "RestoreCompleted",
+    "SIMSetup",
+    "Safety",
+    "SafetyAndHandling",
+    "ScreenSaver",
+    "ScreenTime",
+    "Siri",
+    "SoftwareUpdate",
+    "SpokenLanguage",
+    "TOS",
+    "TVHomeScreenSync",
+    "TVProviderSignIn",
+    "TVRoom",
+    "TapToSetup",
+    "TermsOfAddress",
+    "Tips",
+    "UnlockWithWatch",
+    "UpdateCompleted",
+    "WatchMigration",
+    "Welcome",
+    "Zoom",
+    "iCloudDiagnostics",
+    "iCloudStorage",
+    "iMessageAndFaceTime",
 ];
 
 #[cfg(test)]
@@ -307,7 +354,9 @@ mod tests {
 
     #[test]
     fn a_short_file_gets_the_safe_defaults() {
-        check("version = 1\nname = \"Lab\"\nurl = \"https://mdm.example.com/enroll\"\n", expect![[r#"
+        check(
+            "version = 1\nname = \"Lab\"\nurl = \"https://mdm.example.com/enroll\"\n",
+            expect![[r#"
             {
               "allow_pairing": true,
               "await_device_configured": false,
@@ -317,7 +366,8 @@ mod tests {
               "profile_name": "Lab",
               "url": "https://mdm.example.com/enroll"
             }
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -461,12 +511,15 @@ skip = ["Siry"]
 
     #[test]
     fn a_file_that_is_no_toml_says_where() {
-        check("version = 1\nname = Lab\n", expect![[r#"
+        check(
+            "version = 1\nname = Lab\n",
+            expect![[r#"
             error: not TOML: string values must be quoted, expected literal string
              --> profiles/lab-ipad.toml:2:8
               |
             2 | name = Lab
               |        ^^^
-        "#]]);
+        "#]],
+        );
     }
 }

@@ -39,9 +39,11 @@ impl<'a> Shape<'a, '_, '_> {
         }
         if !fits(value.get_ref(), schema) {
             let wanted = type_words(schema);
-            return self
-                .findings
-                .add(value.span(), format!("must be {wanted}, not {}", name_of(value.get_ref())), None);
+            return self.findings.add(
+                value.span(),
+                format!("must be {wanted}, not {}", name_of(value.get_ref())),
+                None,
+            );
         }
         match value.get_ref() {
             DeValue::Table(table) => self.table(table, value.span(), schema),
@@ -69,7 +71,8 @@ impl<'a> Shape<'a, '_, '_> {
             match (properties.and_then(|known| known.get(key.get_ref().as_ref())), rest) {
                 (Some(known), _) => self.value(value, known),
                 (None, Some(Value::Bool(false))) => {
-                    let names: Vec<&str> = properties.unwrap_or(&nothing).keys().map(String::as_str).collect();
+                    let names: Vec<&str> =
+                        properties.unwrap_or(&nothing).keys().map(String::as_str).collect();
                     let message = format!("unknown key `{}`", key.get_ref());
                     self.findings.add(key.span(), message, suggestion(key.get_ref(), &names));
                 }
@@ -100,9 +103,15 @@ impl<'a> Shape<'a, '_, '_> {
             return match (chosen, typed_text) {
                 (Some(branch), _) => self.table(table, key.span(), branch),
                 (None, Some(text)) => {
-                    self.findings.add(typed.span(), format!("unknown {tag} `{text}`"), suggestion(text, &known));
+                    self.findings.add(
+                        typed.span(),
+                        format!("unknown `{tag}` value `{text}`"),
+                        suggestion(text, &known),
+                    );
                 }
-                (None, None) => self.findings.add(typed.span(), format!("must be one of {}", list_of(known)), None),
+                (None, None) => {
+                    self.findings.add(typed.span(), format!("must be one of {}", list_of(known)), None)
+                }
             };
         }
         let fitting: Vec<&&Value> =
@@ -111,7 +120,11 @@ impl<'a> Shape<'a, '_, '_> {
             [] => {
                 let wanted: Vec<String> = branches.iter().map(|branch| type_words(branch)).collect();
                 let found = name_of(value.get_ref());
-                self.findings.add(value.span(), format!("must be {}, not {found}", wanted.join(" or ")), None);
+                self.findings.add(
+                    value.span(),
+                    format!("must be {}, not {found}", wanted.join(" or ")),
+                    None,
+                );
             }
             [only, ..] => self.value(value, only),
         }
@@ -123,7 +136,11 @@ impl<'a> Shape<'a, '_, '_> {
             Some(text) => {
                 self.findings.add(value.span(), format!("unknown value `{text}`"), suggestion(text, words));
             }
-            None => self.findings.add(value.span(), format!("must be one of {}", list_of(words.iter().copied())), None),
+            None => self.findings.add(
+                value.span(),
+                format!("must be one of {}", list_of(words.iter().copied())),
+                None,
+            ),
         }
     }
 
@@ -142,7 +159,10 @@ impl<'a> Shape<'a, '_, '_> {
     }
 
     fn resolve(&self, schema: &'a Value) -> &'a Value {
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|to| self.root.pointer(to.trim_start_matches('#')));
+        let target = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|to| self.root.pointer(to.trim_start_matches('#')));
         target.map_or(schema, |target| self.resolve(target))
     }
 }
@@ -248,8 +268,6 @@ fn equals(value: &DeValue<'_>, expected: &Value) -> bool {
 
 /// How a missing key could be written, if its schema says.
 fn example(schema: &Value, key: &str) -> Option<String> {
-    let value = schema
-        .get("const")
-        .or_else(|| schema.get("examples").and_then(|list| list.get(0)))?;
+    let value = schema.get("const").or_else(|| schema.get("examples").and_then(|list| list.get(0)))?;
     Some(format!("{key} = {value}"))
 }

@@ -1,0 +1,219 @@
+//! A run in words, the same for a terminal, a log and a message.
+
+use std::fmt::Write as _;
+
+use crate::id::ProfileName;
+use crate::plan::{Skip, Totals};
+use crate::run::{Applied, Decided, Outcome, Reminded, Run, State, StepRecord, Synced, Trigger};
+use crate::workflow::When;
+
+/// The run as a few lines: a heading, then a line for each step, with hints where somebody can act.
+pub fn report(run: &Run) -> String {
+    let mut text = format!("{}\n", heading(run));
+    let several_tokens = {
+        let mut tokens: Vec<_> = run.steps.iter().filter_map(|step| step.token.as_ref()).collect();
+        tokens.dedup();
+        tokens.len() > 1
+    };
+    for step in &run.steps {
+        let token = step.token.as_ref().filter(|_| several_tokens);
+        let whose = token.map_or(String::new(), |token| format!("{token}: "));
+        let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(step));
+        for line in details(step) {
+            let _ = writeln!(text, "           {line}");
+        }
+    }
+    text
+}
+
+/// One line: which run, of what, how it ended.
+pub fn heading(run: &Run) -> String {
+    let dry = if run.dry { " (dry run)" } else { "" };
+    let why = match &run.trigger {
+        Trigger::Schedule { .. } => "",
+        Trigger::CaughtUp { .. } => ", to catch up",
+        Trigger::Hand => ", by hand",
+    };
+    let state = match run.state {
+        State::Running => "is running",
+        State::Skipped => "was skipped, the run before it was still going",
+        State::Succeeded => "succeeded",
+        State::Unavailable => "did not reach Apple; the next run tries again",
+        State::Stopped => "was stopped before its end; the next run goes on",
+        State::Interrupted => "was interrupted; the next run goes on",
+        State::Failed => "failed",
+        State::Refused => "was refused by a rail; nothing was changed",
+        State::NeedsPerson => "needs a person",
+    };
+    format!("run {} of {}{dry}{why} {state}", run.id, run.workflow)
+}
+
+/// Whether such a run is worth telling people about.
+pub fn is_worth_telling(run: &Run, when: When) -> bool {
+    let worst = run.worst();
+    let needs_attention = matches!(worst, State::Refused | State::NeedsPerson);
+    let failed = worst.is_bad() || run.steps.iter().any(has_faults);
+    match when {
+        When::Always => true,
+        When::Changed => run.changed_something() || failed,
+        When::Failed => failed,
+        When::NeedsAttention => needs_attention,
+    }
+}
+
+fn has_faults(step: &StepRecord) -> bool {
+    matches!(&step.outcome, Some(Outcome::Decided(decided)) if !decided.faults.is_empty())
+}
+
+fn step_line(step: &StepRecord) -> String {
+    match &step.outcome {
+        None => "going on".to_owned(),
+        Some(Outcome::Synced(synced)) => synced_line(synced),
+        Some(Outcome::Decided(decided)) => decided_line(decided),
+        Some(Outcome::Planned(totals)) => totals_line(totals),
+        Some(Outcome::Refused { totals, .. }) => format!("refused: {}", totals_line(totals)),
+        Some(Outcome::Applied(applied)) => applied_line(applied),
+        Some(Outcome::Reminded(reminded)) => reminded_line(reminded),
+        Some(Outcome::Notified { sent, failed }) if sent.is_empty() && failed.is_empty() => {
+            "nobody to tell".to_owned()
+        }
+        Some(Outcome::Notified { sent, .. }) => {
+            format!("told {}", join(sent.iter().map(ToString::to_string)))
+        }
+        Some(Outcome::NotNeeded { why }) => why.clone(),
+        Some(Outcome::Failed(failure)) => format!("failed: {}", failure.error),
+    }
+}
+
+/// What more there is to say of a step, a line each.
+fn details(step: &StepRecord) -> Vec<String> {
+    match &step.outcome {
+        Some(Outcome::Decided(decided)) => decided
+            .faults
+            .iter()
+            .map(|fault| {
+                format!("{} held, such as {}: {}", devices(fault.devices), fault.example, fault.reason)
+            })
+            .collect(),
+        Some(Outcome::Refused { breaches, .. }) => {
+            let mut lines: Vec<String> = breaches.iter().map(|breach| format!("rail: {breach}")).collect();
+            lines.push(
+                "hint: look at it with `deputy plan`; if it is right, raise the rail in the workflow, or for one run \
+                 with `deputy run --first-assignments N --reassignments N`"
+                    .to_owned(),
+            );
+            lines
+        }
+        Some(Outcome::Applied(applied)) => {
+            let refused = applied.refused_profiles.iter();
+            refused
+                .map(|(profile, why)| format!("Apple did not take the profile `{profile}`: {why}"))
+                .collect()
+        }
+        Some(Outcome::Synced(synced)) => {
+            synced.unreadable.iter().map(|note| format!("set aside: {note}")).collect()
+        }
+        Some(Outcome::Reminded(reminded)) => {
+            let failed = reminded.failed.iter().map(|note| format!("not delivered: {note}"));
+            reminded.sent.iter().cloned().chain(failed).collect()
+        }
+        Some(Outcome::Notified { failed, .. }) => {
+            failed.iter().map(|(channel, why)| format!("not delivered to {channel}: {why}")).collect()
+        }
+        Some(Outcome::Failed(failure)) => failure.hint.iter().map(|hint| format!("hint: {hint}")).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn synced_line(synced: &Synced) -> String {
+    let Synced { added, changed, gone, pages, .. } = synced;
+    let how = if synced.full { "every device" } else { "the changes" };
+    let mut line = format!(
+        "{}: {added} new, {changed} changed, {gone} gone ({how}, {pages} {})",
+        devices(synced.devices),
+        if *pages == 1 { "page" } else { "pages" },
+    );
+    if synced.read_back > 0 {
+        let _ = write!(line, "; {} in flight read back", synced.read_back);
+    }
+    line
+}
+
+fn decided_line(decided: &Decided) -> String {
+    let policy = decided.policy.as_ref().map_or(String::new(), |policy| format!(" by {policy}"));
+    let mut parts: Vec<String> =
+        decided.assign.iter().map(|(profile, count)| format!("{profile} {count}")).collect();
+    if decided.held > 0 {
+        parts.push(format!("held {}", decided.held));
+    }
+    if decided.ignored > 0 {
+        parts.push(format!("ignored {}", decided.ignored));
+    }
+    format!("{}{policy}: {}", devices(decided.devices), or_nothing(parts))
+}
+
+fn totals_line(totals: &Totals) -> String {
+    let mut parts = Vec::new();
+    if !totals.defines.is_empty() {
+        parts.push(format!("define {}", join(totals.defines.iter().map(ProfileName::to_string))));
+    }
+    if totals.first_assignments > 0 {
+        parts.push(count(totals.first_assignments, "first assignment"));
+    }
+    if totals.reassignments > 0 {
+        parts.push(count(totals.reassignments, "reassignment"));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
+    }
+    for skip in [Skip::AlreadyRight, Skip::Held, Skip::Fault, Skip::Ignored, Skip::Waiting, Skip::Undecided] {
+        if totals.skipped(skip) > 0 {
+            parts.push(format!("{} {skip}", totals.skipped(skip)));
+        }
+    }
+    join(parts)
+}
+
+fn applied_line(applied: &Applied) -> String {
+    let mut parts = Vec::new();
+    if !applied.defined.is_empty() {
+        parts.push(format!("defined {}", join(applied.defined.iter().map(ProfileName::to_string))));
+    }
+    let outcomes = [
+        (applied.succeeded, "assigned"),
+        (applied.failed, "failed"),
+        (applied.throttled, "throttled"),
+        (applied.not_accessible, "no longer ours"),
+    ];
+    parts.extend(
+        outcomes.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")),
+    );
+    if applied.calls > 0 {
+        parts.push(count(applied.calls, "call"));
+    }
+    or_nothing(parts)
+}
+
+fn reminded_line(reminded: &Reminded) -> String {
+    let tokens = count(reminded.tokens, "token");
+    match reminded.sent.len() {
+        0 => format!("{tokens}, nothing due"),
+        sent => format!("{tokens}, {} sent", count(sent as u64, "reminder")),
+    }
+}
+
+fn devices(number: u64) -> String {
+    count(number, "device")
+}
+
+fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+fn join(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn or_nothing(parts: Vec<String>) -> String {
+    if parts.is_empty() { "nothing to do".to_owned() } else { join(parts) }
+}

@@ -1,0 +1,296 @@
+//! One execution of a workflow: what it is, where it stands, what each step came to.
+//!
+//! A run is open until it is closed with a state that says how it ended; a run found open with
+//! nobody working on it was interrupted. What a step came to is data, so that every place that
+//! tells a run, on a terminal, a page or in a message, tells the same.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ChannelName, PluginName, ProfileName, RunId, SerialNumber, TokenName, WorkflowName};
+use crate::plan::{Breach, Totals};
+
+/// One execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// What was executed.
+    pub workflow: WorkflowName,
+    /// Who asked for it.
+    pub trigger: Trigger,
+    /// Nothing was sent to Apple that changes anything.
+    pub dry: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it stands, or how it ended.
+    pub state: State,
+    /// What the steps came to, in the order they began.
+    pub steps: Vec<StepRecord>,
+}
+
+/// Who asked for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum Trigger {
+    /// The schedule.
+    Schedule {
+        /// The time it was due.
+        at: Timestamp,
+    },
+    /// The schedule, for times that passed while Deputy was off.
+    CaughtUp {
+        /// The last of those times.
+        at: Timestamp,
+    },
+    /// A person.
+    Hand,
+}
+
+/// How a run stands, or how it ended. The worst that befell a token counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Going on.
+    Running,
+    /// Its time came while the run before it was still going; nothing was done.
+    Skipped,
+    /// Everything was done.
+    Succeeded,
+    /// Apple or the network did not answer; the next run tries again.
+    Unavailable,
+    /// Stopped cleanly before its end: a signal, or its time limit.
+    Stopped,
+    /// The process ended under it: a crash, or a power cut.
+    Interrupted,
+    /// Something went wrong.
+    Failed,
+    /// A rail would have been broken; nothing was changed for that token.
+    Refused,
+    /// A person has to do something.
+    NeedsPerson,
+}
+
+/// What one step came to, for one token or for the whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Its place in the workflow, from 0.
+    pub index: u32,
+    /// The word the workflow uses for it.
+    pub uses: String,
+    /// For which token; none for a step of the whole run.
+    pub token: Option<TokenName>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What it came to; none while it is going on.
+    pub outcome: Option<Outcome>,
+}
+
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// Devices were fetched and stored.
+    Synced(Synced),
+    /// The policy was asked.
+    Decided(Decided),
+    /// A plan was made.
+    Planned(Totals),
+    /// The plan would have broken a rail.
+    Refused {
+        /// What it would have done.
+        totals: Totals,
+        /// Which rails.
+        breaches: Vec<Breach>,
+    },
+    /// The plan was carried out.
+    Applied(Applied),
+    /// Reminders were looked at.
+    Reminded(Reminded),
+    /// People were told.
+    Notified {
+        /// Where it arrived.
+        sent: Vec<ChannelName>,
+        /// Where it did not, and why.
+        failed: BTreeMap<ChannelName, String>,
+    },
+    /// Not done, because there was no need.
+    NotNeeded {
+        /// Why.
+        why: String,
+    },
+    /// It failed.
+    Failed(Failure),
+}
+
+/// Why a step failed and what comes next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What failed, and why.
+    pub error: String,
+    /// What to type or do.
+    pub hint: Option<String>,
+    /// What it means for the run.
+    pub state: State,
+}
+
+/// What syncing came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// Everything was fetched, not only the changes.
+    pub full: bool,
+    /// Requests for devices.
+    pub pages: u64,
+    /// Devices that were new.
+    pub added: u64,
+    /// Devices that Apple says something else of.
+    pub changed: u64,
+    /// Devices that left.
+    pub gone: u64,
+    /// Devices the token has now.
+    pub devices: u64,
+    /// Assignments of a run that ended under them, read back from Apple.
+    pub read_back: u64,
+    /// Devices set aside because what Apple sent of them cannot be read: which, and why.
+    #[serde(default)]
+    pub unreadable: Vec<String>,
+}
+
+/// What deciding came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The plugin that was asked.
+    pub policy: Option<PluginName>,
+    /// About how many devices.
+    pub devices: u64,
+    /// Devices by the profile they should get.
+    pub assign: BTreeMap<ProfileName, u64>,
+    /// Devices to be left as they are.
+    pub held: u64,
+    /// Devices that are none of its business.
+    pub ignored: u64,
+    /// Devices it failed on: how, how many, and one of them.
+    pub faults: Vec<FaultNote>,
+}
+
+/// One way in which a plugin failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultNote {
+    /// What happened; names the plugin.
+    pub reason: String,
+    /// How many devices are held for it.
+    pub devices: u64,
+    /// One of them.
+    pub example: SerialNumber,
+}
+
+/// What applying came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Profiles defined at Apple.
+    pub defined: Vec<ProfileName>,
+    /// Calls that assigned.
+    pub calls: u64,
+    /// Devices assigned.
+    pub succeeded: u64,
+    /// Devices Apple would not assign; tried again later.
+    pub failed: u64,
+    /// Devices Apple wants left alone for a while.
+    pub throttled: u64,
+    /// Devices that are no longer ours.
+    pub not_accessible: u64,
+    /// Profiles Apple would not take, and what it said.
+    pub refused_profiles: BTreeMap<ProfileName, String>,
+}
+
+/// What looking at reminders came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reminded {
+    /// Tokens looked at.
+    pub tokens: u64,
+    /// Reminders sent: one line each.
+    pub sent: Vec<String>,
+    /// Deliveries that failed, and why; tried again at the next run.
+    pub failed: Vec<String>,
+}
+
+impl Outcome {
+    /// What it means for the run.
+    pub fn state(&self) -> State {
+        match self {
+            Self::Failed(failure) => failure.state,
+            Self::Refused { .. } => State::Refused,
+            Self::Applied(applied) if !applied.refused_profiles.is_empty() => State::Failed,
+            Self::Reminded(reminded) if !reminded.failed.is_empty() => State::Failed,
+            Self::Notified { failed, .. } if !failed.is_empty() => State::Failed,
+            _ => State::Succeeded,
+        }
+    }
+
+    /// Something at Apple, or in our inventory of it, is different now.
+    pub fn changed_something(&self) -> bool {
+        match self {
+            Self::Synced(synced) => synced.added + synced.changed + synced.gone > 0,
+            Self::Applied(applied) => applied.calls > 0 || !applied.defined.is_empty(),
+            Self::Reminded(reminded) => !reminded.sent.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+impl Run {
+    /// The worst that befell it so far.
+    pub fn worst(&self) -> State {
+        let outcomes = self.steps.iter().filter_map(|step| step.outcome.as_ref());
+        outcomes.map(Outcome::state).max().unwrap_or(State::Succeeded)
+    }
+
+    /// A step of it changed something.
+    pub fn changed_something(&self) -> bool {
+        self.steps.iter().filter_map(|step| step.outcome.as_ref()).any(Outcome::changed_something)
+    }
+}
+
+impl State {
+    /// The word for it, the same everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Skipped => "skipped",
+            Self::Succeeded => "succeeded",
+            Self::Unavailable => "unavailable",
+            Self::Stopped => "stopped",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::NeedsPerson => "needs-person",
+        }
+    }
+
+    /// From its word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        const ALL: [State; 9] = [
+            State::Running,
+            State::Skipped,
+            State::Succeeded,
+            State::Unavailable,
+            State::Stopped,
+            State::Interrupted,
+            State::Failed,
+            State::Refused,
+            State::NeedsPerson,
+        ];
+        ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// It ended, and not well.
+    pub fn is_bad(self) -> bool {
+        self >= Self::Unavailable
+    }
+}

@@ -1,0 +1,565 @@
+//! A workflow: what to do, in which order, and when. A TOML file of the operator's.
+//!
+//! What was typed is read by [`WorkflowFile`]; what is meant is [`Workflow`], and only that
+//! goes further. A step that lacks what it builds on is a mistake in the file, not at run time.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Findings, Mistakes, Source, Version1};
+use crate::duration::Span;
+use crate::id::{ChannelName, PluginName, ProfileName, TokenName, WorkflowName};
+use crate::plan::Rails;
+use crate::schedule::{Expression, Schedule};
+
+/// What to do, in which order, and when.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    /// Its name, unique among the workflows.
+    pub name: WorkflowName,
+    /// Why it is there, in the operator's words.
+    pub description: String,
+    /// Whose devices; every token, if absent.
+    pub tokens: Option<Vec<TokenName>>,
+    /// When; only by hand, if absent.
+    pub timing: Option<Timing>,
+    /// After this long a run is stopped, cleanly.
+    pub timeout: Duration,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// When a workflow runs, and what becomes of times at which it could not.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// The times.
+    pub schedule: Schedule,
+    /// Starts up to this much later, the same for the same workflow.
+    pub jitter: Duration,
+    /// Times that passed while Deputy was off.
+    pub missed: Missed,
+    /// A time that comes while the last run is still going.
+    pub overlap: Overlap,
+}
+
+/// One stage of a workflow.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Ask Apple what changed.
+    Sync {
+        /// Fetch every device, not only the changes.
+        full: bool,
+        /// What to do when Apple does not answer.
+        retry: Retry,
+    },
+    /// Ask the policy about every device.
+    Decide {
+        /// Which plugin.
+        policy: PluginName,
+    },
+    /// Work out what to do.
+    Plan {
+        /// How much one run may change.
+        rails: Rails,
+    },
+    /// Do it.
+    Apply {
+        /// What to do when Apple does not answer.
+        retry: Retry,
+    },
+    /// Tell people about tokens that run out.
+    Remind {
+        /// How long before the end, longest first.
+        thresholds: Vec<Span>,
+        /// Where to; every channel, if absent.
+        channels: Option<Vec<ChannelName>>,
+    },
+    /// Tell people what the run did.
+    Notify {
+        /// Which runs are worth telling.
+        when: When,
+        /// Where to; every channel, if absent.
+        channels: Option<Vec<ChannelName>>,
+    },
+}
+
+/// How often something is tried, and the pause before the second try; it doubles each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// All tries, the first included.
+    pub attempts: u32,
+    /// Before the second try.
+    pub backoff: Duration,
+}
+
+/// What to do about times that passed while Deputy was off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missed {
+    /// Run once, now, however many they were.
+    #[default]
+    RunOnce,
+    /// Wait for the next time.
+    Skip,
+}
+
+/// What to do when a time comes while the workflow's last run is still going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overlap {
+    /// Leave it out, and record that.
+    #[default]
+    Skip,
+    /// Run once more when the run ends.
+    Queue,
+}
+
+/// Which runs are worth telling people about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Every run.
+    Always,
+    /// Runs that changed something at Apple, failed, or need somebody.
+    #[default]
+    Changed,
+    /// Runs in which something failed, or that need somebody.
+    Failed,
+    /// Runs that cannot go on without somebody.
+    NeedsAttention,
+}
+
+/// A Deputy workflow: what to do, in which order, and when.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Deputy workflow")]
+#[allow(missing_docs, reason = "documented by the format's own schema")]
+pub struct WorkflowFile {
+    #[allow(dead_code, reason = "read for its check alone")]
+    version: Version1,
+    /// The workflow's name, unique among the workflows.
+    #[schemars(example = "auto-assign")]
+    name: String,
+    /// Why it is there, for whoever reads the list.
+    #[serde(default)]
+    description: Option<String>,
+    /// The tokens whose devices it handles. Default: all.
+    #[serde(default)]
+    tokens: Option<Vec<String>>,
+    /// When it runs by itself. Without it, only `deputy run NAME` starts it.
+    #[serde(default)]
+    schedule: Option<ScheduleTable>,
+    /// What it does, in order.
+    #[schemars(length(min = 1))]
+    steps: Vec<StepTable>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScheduleTable {
+    /// Five fields: minute, hour, day of month, month, weekday (0 and 7 are Sunday). Six with
+    /// seconds in front. Or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+    #[schemars(example = "*/15 * * * *")]
+    cron: String,
+    /// An IANA name such as `Europe/Paris`. Default: the machine's.
+    #[serde(default)]
+    timezone: Option<String>,
+    /// Start up to this much later, always the same for the same workflow. Default: at once.
+    #[serde(default)]
+    jitter: Option<String>,
+    /// Times that passed while Deputy was off: `run-once` now, or `skip` them.
+    #[serde(default)]
+    missed: Missed,
+    /// A time that comes during a run: `skip` it, or `queue` one more run.
+    #[serde(default)]
+    overlap: Overlap,
+    /// Stop a run that takes longer. Default: `1h`.
+    #[serde(default)]
+    timeout: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "uses", rename_all = "kebab-case", deny_unknown_fields)]
+enum StepTable {
+    /// Ask Apple what changed and store it.
+    Sync {
+        /// Fetch every device instead of the changes. Default: false.
+        #[serde(default)]
+        full: bool,
+        /// What to do when Apple does not answer.
+        #[serde(default)]
+        retry: Option<RetryTable>,
+    },
+    /// Ask a policy about every device.
+    Decide {
+        /// A plugin of `deputy.toml`.
+        #[schemars(example = &"rules")]
+        policy: String,
+    },
+    /// Work out what to do from what is and what the policy wants.
+    Plan {
+        /// How much one run may change.
+        #[serde(default)]
+        rails: Option<RailsTable>,
+    },
+    /// Carry out the plan.
+    Apply {
+        /// What to do when Apple does not answer.
+        #[serde(default)]
+        retry: Option<RetryTable>,
+    },
+    /// Tell people about tokens that run out.
+    Remind {
+        /// How long before the end to remind, once each. Default: 60, 30, 14, 7, 3 and 1 days.
+        #[serde(default)]
+        thresholds: Option<Vec<String>>,
+        /// Channels of `deputy.toml`. Default: all.
+        #[serde(default)]
+        channels: Option<Vec<String>>,
+    },
+    /// Tell people what the run did.
+    Notify {
+        /// Which runs: `always`, `changed`, `failed`, `needs-attention`.
+        #[serde(default)]
+        when: When,
+        /// Channels of `deputy.toml`. Default: all.
+        #[serde(default)]
+        channels: Option<Vec<String>>,
+    },
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RetryTable {
+    /// How often to try in all. Default: 3.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    attempts: Option<u32>,
+    /// The pause before the second try; it doubles each time. Default: `5s`.
+    #[serde(default)]
+    backoff: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RailsTable {
+    /// The most devices of a token that one run may give their first profile. Default: 5000.
+    #[serde(default)]
+    first_assignments: Option<u64>,
+    /// The most devices of a token that one run may move from one profile to another. Default: 25.
+    #[serde(default)]
+    reassignments: Option<u64>,
+    /// Devices on these profiles are not moved: a plan that would is refused.
+    #[serde(default)]
+    protect_profiles: Vec<String>,
+}
+
+impl Workflow {
+    /// The workflow in a file, or all that is wrong with it. `machine_zone` is the time zone of a
+    /// schedule that names none.
+    pub fn parse(source: Source<'_>, machine_zone: &TimeZone) -> Result<Self, Mistakes> {
+        let file: WorkflowFile = source.read()?;
+        let mut findings = Findings::new(source);
+        let name = findings.parse("/name", &file.name);
+        let tokens = file.tokens.as_ref().map(|tokens| findings.parse_all("/tokens", tokens));
+        let timing = file.schedule.as_ref().map(|table| timing(table, machine_zone, &mut findings));
+        let timeout = file.schedule.as_ref().and_then(|table| table.timeout.as_deref());
+        let timeout = span("/schedule/timeout", timeout, "1h", &mut findings);
+        let steps = file.steps.iter().enumerate();
+        let steps: Vec<Step> = steps
+            .filter_map(|(index, table)| step(&format!("/steps/{index}"), table, &mut findings))
+            .collect();
+        check_order(&file.steps, &mut findings);
+        match (name, timing) {
+            (Some(name), timing) if timing.as_ref().is_none_or(Option::is_some) => {
+                findings.finish()?;
+                let description = file.description.unwrap_or_default();
+                Ok(Self { name, description, tokens, timing: timing.flatten(), timeout, steps })
+            }
+            _ => Err(findings.into_mistakes()),
+        }
+    }
+}
+
+impl Step {
+    /// The word a file uses for it.
+    pub fn uses(&self) -> &'static str {
+        match self {
+            Self::Sync { .. } => "sync",
+            Self::Decide { .. } => "decide",
+            Self::Plan { .. } => "plan",
+            Self::Apply { .. } => "apply",
+            Self::Remind { .. } => "remind",
+            Self::Notify { .. } => "notify",
+        }
+    }
+
+    /// Done for each token apart, rather than once for the run.
+    pub fn is_per_token(&self) -> bool {
+        !matches!(self, Self::Remind { .. } | Self::Notify { .. })
+    }
+}
+
+fn timing(table: &ScheduleTable, machine_zone: &TimeZone, findings: &mut Findings<'_>) -> Option<Timing> {
+    let expression: Option<Expression> = findings.parse("/schedule/cron", &table.cron);
+    let timezone = match &table.timezone {
+        None => Some(machine_zone.clone()),
+        Some(name) => TimeZone::get(name).ok().or_else(|| {
+            let help = "an IANA name, such as `Europe/Paris` or `UTC`";
+            findings.at(
+                "/schedule/timezone",
+                format!("no time zone is called `{name}`"),
+                Some(help.to_owned()),
+            );
+            None
+        }),
+    };
+    let jitter = span("/schedule/jitter", table.jitter.as_deref(), "0s", findings);
+    Some(Timing {
+        schedule: Schedule::new(expression?, timezone?),
+        jitter,
+        missed: table.missed,
+        overlap: table.overlap,
+    })
+}
+
+fn step(pointer: &str, table: &StepTable, findings: &mut Findings<'_>) -> Option<Step> {
+    let mut list = |key: &str, channels: &Option<Vec<String>>| {
+        channels.as_ref().map(|channels| findings.parse_all(&format!("{pointer}/{key}"), channels))
+    };
+    Some(match table {
+        StepTable::Sync { full, retry } => {
+            Step::Sync { full: *full, retry: self::retry(pointer, retry, findings) }
+        }
+        StepTable::Decide { policy } => {
+            Step::Decide { policy: findings.parse(&format!("{pointer}/policy"), policy)? }
+        }
+        StepTable::Plan { rails } => Step::Plan { rails: self::rails(pointer, rails, findings) },
+        StepTable::Apply { retry } => Step::Apply { retry: self::retry(pointer, retry, findings) },
+        StepTable::Remind { thresholds, channels } => {
+            let channels = list("channels", channels);
+            let thresholds =
+                thresholds.clone().unwrap_or_else(|| DEFAULT_THRESHOLDS.map(str::to_owned).to_vec());
+            let mut thresholds: Vec<Span> = findings.parse_all(&format!("{pointer}/thresholds"), &thresholds);
+            thresholds.sort_by(|a, b| b.cmp(a));
+            thresholds.dedup();
+            Step::Remind { thresholds, channels }
+        }
+        StepTable::Notify { when, channels } => {
+            Step::Notify { when: *when, channels: list("channels", channels) }
+        }
+    })
+}
+
+/// How long before its end a token is worth a word, if the workflow does not say.
+const DEFAULT_THRESHOLDS: [&str; 6] = ["60d", "30d", "14d", "7d", "3d", "1d"];
+
+fn retry(pointer: &str, table: &Option<RetryTable>, findings: &mut Findings<'_>) -> Retry {
+    let backoff = table.as_ref().and_then(|table| table.backoff.as_deref());
+    Retry {
+        attempts: table.as_ref().and_then(|table| table.attempts).unwrap_or(3),
+        backoff: span(&format!("{pointer}/retry/backoff"), backoff, "5s", findings),
+    }
+}
+
+fn rails(pointer: &str, table: &Option<RailsTable>, findings: &mut Findings<'_>) -> Rails {
+    let mut rails = Rails::default();
+    if let Some(table) = table {
+        rails.first_assignments = table.first_assignments.unwrap_or(rails.first_assignments);
+        rails.reassignments = table.reassignments.unwrap_or(rails.reassignments);
+        let protected: Vec<ProfileName> =
+            findings.parse_all(&format!("{pointer}/rails/protect_profiles"), &table.protect_profiles);
+        rails.protect_profiles = protected.into_iter().collect();
+    }
+    rails
+}
+
+fn span(pointer: &str, typed: Option<&str>, default: &str, findings: &mut Findings<'_>) -> Duration {
+    let span: Option<Span> = findings.parse(pointer, typed.unwrap_or(default));
+    span.map_or(Duration::ZERO, |span| span.0)
+}
+
+/// A plan needs verdicts and applying needs a plan, from earlier in the same workflow.
+fn check_order(steps: &[StepTable], findings: &mut Findings<'_>) {
+    let (mut decided, mut planned) = (false, false);
+    for (index, step) in steps.iter().enumerate() {
+        let pointer = format!("/steps/{index}/uses");
+        match step {
+            StepTable::Decide { .. } => decided = true,
+            StepTable::Plan { .. } if !decided => {
+                let help = "put a step `uses = \"decide\"` with a `policy` before it";
+                findings.at(&pointer, "`plan` has no verdicts to plan from", Some(help.to_owned()));
+                planned = true;
+            }
+            StepTable::Plan { .. } => planned = true,
+            StepTable::Apply { .. } if !planned => {
+                let help = "put a step `uses = \"plan\"` before it";
+                findings.at(&pointer, "`apply` has no plan to carry out", Some(help.to_owned()));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Expect) {
+        let source = Source { path: "workflows/w.toml", text };
+        let found = match Workflow::parse(source, &TimeZone::UTC) {
+            Ok(workflow) => format!("{:#?}\n", workflow.steps),
+            Err(mistakes) => format!("{mistakes}\n"),
+        };
+        expected.assert_eq(&found);
+    }
+
+    #[test]
+    fn steps_get_their_defaults() {
+        check(
+            "version = 1\nname = \"w\"\nsteps = [{ uses = \"sync\" }, { uses = \"remind\" }]\n",
+            expect![[r#"
+                [
+                    Sync {
+                        full: false,
+                        retry: Retry {
+                            attempts: 3,
+                            backoff: 5s,
+                        },
+                    },
+                    Remind {
+                        thresholds: [
+                            Span(
+                                5184000s,
+                            ),
+                            Span(
+                                2592000s,
+                            ),
+                            Span(
+                                1209600s,
+                            ),
+                            Span(
+                                604800s,
+                            ),
+                            Span(
+                                259200s,
+                            ),
+                            Span(
+                                86400s,
+                            ),
+                        ],
+                        channels: None,
+                    },
+                ]
+            "#]],
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_their_lines() {
+        check(
+            r#"version = 1
+name = "Auto Assign"
+[schedule]
+cron = "*/15 * * *"
+timezone = "Europe/Pariss"
+jiter = "60s"
+[[steps]]
+uses = "snyc"
+[[steps]]
+uses = "plan"
+rails = { first_assigments = 5 }
+"#,
+            expect![[r#"
+                error: unknown key `jiter`
+                 --> workflows/w.toml:6:1
+                  |
+                6 | jiter = "60s"
+                  | ^^^^^
+                  |
+                  = help: did you mean `jitter`?
+
+                error: unknown `uses` value `snyc`
+                 --> workflows/w.toml:8:8
+                  |
+                8 | uses = "snyc"
+                  |        ^^^^^^
+                  |
+                  = help: did you mean `sync`?
+
+                error: unknown key `first_assigments`
+                  --> workflows/w.toml:11:11
+                   |
+                11 | rails = { first_assigments = 5 }
+                   |           ^^^^^^^^^^^^^^^^
+                   |
+                   = help: did you mean `first_assignments`?
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_the_shape_allows_is_checked_for_its_meaning() {
+        check(
+            r#"version = 1
+name = "Auto Assign"
+[schedule]
+cron = "*/15 * * *"
+timezone = "Europe/Pariss"
+jitter = "60"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "decide"
+policy = "Rules"
+"#,
+            expect![[r#"
+                error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+                 --> workflows/w.toml:2:8
+                  |
+                2 | name = "Auto Assign"
+                  |        ^^^^^^^^^^^^^
+
+                error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+                 --> workflows/w.toml:4:8
+                  |
+                4 | cron = "*/15 * * *"
+                  |        ^^^^^^^^^^^^
+
+                error: no time zone is called `Europe/Pariss`
+                 --> workflows/w.toml:5:12
+                  |
+                5 | timezone = "Europe/Pariss"
+                  |            ^^^^^^^^^^^^^^^
+                  |
+                  = help: an IANA name, such as `Europe/Paris` or `UTC`
+
+                error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
+                 --> workflows/w.toml:6:10
+                  |
+                6 | jitter = "60"
+                  |          ^^^^
+
+                error: `plan` has no verdicts to plan from
+                 --> workflows/w.toml:8:8
+                  |
+                8 | uses = "plan"
+                  |        ^^^^^^
+                  |
+                  = help: put a step `uses = "decide"` with a `policy` before it
+
+                error: `Rules` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+                  --> workflows/w.toml:11:10
+                   |
+                11 | policy = "Rules"
+                   |          ^^^^^^^
+            "#]],
+        );
+    }
+}
