@@ -24,7 +24,7 @@ type Answer = Result<Response, Error>;
 
 pub(crate) fn routes() -> Router<Control> {
     Router::new()
-        .route("/", get(|| async { HELP }))
+        .route("/", get(help))
         .route("/servers", get(list_servers).post(create_server))
         .route("/servers/{name}", get(show_server).patch(change_server))
         .route("/servers/{name}/token", post(make_token))
@@ -77,6 +77,10 @@ PATCH  /sim/settings                            {latency_ms?, rotate_every?, ses
 GET    /sim/clock
 POST   /sim/clock                               {advance_seconds}
 ";
+
+pub(crate) async fn help() -> &'static str {
+    HELP
+}
 
 async fn only_this_machine(request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<Peer>>();

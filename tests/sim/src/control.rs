@@ -225,6 +225,8 @@ impl Control {
             let content = portal::token_file(&credentials, &certificate, options).map_err(refused)?;
             server.token = Some(credentials.clone());
             server.session = None;
+            // A nonce must be new only among signatures of the same token.
+            server.nonces.clear();
             let label = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
             let time = now.strftime("%Y-%m-%dT%H-%M-%SZ");
             Ok(TokenFile { file_name: format!("{label}_Token_{time}_smime.p7m"), content, credentials })

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where a device stands with its profile.
@@ -61,7 +62,7 @@ pub(crate) struct Device {
     pub(crate) gone: bool,
     /// Seed of the network addresses of a generated device.
     pub(crate) hardware: Option<u32>,
-    pub(crate) extra: Option<Box<Map<String, Value>>>,
+    pub(crate) extra: BTreeMap<String, Value>,
 }
 
 /// A field cannot be given this value.
@@ -89,7 +90,7 @@ impl Device {
             assignments: 0,
             gone: false,
             hardware: None,
-            extra: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -140,7 +141,7 @@ impl Device {
                     self.set_status(status, now);
                 }
                 _ => {
-                    self.extra.get_or_insert_default().insert(field.clone(), value.clone());
+                    self.extra.insert(field.clone(), value.clone());
                 }
             }
         }
@@ -210,7 +211,7 @@ impl Serialize for View<'_> {
                 }
             }
         }
-        for (field, value) in device.extra.iter().flat_map(|extra| extra.iter()) {
+        for (field, value) in &device.extra {
             let only_deleted = field == "released_by_replacement";
             let shown = !only_deleted || matches!(op, Some((Op::Deleted, _)));
             if shown && !value.is_null() && since(field) <= version {
@@ -247,7 +248,7 @@ impl Device {
             Some("AppleTV" | "Mac") => fields.push(("ethernet_mac_address", mac(2))),
             _ => {}
         }
-        let given = |field| self.extra.as_ref().is_some_and(|extra| extra.contains_key(field));
+        let given = |field| self.extra.contains_key(field);
         fields.retain(|(field, _)| !given(*field));
         fields
     }

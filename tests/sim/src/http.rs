@@ -32,6 +32,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let app = Router::new()
+        .route("/sim/", axum::routing::get(api::help))
         .nest("/sim", api::routes())
         .fallback(apple)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -52,8 +52,10 @@ impl Default for TokenOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// The text is no X.509 certificate.
-    #[error("the body is not a PEM certificate")]
-    NotACertificate(#[source] ErrorStack),
+    #[error(
+        "this is not a PEM certificate; with curl, `--data-binary` keeps its lines apart and `-d` does not"
+    )]
+    NotACertificate,
     /// Apple encrypts to RSA keys only.
     #[error("the certificate's key is not RSA")]
     NotRsa,
@@ -87,7 +89,7 @@ pub(crate) fn credentials(
 
 /// Reads the certificate that was uploaded.
 pub(crate) fn certificate(pem: &[u8]) -> Result<X509, Refused> {
-    let certificate = X509::from_pem(pem).map_err(Refused::NotACertificate)?;
+    let certificate = X509::from_pem(pem).map_err(|_| Refused::NotACertificate)?;
     let key = certificate.public_key()?.rsa().map_err(|_| Refused::NotRsa)?;
     match key.size() * 8 {
         bits if bits < 2048 => Err(Refused::TooShort(bits)),
@@ -241,6 +243,7 @@ mod tests {
         {
             masked = masked.replace(secret, &format!("{}…{}", &secret[..3], secret.len()));
         }
+        let headers = headers.replace("\r\n", "\\r\n");
         expect.assert_eq(&format!("{headers}\n\n{}…\n{} more\n\n{masked}", &body[..32], body.len() > 800));
     }
 
@@ -299,21 +302,21 @@ mod tests {
             "7f",
             options,
             expect![[r#"
-            Content-Type: application/pkcs7-mime; name="smime.p7m"; smime-type=enveloped-data
-            Content-Transfer-Encoding: base64
-            Content-Disposition: attachment; filename="smime.p7m"
-            Content-Description: S/MIME Encrypted Message
+                Content-Type: application/pkcs7-mime; name="smime.p7m"; smime-type=enveloped-data\r
+                Content-Transfer-Encoding: base64\r
+                Content-Disposition: attachment; filename="smime.p7m"\r
+                Content-Description: S/MIME Encrypted Message
 
-            MIAGCSqGSIb3DQEHA6CAMIACAQAxggE9…
-            true more
+                MIAGCSqGSIb3DQEHA6CAMIACAQAxggE9…
+                true more
 
-            Content-Type: text/plain;charset=UTF-8\r
-            Content-Transfer-Encoding: 7bit\r
-            \r
-            -----BEGIN MESSAGE-----
-            {"consumer_key":"CK_…99","consumer_secret":"CS_…43","access_token":"AT_…69","access_secret":"AS_…43","access_token_expiry":"2030-02-03T04:05:06Z"}
-            -----END MESSAGE-----
-        "#]],
+                Content-Type: text/plain;charset=UTF-8\r
+                Content-Transfer-Encoding: 7bit\r
+                \r
+                -----BEGIN MESSAGE-----
+                {"consumer_key":"CK_…99","consumer_secret":"CS_…43","access_token":"AT_…69","access_secret":"AS_…43","access_token_expiry":"2030-02-03T04:05:06Z"}
+                -----END MESSAGE-----
+            "#]],
         );
     }
 
@@ -338,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_of_a_long_enough_rsa_key_is_refused() {
-        assert!(matches!(certificate(b"hello"), Err(Refused::NotACertificate(_))));
+        assert!(matches!(certificate(b"hello"), Err(Refused::NotACertificate)));
         let pem = recipient("01", 1024).1.to_pem().unwrap();
         assert!(matches!(certificate(&pem), Err(Refused::TooShort(1024))));
     }
