@@ -10,7 +10,8 @@ use crate::portal::TokenOptions;
 use crate::state::{AssignStatus, ServerOptions, Settings};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
@@ -44,7 +45,7 @@ pub(crate) fn routes() -> Router<Control> {
         .route("/settings", get(settings).patch(change_settings))
         .route("/clock", get(clock).post(advance_clock))
         .fallback(unknown)
-        .method_not_allowed_fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(only_this_machine))
 }
 
@@ -92,8 +93,13 @@ async fn only_this_machine(request: Request, next: Next) -> Response {
 }
 
 async fn unknown() -> Response {
-    let error = json!({ "error": "no such method and path here; `GET /sim/` lists those there are" });
+    let error = json!({ "error": "no such path here; `GET /sim/` lists those there are" });
     (StatusCode::NOT_FOUND, Json(error)).into_response()
+}
+
+async fn wrong_method() -> Response {
+    let error = json!({ "error": "no such method at this path; `GET /sim/` lists those there are" });
+    (StatusCode::METHOD_NOT_ALLOWED, Json(error)).into_response()
 }
 
 async fn list_servers(State(control): State<Control>) -> Answer {
@@ -136,10 +142,9 @@ fn yes() -> bool {
 async fn make_token(
     State(control): State<Control>,
     Path(name): Path<String>,
-    query: Result<Query<TokenQuery>, axum::extract::rejection::QueryRejection>,
+    Asked(query): Asked<TokenQuery>,
     body: Bytes,
 ) -> Answer {
-    let Query(query) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
     let in_days = query
         .expires_in_days
         .map(|days| {
@@ -195,7 +200,7 @@ fn thousand() -> usize {
 async fn list_devices(
     State(control): State<Control>,
     Path(name): Path<String>,
-    Query(part): Query<Part>,
+    Asked(part): Asked<Part>,
 ) -> Answer {
     ok(control.devices_from(&name, part.offset, part.limit)?)
 }
@@ -251,7 +256,7 @@ struct Removal {
 async fn remove_device(
     State(control): State<Control>,
     Path((name, serial)): Path<(String, String)>,
-    Query(removal): Query<Removal>,
+    Asked(removal): Asked<Removal>,
 ) -> Answer {
     control.remove_device(&name, &serial, removal.record)?;
     done()
@@ -296,7 +301,7 @@ struct Filter {
     since: u64,
 }
 
-async fn list_calls(State(control): State<Control>, Query(filter): Query<Filter>) -> Answer {
+async fn list_calls(State(control): State<Control>, Asked(filter): Asked<Filter>) -> Answer {
     let mut calls = control.calls();
     calls.retain(|call| {
         call.seq > filter.since
@@ -358,6 +363,18 @@ async fn clock(State(control): State<Control>) -> Answer {
 async fn advance_clock(State(control): State<Control>, body: Bytes) -> Answer {
     let by = SignedDuration::from_secs(read::<Advance>(&body)?.advance_seconds);
     ok(json!({ "now": control.advance_clock(by) }))
+}
+
+/// The query of a request; what is wrong with it is told like any other mistake.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Control) -> Result<Self, Error> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        query.map(|Query(query)| Self(query)).map_err(|error| Error::BadRequest(error.body_text()))
+    }
 }
 
 /// Reads JSON whatever its content type says, so that `curl -d` needs no header.

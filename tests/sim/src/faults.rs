@@ -92,8 +92,10 @@ impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            let names = Self::ALL.map(|(_, name, ..)| name).join(", ");
-            de::Error::custom(format!("there is no endpoint `{text}`; there are {names}"))
+            let mut names = Self::ALL.map(|(_, name, ..)| name).to_vec();
+            names.dedup();
+            let names = names.join(", ");
+            de::Error::custom(format!("there is no endpoint `{text}`; there are {names} and unknown"))
         })
     }
 }

@@ -436,6 +436,8 @@ async fn the_control_side_does_it_all_over_http_too() {
         ("DELETE", "/faults", ""),
         ("PATCH", "/settings", r#"{"rotate_every": 2}"#),
         ("PATCH", "/settings", r#"{"rotate": 2}"#),
+        ("GET", "/calls?endpoint=asign", ""),
+        ("PUT", "/calls", ""),
         ("GET", "/nothing", ""),
     ] {
         let answer = client.control(method, path, body).await;
@@ -476,8 +478,12 @@ async fn the_control_side_does_it_all_over_http_too() {
               200 {"error_style":"bare","latency_ms":0,"rotate_every":2,"session_lifetime_seconds":180}
             PATCH /settings {"rotate": 2}
               400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `error_style` at line 1 column 45"}
+            GET /calls?endpoint=asign 
+              400 {"error":"Failed to deserialize query string: endpoint: there is no endpoint `asign`; there are session, account, fetch, sync, details, disown, define, profile, assign, clear and unknown"}
+            PUT /calls 
+              405 {"error":"no such method at this path; `GET /sim/` lists those there are"}
             GET /nothing 
-              404 {"error":"no such method and path here; `GET /sim/` lists those there are"}
+              404 {"error":"no such path here; `GET /sim/` lists those there are"}
         "#]],
     );
     assert!(client.control("GET", "/", "").await.text.contains("POST   /sim/faults"));
