@@ -3,9 +3,10 @@
 //! No authentication, so only callers on this machine are let in, whatever address we listen on. Errors
 //! are JSON with an `error` that says what to do differently.
 
-use crate::control::{Control, Error, ServerChange};
+use crate::control::{Control, Error};
 use crate::faults::{Endpoint, Fault};
 use crate::http::Peer;
+use crate::info::ServerChange;
 use crate::portal::TokenOptions;
 use crate::state::{AssignStatus, ServerOptions, Settings};
 use axum::Router;

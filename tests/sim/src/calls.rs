@@ -128,7 +128,8 @@ impl BodyCall<'_> {
         self.facts.devices_in = serials.len();
         let Ok(uuid) = random::<16>() else { return refuse(500, "Internal Server Error") };
         let uuid = ProfileUuid(u128::from_be_bytes(uuid));
-        self.server.profiles.insert(uuid, Profile { defined: self.now.as_second(), content });
+        let (nth, defined) = (self.server.profiles.len(), self.now.as_second());
+        self.server.profiles.insert(uuid, Profile { nth, defined, content });
         self.assign_to(uuid, serials)
     }
 

@@ -9,6 +9,7 @@
 
 mod control;
 mod faults;
+mod info;
 mod log;
 mod portal;
 mod state;
@@ -26,9 +27,10 @@ mod service;
 mod api;
 mod http;
 
-pub use control::{Control, DeviceInfo, Error, ProfileInfo, ServerChange, ServerInfo, TokenFile};
+pub use control::{Control, Error};
 pub use device::{BadField, ProfileStatus};
 pub use faults::{Endpoint, Fault, FaultKind};
+pub use info::{DeviceInfo, ProfileInfo, ServerChange, ServerInfo, TokenFile};
 pub use log::{Call, Counters};
 pub use portal::{Credentials, Refused, TokenOptions};
 pub use state::{AssignStatus, ErrorStyle, ServerOptions, Settings};

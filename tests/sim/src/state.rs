@@ -10,6 +10,7 @@ use crate::inventory::Inventory;
 use crate::log::Log;
 use crate::portal::{Credentials, hex, random};
 use crate::profile::ProfileUuid;
+use crate::service::CLOCK_WINDOW;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -123,6 +124,8 @@ pub(crate) struct Server {
 
 #[derive(Debug)]
 pub(crate) struct Profile {
+    /// Counts the profiles of its server: many can be defined in the same second.
+    pub(crate) nth: usize,
     pub(crate) defined: i64,
     pub(crate) content: Map<String, Value>,
 }
@@ -278,7 +281,7 @@ impl Server {
 
     /// Remembers a signature's nonce; `false` if it was used before.
     pub(crate) fn remember_nonce(&mut self, timestamp: i64, nonce: &str, real_now: i64) -> bool {
-        self.nonces = self.nonces.split_off(&(real_now - 2 * super::service::CLOCK_WINDOW, String::new()));
+        self.nonces = self.nonces.split_off(&(real_now - 2 * CLOCK_WINDOW, String::new()));
         self.nonces.insert((timestamp, nonce.into()))
     }
 }
