@@ -1,0 +1,407 @@
+//! The control side over HTTP, under `/sim`: the same as `Control`, for people and other programs.
+//!
+//! No authentication, so only callers on this machine are let in, whatever address we listen on. Errors
+//! are JSON with an `error` that says what to do differently.
+
+use crate::control::{Control, Error};
+use crate::faults::{Endpoint, Fault};
+use crate::http::Peer;
+use crate::info::ServerChange;
+use crate::portal::TokenOptions;
+use crate::state::{AssignStatus, ServerOptions, Settings};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+type Answer = Result<Response, Error>;
+
+pub(crate) fn routes() -> Router<Control> {
+    Router::new()
+        .route("/", get(help))
+        .route("/servers", get(list_servers).post(create_server))
+        .route("/servers/{name}", get(show_server).patch(change_server))
+        .route("/servers/{name}/token", post(make_token))
+        .route("/servers/{name}/terms", post(sign_terms))
+        .route("/servers/{name}/session", axum::routing::delete(end_session))
+        .route("/servers/{name}/devices", get(list_devices).post(add_devices))
+        .route(
+            "/servers/{name}/devices/{serial}",
+            get(show_device).patch(change_device).delete(remove_device),
+        )
+        .route("/servers/{name}/assign-answers", post(answer_assignments))
+        .route("/servers/{name}/profiles", get(list_profiles))
+        .route("/sessions", axum::routing::delete(forget_sessions))
+        .route("/calls", get(list_calls).delete(clear_calls))
+        .route("/counters", get(counters))
+        .route("/faults", get(list_faults).post(set_faults).delete(clear_faults))
+        .route("/settings", get(settings).patch(change_settings))
+        .route("/clock", get(clock).post(advance_clock))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(only_this_machine))
+}
+
+const HELP: &str = "\
+The control side of the simulator. Apple's side is at the root of the same address.
+
+GET    /sim/servers                             every server entry
+POST   /sim/servers                             {name, org_name?, admin_id?, page_limit?, terms_signed?}
+GET    /sim/servers/NAME
+PATCH  /sim/servers/NAME                        {page_limit?, terms_signed?, active?, org_name?, admin_id?}
+POST   /sim/servers/NAME/token                  a PEM certificate; ?expires_in_days= ?expires= ?der= ?crlf= ?markers=
+POST   /sim/servers/NAME/terms                  {signed}
+DELETE /sim/servers/NAME/session                its key is UNAUTHORIZED from now on
+GET    /sim/servers/NAME/devices                ?offset= ?limit=
+POST   /sim/servers/NAME/devices                a device, a list of them, or {count, seed?}
+GET    /sim/servers/NAME/devices/SERIAL
+PATCH  /sim/servers/NAME/devices/SERIAL         any fields; null takes one away
+DELETE /sim/servers/NAME/devices/SERIAL         ?record=false leaves no `deleted` record
+POST   /sim/servers/NAME/assign-answers         {serial_numbers, status, times?, retry_after_seconds?}
+GET    /sim/servers/NAME/profiles
+DELETE /sim/sessions                            all keys are FORBIDDEN from now on
+GET    /sim/calls                               ?server= ?endpoint= ?since=
+DELETE /sim/calls
+GET    /sim/counters
+GET    /sim/faults
+POST   /sim/faults                              {kind, endpoint?, server?, status?, body?, retry_after?, ms?, times?, after?}
+DELETE /sim/faults
+GET    /sim/settings
+PATCH  /sim/settings                            {latency_ms?, rotate_every?, session_lifetime_seconds?, error_style?}
+GET    /sim/clock
+POST   /sim/clock                               {advance_seconds}
+";
+
+pub(crate) async fn help() -> &'static str {
+    HELP
+}
+
+async fn only_this_machine(request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    if peer.is_some_and(|ConnectInfo(peer)| peer.address.ip().to_canonical().is_loopback()) {
+        return next.run(request).await;
+    }
+    let error = json!({ "error": "the control side answers only callers on the same machine" });
+    (StatusCode::FORBIDDEN, Json(error)).into_response()
+}
+
+async fn unknown() -> Response {
+    let error = json!({ "error": "no such path here; `GET /sim/` lists those there are" });
+    (StatusCode::NOT_FOUND, Json(error)).into_response()
+}
+
+async fn wrong_method() -> Response {
+    let error = json!({ "error": "no such method at this path; `GET /sim/` lists those there are" });
+    (StatusCode::METHOD_NOT_ALLOWED, Json(error)).into_response()
+}
+
+async fn list_servers(State(control): State<Control>) -> Answer {
+    ok(control.servers())
+}
+
+async fn create_server(State(control): State<Control>, body: Bytes) -> Answer {
+    let options: ServerOptions = read(&body)?;
+    if options.name.trim().is_empty() {
+        return Err(Error::BadRequest("`name` must not be empty".into()));
+    }
+    ok(control.create_server(options))
+}
+
+async fn show_server(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    ok(control.server(&name)?)
+}
+
+async fn change_server(State(control): State<Control>, Path(name): Path<String>, body: Bytes) -> Answer {
+    ok(control.change_server(&name, read::<ServerChange>(&body)?)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenQuery {
+    expires: Option<Timestamp>,
+    expires_in_days: Option<i64>,
+    #[serde(default)]
+    der: bool,
+    #[serde(default)]
+    crlf: bool,
+    #[serde(default = "yes")]
+    markers: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+async fn make_token(
+    State(control): State<Control>,
+    Path(name): Path<String>,
+    Asked(query): Asked<TokenQuery>,
+    body: Bytes,
+) -> Answer {
+    let in_days = query
+        .expires_in_days
+        .map(|days| {
+            let later = control.now().checked_add(SignedDuration::from_secs(days.saturating_mul(86_400)));
+            later.map_err(|error| Error::BadRequest(format!("`expires_in_days`: {error}")))
+        })
+        .transpose()?;
+    let TokenQuery { expires, der, crlf, markers, .. } = query;
+    let options = TokenOptions { expires: expires.or(in_days), der, crlf, markers };
+    let file = control.token(&name, &body, &options)?;
+    let disposition = format!("attachment; filename=\"{}\"", file.file_name);
+    let headers = [
+        (header::CONTENT_TYPE, "application/pkcs7-mime".to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    Ok((headers, file.content).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Terms {
+    signed: bool,
+}
+
+async fn sign_terms(State(control): State<Control>, Path(name): Path<String>, body: Bytes) -> Answer {
+    control.sign_terms(&name, read::<Terms>(&body)?.signed)?;
+    ok(control.server(&name)?)
+}
+
+async fn end_session(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    control.end_session(&name)?;
+    done()
+}
+
+async fn forget_sessions(State(control): State<Control>) -> Answer {
+    control.forget_sessions();
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    #[serde(default)]
+    offset: usize,
+    #[serde(default = "thousand")]
+    limit: usize,
+}
+
+fn thousand() -> usize {
+    1000
+}
+
+async fn list_devices(
+    State(control): State<Control>,
+    Path(name): Path<String>,
+    Asked(part): Asked<Part>,
+) -> Answer {
+    ok(control.devices_from(&name, part.offset, part.limit)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Generate {
+    count: usize,
+    #[serde(default)]
+    seed: u64,
+}
+
+/// How many devices one request may generate: what the serial numbers of one seed suffice for.
+const MOST_GENERATED: usize = 10_000_000;
+
+async fn add_devices(State(control): State<Control>, Path(name): Path<String>, body: Bytes) -> Answer {
+    let devices = match read::<Value>(&body)? {
+        Value::Array(devices) => devices,
+        Value::Object(fields) if fields.contains_key("count") => {
+            let Generate { count, seed } = read(&body)?;
+            if count > MOST_GENERATED {
+                return Err(Error::BadRequest(format!("`count` can be {MOST_GENERATED} at most")));
+            }
+            let serials = control.generate_devices(&name, count, seed)?;
+            let first = serials.iter().take(100).map(|serial| &**serial).collect::<Vec<_>>();
+            return ok(json!({ "added": serials.len(), "first_serial_numbers": first }));
+        }
+        device => vec![device],
+    };
+    ok(json!({ "added": control.add_devices(&name, &devices)? }))
+}
+
+async fn show_device(State(control): State<Control>, Path((name, serial)): Path<(String, String)>) -> Answer {
+    ok(control.device(&name, &serial)?)
+}
+
+async fn change_device(
+    State(control): State<Control>,
+    Path((name, serial)): Path<(String, String)>,
+    body: Bytes,
+) -> Answer {
+    control.change_device(&name, &serial, &read(&body)?)?;
+    ok(control.device(&name, &serial)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removal {
+    #[serde(default = "yes")]
+    record: bool,
+}
+
+async fn remove_device(
+    State(control): State<Control>,
+    Path((name, serial)): Path<(String, String)>,
+    Asked(removal): Asked<Removal>,
+) -> Answer {
+    control.remove_device(&name, &serial, removal.record)?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssignAnswers {
+    serial_numbers: Vec<String>,
+    status: AssignStatus,
+    #[serde(default = "once")]
+    times: u32,
+    #[serde(default = "an_hour")]
+    retry_after_seconds: u64,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn an_hour() -> u64 {
+    3600
+}
+
+async fn answer_assignments(State(control): State<Control>, Path(name): Path<String>, body: Bytes) -> Answer {
+    let AssignAnswers { serial_numbers, status, times, retry_after_seconds } = read(&body)?;
+    let serials = serial_numbers.iter().map(String::as_str).collect::<Vec<_>>();
+    control.answer_assignments(&name, &serials, status, times, retry_after_seconds)?;
+    done()
+}
+
+async fn list_profiles(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    ok(control.profiles(&name)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    server: Option<String>,
+    endpoint: Option<Endpoint>,
+    #[serde(default)]
+    since: u64,
+}
+
+async fn list_calls(State(control): State<Control>, Asked(filter): Asked<Filter>) -> Answer {
+    let mut calls = control.calls();
+    calls.retain(|call| {
+        call.seq > filter.since
+            && filter.endpoint.is_none_or(|only| only == call.endpoint)
+            && filter.server.as_ref().is_none_or(|only| Some(only) == call.server.as_ref())
+    });
+    ok(calls)
+}
+
+async fn clear_calls(State(control): State<Control>) -> Answer {
+    control.clear_calls();
+    done()
+}
+
+async fn counters(State(control): State<Control>) -> Answer {
+    ok(control.counters())
+}
+
+async fn list_faults(State(control): State<Control>) -> Answer {
+    ok(control.faults())
+}
+
+async fn set_faults(State(control): State<Control>, body: Bytes) -> Answer {
+    control.fault(read::<Fault>(&body)?);
+    ok(control.faults())
+}
+
+async fn clear_faults(State(control): State<Control>) -> Answer {
+    control.clear_faults();
+    done()
+}
+
+async fn settings(State(control): State<Control>) -> Answer {
+    ok(control.settings())
+}
+
+/// What is not given stays: the changes are laid over the settings as they are.
+async fn change_settings(State(control): State<Control>, body: Bytes) -> Answer {
+    let changes: serde_json::Map<String, Value> = read(&body)?;
+    let mut settings = serde_json::to_value(control.settings()).unwrap_or_default();
+    if let Some(settings) = settings.as_object_mut() {
+        settings.extend(changes);
+    }
+    let settings: Settings = read(settings.to_string().as_bytes())?;
+    control.set_settings(settings.clone());
+    ok(settings)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: i64,
+}
+
+async fn clock(State(control): State<Control>) -> Answer {
+    ok(json!({ "now": control.now() }))
+}
+
+async fn advance_clock(State(control): State<Control>, body: Bytes) -> Answer {
+    let by = SignedDuration::from_secs(read::<Advance>(&body)?.advance_seconds);
+    ok(json!({ "now": control.advance_clock(by) }))
+}
+
+/// The query of a request; what is wrong with it is told like any other mistake.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Control) -> Result<Self, Error> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        query.map(|Query(query)| Self(query)).map_err(|error| Error::BadRequest(error.body_text()))
+    }
+}
+
+/// Reads JSON whatever its content type says, so that `curl -d` needs no header.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::BadRequest(format!("the body is not right: {error}")))
+}
+
+fn ok(value: impl serde::Serialize) -> Answer {
+    Ok(Json(value).into_response())
+}
+
+fn done() -> Answer {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Error::NoServer(_) | Error::NoDevice { .. } => StatusCode::NOT_FOUND,
+            Error::DeviceExists { .. } => StatusCode::CONFLICT,
+            Error::BadSerial | Error::BadField(_) | Error::BadRequest(_) | Error::Token { .. } => {
+                StatusCode::BAD_REQUEST
+            }
+            Error::Listen { .. } | Error::Thread(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let error = crate::chain(&self);
+        (status, Json(json!({ "error": error }))).into_response()
+    }
+}

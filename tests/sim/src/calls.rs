@@ -1,0 +1,277 @@
+//! The calls about devices and profiles: each takes a JSON object and works on one server.
+//!
+//! `service` has let the client in and read the body; here is what each endpoint does with it.
+
+use crate::cursor::{Cursor, Position};
+use crate::device::{Op, Seconds, View};
+use crate::portal::random;
+use crate::profile::{self, ProfileUuid};
+use crate::service::{Facts, Refusal, body, refuse};
+use crate::state::{AssignStatus, Profile, Server};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How old a cursor may be for a sync, in milliseconds.
+const CURSOR_LIFETIME: i64 = 7 * 24 * 3600 * 1000;
+/// The page size of a client that asks for none.
+const DEFAULT_LIMIT: usize = 100;
+
+/// A call with a JSON object as its body.
+pub(crate) struct BodyCall<'a> {
+    pub(crate) server: &'a mut Server,
+    pub(crate) body: Map<String, Value>,
+    pub(crate) version: u32,
+    pub(crate) now: Timestamp,
+    pub(crate) facts: &'a mut Facts,
+}
+
+#[derive(Serialize)]
+struct PageBody<'a> {
+    cursor: String,
+    fetched_until: Seconds,
+    more_to_follow: bool,
+    devices: Vec<View<'a>>,
+}
+
+impl BodyCall<'_> {
+    pub(crate) fn fetch(&mut self) -> Result<Vec<u8>, Refusal> {
+        let (asked, limit) = self.cursor_and_limit()?;
+        let inventory = &self.server.inventory;
+        let (next, end, journal) = match asked.map(|cursor| cursor.position) {
+            None => (0, inventory.slots(), inventory.journal_end()),
+            Some(Position::Fetch { next, end, .. }) if next >= end => return refuse(400, "EXHAUSTED_CURSOR"),
+            Some(Position::Sync { .. }) => return refuse(400, "EXHAUSTED_CURSOR"),
+            Some(Position::Fetch { next, end, journal }) => (next, end, journal),
+        };
+        self.refuse_expired(asked)?;
+        let page = inventory.fetch(next, end, limit);
+        let until = match (page.more, page.items.last()) {
+            (true, Some(last)) => last.assigned_date,
+            _ => self.now.as_second(),
+        };
+        let devices = page
+            .items
+            .into_iter()
+            .map(|device| View { device, version: self.version, op: None, response_status: None })
+            .collect::<Vec<_>>();
+        self.facts.devices_out = devices.len();
+        let position = Position::Fetch { next: page.next, end, journal };
+        body(&PageBody {
+            cursor: self.cursor(position),
+            fetched_until: Seconds(until),
+            more_to_follow: page.more,
+            devices,
+        })
+    }
+
+    /// A cursor of a fetch seeds the first sync; it shows what happened since that fetch began.
+    pub(crate) fn sync(&mut self) -> Result<Vec<u8>, Refusal> {
+        let (asked, limit) = self.cursor_and_limit()?;
+        let Some(cursor) = asked else { return refuse(400, "CURSOR_REQUIRED") };
+        self.refuse_expired(asked)?;
+        let (Position::Fetch { journal, .. } | Position::Sync { journal }) = cursor.position;
+        let page = self.server.inventory.sync(journal, limit);
+        let until = match (page.more, page.items.last()) {
+            (true, Some((_, _, at))) => *at,
+            _ => self.now.as_second(),
+        };
+        let view = |(device, op, at): (_, Op, i64)| View {
+            device,
+            version: self.version,
+            op: Some((op, at)),
+            response_status: None,
+        };
+        let devices = page.items.into_iter().map(view).collect::<Vec<_>>();
+        self.facts.devices_out = devices.len();
+        body(&PageBody {
+            cursor: self.cursor(Position::Sync { journal: page.next }),
+            fetched_until: Seconds(until),
+            more_to_follow: page.more,
+            devices,
+        })
+    }
+
+    pub(crate) fn details(&mut self) -> Result<Vec<u8>, Refusal> {
+        let serials = self.serials()?;
+        let inventory = &self.server.inventory;
+        let devices = serials
+            .iter()
+            .map(|serial| {
+                let found = inventory.get(serial).map(|device| View {
+                    device,
+                    version: self.version,
+                    op: None,
+                    response_status: Some("SUCCESS"),
+                });
+                (serial.as_str(), Detail(found))
+            })
+            .collect::<BTreeMap<_, _>>();
+        self.facts.devices_out = devices.len();
+        body(&json_devices(devices))
+    }
+
+    /// Releases devices for good. As with Apple, no sync tells of it.
+    pub(crate) fn disown(&mut self) -> Result<Vec<u8>, Refusal> {
+        let serials = self.serials()?;
+        let now = self.now.as_second();
+        self.each(serials, |server, serial| server.inventory.remove(serial, false, now))
+    }
+
+    pub(crate) fn define(&mut self) -> Result<Vec<u8>, Refusal> {
+        profile::validate(&self.body).or_else(|code| refuse(400, code))?;
+        let mut content = std::mem::take(&mut self.body);
+        let serials = content.remove("devices");
+        let serials = serials.as_ref().and_then(profile::strings).unwrap_or_default();
+        let serials = serials.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        self.facts.devices_in = serials.len();
+        let Ok(uuid) = random::<16>() else { return refuse(500, "Internal Server Error") };
+        let uuid = ProfileUuid(u128::from_be_bytes(uuid));
+        let (nth, defined) = (self.server.profiles.len(), self.now.as_second());
+        self.server.profiles.insert(uuid, Profile { nth, defined, content });
+        self.assign_to(uuid, serials)
+    }
+
+    pub(crate) fn assign(&mut self) -> Result<Vec<u8>, Refusal> {
+        let serials = self.serials()?;
+        let uuid = match self.body.get("profile_uuid") {
+            None | Some(Value::Null) => return refuse(400, "PROFILE_UUID_REQUIRED"),
+            Some(Value::String(uuid)) if uuid.is_empty() => return refuse(400, "PROFILE_UUID_REQUIRED"),
+            Some(Value::String(uuid)) => ProfileUuid::parse(uuid),
+            Some(_) => return refuse(400, "MALFORMED_REQUEST_BODY"),
+        };
+        match uuid.filter(|uuid| self.server.profiles.contains_key(uuid)) {
+            Some(uuid) => self.assign_to(uuid, serials),
+            None => refuse(404, "PROFILE_NOT_FOUND"),
+        }
+    }
+
+    /// Says `SUCCESS` also where nothing changes, and counts that too.
+    fn assign_to(&mut self, uuid: ProfileUuid, serials: BTreeSet<String>) -> Result<Vec<u8>, Refusal> {
+        let now = self.now.as_second();
+        let mut statuses = BTreeMap::new();
+        let mut retry_after = None;
+        for serial in &serials {
+            let status = match self.instead(serial) {
+                Some((AssignStatus::Missing, _)) => continue,
+                Some((AssignStatus::Throttled, seconds)) if self.version >= 9 => {
+                    retry_after = retry_after.max(Some(seconds));
+                    "THROTTLED"
+                }
+                Some((AssignStatus::Throttled | AssignStatus::Failed, _)) => "FAILED",
+                Some((AssignStatus::NotAccessible, _)) => "NOT_ACCESSIBLE",
+                None if self.server.inventory.assign(serial, uuid, now) => {
+                    self.server.assignments += 1;
+                    "SUCCESS"
+                }
+                None => "NOT_ACCESSIBLE",
+            };
+            statuses.insert(serial, status);
+        }
+        self.facts.devices_out = statuses.len();
+        let mut answer = json!({ "profile_uuid": uuid, "devices": statuses });
+        if let Some(seconds) = retry_after.filter(|_| self.version >= 10) {
+            answer["retry_after_seconds"] = seconds.into();
+        }
+        body(&answer)
+    }
+
+    /// What an assignment to this device is to be answered with instead, if that was arranged.
+    fn instead(&mut self, serial: &str) -> Option<(AssignStatus, u64)> {
+        let answers = &mut self.server.assign_answers;
+        let answer = answers.get_mut(serial)?;
+        answer.times = answer.times.saturating_sub(1);
+        let arranged = (answer.status, answer.retry_after_seconds);
+        if answer.times == 0 {
+            answers.remove(serial);
+        }
+        Some(arranged)
+    }
+
+    pub(crate) fn clear(&mut self) -> Result<Vec<u8>, Refusal> {
+        let serials = self.serials()?;
+        let now = self.now.as_second();
+        self.each(serials, |server, serial| server.inventory.clear(serial, now))
+    }
+
+    fn each(
+        &mut self,
+        serials: BTreeSet<String>,
+        act: impl Fn(&mut Server, &str) -> bool,
+    ) -> Result<Vec<u8>, Refusal> {
+        let statuses = serials
+            .iter()
+            .map(|serial| (serial, if act(self.server, serial) { "SUCCESS" } else { "NOT_ACCESSIBLE" }))
+            .collect::<BTreeMap<_, _>>();
+        self.facts.devices_out = statuses.len();
+        body(&json!({ "devices": statuses }))
+    }
+
+    /// The serial numbers of the body, each once.
+    fn serials(&mut self) -> Result<BTreeSet<String>, Refusal> {
+        let serials = match self.body.get("devices") {
+            None | Some(Value::Null) => return refuse(400, "DEVICE_ID_REQUIRED"),
+            Some(list) => profile::strings(list),
+        };
+        let Some(serials) = serials else { return refuse(400, "MALFORMED_REQUEST_BODY") };
+        self.facts.devices_in = serials.len();
+        if serials.is_empty() {
+            return refuse(400, "DEVICE_ID_REQUIRED");
+        }
+        Ok(serials.into_iter().map(str::to_owned).collect())
+    }
+
+    fn cursor_and_limit(&mut self) -> Result<(Option<Cursor>, usize), Refusal> {
+        let limit = match self.body.get("limit") {
+            None | Some(Value::Null) => None,
+            Some(limit) => Some(limit.as_i64().ok_or(Refusal {
+                status: 400,
+                code: "MALFORMED_REQUEST_BODY",
+                why: Some("the limit is not a whole number"),
+            })?),
+        };
+        let cursor = match self.body.get("cursor") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.is_empty() => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(_) => return refuse(400, "MALFORMED_REQUEST_BODY"),
+        };
+        (self.facts.limit, self.facts.cursor) = (limit, cursor.clone());
+        let cursor = match cursor.map(|text| Cursor::decode(&text, &self.server.uuid)) {
+            Some(None) => return refuse(400, "INVALID_CURSOR"),
+            other => other.flatten(),
+        };
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        Ok((cursor, limit.unwrap_or(DEFAULT_LIMIT).min(self.server.page_limit)))
+    }
+
+    fn refuse_expired(&self, cursor: Option<Cursor>) -> Result<(), Refusal> {
+        match cursor {
+            Some(cursor) if self.now.as_millisecond() - cursor.issued > CURSOR_LIFETIME => {
+                refuse(400, "EXPIRED_CURSOR")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn cursor(&self, position: Position) -> String {
+        Cursor { position, issued: self.now.as_millisecond() }.encode(&self.server.uuid)
+    }
+}
+
+/// A device's details, or that there are none for us.
+struct Detail<'a>(Option<View<'a>>);
+
+impl Serialize for Detail<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(view) => view.serialize(serializer),
+            None => BTreeMap::from([("response_status", "NOT_ACCESSIBLE")]).serialize(serializer),
+        }
+    }
+}
+
+fn json_devices<T: Serialize>(devices: T) -> BTreeMap<&'static str, T> {
+    BTreeMap::from([("devices", devices)])
+}

@@ -1,0 +1,94 @@
+//! `deputy-sim`: the simulator as a program, for people and for clients in any language.
+
+use anyhow::Context;
+use clap::Parser;
+use sim::{Options, ServerOptions, Settings, Sim};
+use std::net::SocketAddr;
+
+/// Plays Apple's device enrolment service (DEP, Automated Device Enrollment) on this machine.
+///
+/// Point any client at the URL it prints instead of https://mdmenrollment.apple.com. Server tokens, devices,
+/// profiles, cursors, sessions and error bodies behave as Apple's do; everything is in memory and gone when
+/// the program ends. `/sim/` on the same address is where you do what an administrator does in Apple's
+/// portal, and arrange bad days.
+#[derive(Parser)]
+#[command(name = "deputy-sim", after_help = EXAMPLES)]
+struct Arguments {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8170", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// A server entry to begin with; may be repeated [default: Demo]
+    #[arg(long = "server", value_name = "NAME")]
+    servers: Vec<String>,
+    /// Devices to put on each of these servers
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    devices: usize,
+    /// Which fleet: the same number makes the same devices
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Largest page of devices, for all of these servers
+    #[arg(long, value_name = "N")]
+    page_limit: Option<usize>,
+    /// How long every answer of Apple's side takes, in milliseconds
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    latency: u64,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  deputy-sim --devices 250
+  deputy-sim --server emea --server amer --devices 5000 --page-limit 500 --latency 50
+
+A server token for your client, from its certificate:
+  curl --data-binary @certificate.pem http://127.0.0.1:8170/sim/servers/Demo/token > token.p7m
+Everything else the control side can do:
+  curl http://127.0.0.1:8170/sim/";
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = Settings { latency_ms: arguments.latency, ..Settings::default() };
+    let sim = Sim::start(Options { listen: arguments.listen, settings }).await?;
+    let servers = if arguments.servers.is_empty() { vec!["Demo".to_owned()] } else { arguments.servers };
+    for name in &servers {
+        let options = ServerOptions { page_limit: arguments.page_limit, ..ServerOptions::new(name) };
+        sim.create_server(options);
+        sim.generate_devices(name, arguments.devices, arguments.seed)?;
+    }
+    greet(&sim.url(), &servers, arguments.devices);
+    until_told_to_stop().await?;
+    sim.stop().await;
+    Ok(())
+}
+
+fn greet(url: &str, servers: &[String], devices: usize) {
+    let first = servers.first().map_or("Demo", String::as_str).replace(' ', "%20");
+    println!("Apple's device enrolment service, simulated, at {url}");
+    println!("servers: {} ({devices} devices each)", servers.join(", "));
+    println!();
+    println!("a token for your client:  curl --data-binary @certificate.pem {url}/sim/servers/{first}/token");
+    println!("ten more devices:         curl -d '{{\"count\": 10}}' {url}/sim/servers/{first}/devices");
+    println!("what was called:          curl {url}/sim/calls");
+    println!("everything else:          curl {url}/sim/");
+    println!();
+    println!("stop with Ctrl-C");
+}
+
+#[cfg(unix)]
+async fn until_told_to_stop() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn until_told_to_stop() -> anyhow::Result<()> {
+    tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")
+}

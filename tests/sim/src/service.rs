@@ -1,0 +1,320 @@
+//! Apple's side: what a client may ask, and what it is told.
+//!
+//! One function from the state and a request to an answer; HTTP is `http`'s business. The order of checks
+//! is the service's: faults, `User-Agent`, path and method, session, terms, body.
+
+use crate::calls::BodyCall;
+use crate::faults::{Endpoint, Fault, FaultKind};
+use crate::log::Call;
+use crate::oauth;
+use crate::profile::{self, ProfileUuid};
+use crate::state::{BadSession, ErrorStyle, Server, State};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How far a signature's time may be from ours, in seconds.
+pub(crate) const CLOCK_WINDOW: i64 = 300;
+/// The newest version of the protocol; a client that asks for a newer one gets this.
+const NEWEST_VERSION: u32 = 10;
+/// What came over HTTP.
+#[derive(Debug, Default)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) user_agent: &'a str,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) authorization: Option<&'a str>,
+    pub(crate) body: &'a [u8],
+}
+
+/// What goes back, after how long; without a reply the connection is closed.
+pub(crate) struct Answer {
+    pub(crate) reply: Option<Reply>,
+    pub(crate) delay: Duration,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) json: bool,
+    /// The session key to use from now on.
+    pub(crate) session: Option<String>,
+    pub(crate) retry_after: Option<String>,
+}
+
+/// An error in Apple's words, and in ours for the log.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) why: Option<&'static str>,
+}
+
+pub(crate) fn refuse<T>(status: u16, code: &'static str) -> Result<T, Refusal> {
+    Err(Refusal { status, code, why: None })
+}
+
+/// What the log wants to know of a call, found on the way.
+#[derive(Default)]
+pub(crate) struct Facts {
+    session: Option<String>,
+    pub(crate) devices_in: usize,
+    pub(crate) devices_out: usize,
+    pub(crate) limit: Option<i64>,
+    pub(crate) cursor: Option<String>,
+}
+
+/// Answers one request, and logs it. `real` is the real time: signatures are judged by it even when the
+/// simulator's clock was moved, since their makers do not know of that.
+pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> Answer {
+    let now = state.now(real);
+    let server = identify(state, request);
+    let name = server.map(|at| state.servers[at].name.clone());
+    let endpoint = Endpoint::of(request.method, request.path).unwrap_or(Endpoint::Unknown);
+    let fault = state.faults.take(endpoint, name.as_deref());
+    let kind = fault.as_ref().map(|fault| fault.kind);
+    let mut facts = Facts::default();
+    let mut error = None;
+
+    let mut reply = match (&fault, kind) {
+        (Some(fault), Some(FaultKind::Status)) => Some(failing(fault)),
+        (_, Some(FaultKind::HangUp)) => None,
+        _ => Some(match carry_out(state, request, endpoint, real, &mut facts) {
+            Ok(body) => Reply { status: 200, body, json: true, session: None, retry_after: None },
+            Err(refusal) => {
+                error = Some(refusal.why.unwrap_or(refusal.code).to_owned());
+                refused(&refusal, state.settings.error_style)
+            }
+        }),
+    };
+    if let Some(reply) = &mut reply {
+        reply.session = facts.session;
+        match kind {
+            Some(FaultKind::Truncate) => reply.body.truncate(reply.body.len() / 2),
+            Some(FaultKind::SameCursor) => claim_more(&mut reply.body, facts.cursor.as_deref()),
+            _ => {}
+        }
+    }
+    if kind == Some(FaultKind::HangUpAfter) {
+        reply = None;
+    }
+    state.log.push(Call {
+        seq: 0,
+        time: now,
+        server: name,
+        endpoint,
+        method: request.method.into(),
+        path: request.path.into(),
+        status: reply.as_ref().map(|reply| reply.status),
+        error,
+        devices_in: facts.devices_in,
+        devices_out: facts.devices_out,
+        limit: facts.limit,
+        cursor: facts.cursor,
+        version: version(request),
+        fault: kind.and_then(|kind| Some(serde_json::to_value(kind).ok()?.as_str()?.to_owned())),
+    });
+    let slow = fault.filter(|fault| fault.kind == FaultKind::Slow).map_or(0, |fault| fault.ms);
+    Answer { reply, delay: Duration::from_millis(state.settings.latency_ms + slow) }
+}
+
+fn identify(state: &State, request: &Request) -> Option<usize> {
+    if request.path == "/session" {
+        let signed = oauth::parse(request.authorization?).ok()?;
+        state.server_of_token(&signed.token)
+    } else {
+        state.server_of_session(request.session?)
+    }
+}
+
+fn failing(fault: &Fault) -> Reply {
+    Reply {
+        status: fault.status,
+        body: fault.body.clone().into_bytes(),
+        json: fault.body.starts_with(['{', '[', '"']),
+        session: None,
+        retry_after: fault.retry_after.clone(),
+    }
+}
+
+fn refused(refusal: &Refusal, style: ErrorStyle) -> Reply {
+    let code = refusal.code;
+    let body = match style {
+        _ if code.is_empty() => String::new(),
+        ErrorStyle::Bare => code.into(),
+        ErrorStyle::Quoted => format!("\"{code}\""),
+        ErrorStyle::Newline => format!("{code}\n"),
+        ErrorStyle::Json => json!({ "code": code }).to_string(),
+    };
+    let json = matches!(style, ErrorStyle::Quoted | ErrorStyle::Json);
+    Reply { status: refusal.status, body: body.into_bytes(), json, session: None, retry_after: None }
+}
+
+fn claim_more(body: &mut Vec<u8>, cursor: Option<&str>) {
+    if let Ok(Value::Object(mut page)) = serde_json::from_slice::<Value>(body)
+        && page.contains_key("cursor")
+    {
+        if let Some(cursor) = cursor {
+            page.insert("cursor".into(), cursor.into());
+        }
+        page.insert("more_to_follow".into(), true.into());
+        *body = Value::Object(page).to_string().into_bytes();
+    }
+}
+
+fn version(request: &Request) -> u32 {
+    request.version.and_then(|text| text.trim().parse().ok()).unwrap_or(1).min(NEWEST_VERSION)
+}
+
+fn carry_out(
+    state: &mut State,
+    request: &Request,
+    endpoint: Endpoint,
+    real: Timestamp,
+    facts: &mut Facts,
+) -> Result<Vec<u8>, Refusal> {
+    let version = version(request);
+    let user_agent = request.user_agent.trim();
+    if user_agent.is_empty() {
+        return refuse(400, "USER_AGENT_MISSING");
+    }
+    // Well-known agents that Apple turns away once they ask for more than the first version.
+    if version > 1 && ["python-requests/", "nanodep/"].iter().any(|known| user_agent.starts_with(known)) {
+        return refuse(400, "USER_AGENT_INVALID");
+    }
+    if let Err(known_path) = Endpoint::of(request.method, request.path) {
+        return refuse(if known_path { 405 } else { 404 }, "");
+    }
+    let now = state.now(real);
+    if endpoint == Endpoint::Session {
+        return open_session(state, request, real);
+    }
+    let key = request.session.filter(|key| !key.is_empty());
+    let server = match key.map(|key| state.use_session(key, now.as_second())) {
+        Some(Ok((server, next))) => {
+            facts.session = next;
+            &mut state.servers[server]
+        }
+        Some(Err(BadSession::Unknown)) => return refuse(403, "FORBIDDEN"),
+        Some(Err(BadSession::Ended)) | None => return refuse(401, "UNAUTHORIZED"),
+    };
+    admit(server)?;
+    match endpoint {
+        Endpoint::Account => account(server, version),
+        Endpoint::Profile => show_profile(server, request, version),
+        _ => {
+            let Ok(Value::Object(body)) = serde_json::from_slice(request.body) else {
+                return refuse(400, "MALFORMED_REQUEST_BODY");
+            };
+            let mut call = BodyCall { server, body, version, now, facts };
+            match endpoint {
+                Endpoint::Fetch => call.fetch(),
+                Endpoint::Sync => call.sync(),
+                Endpoint::Details => call.details(),
+                Endpoint::Disown => call.disown(),
+                Endpoint::Define => call.define(),
+                Endpoint::Assign => call.assign(),
+                Endpoint::Clear => call.clear(),
+                Endpoint::Session | Endpoint::Account | Endpoint::Profile | Endpoint::Unknown => {
+                    refuse(404, "")
+                }
+            }
+        }
+    }
+}
+
+/// Whether the organisation may use the service at all.
+fn admit(server: &Server) -> Result<(), Refusal> {
+    if !server.active {
+        return refuse(403, "SERVER_INACTIVE");
+    }
+    if !server.terms_signed { refuse(403, "T_C_NOT_SIGNED") } else { Ok(()) }
+}
+
+fn open_session(state: &mut State, request: &Request, real: Timestamp) -> Result<Vec<u8>, Refusal> {
+    let malformed = |why| Refusal { status: 400, code: "oauth_problem_adviceBad Request", why: Some(why) };
+    let header = request.authorization.ok_or(malformed("no Authorization header"))?;
+    let signed = oauth::parse(header).map_err(|oauth::Malformed(why)| malformed(why))?;
+    let now = state.now(real);
+    let Some(at) = state.server_of_token(&signed.token) else {
+        return refuse(403, "token_rejectedForbidden");
+    };
+    let server = &mut state.servers[at];
+    let Some(token) = server.token.clone().filter(|token| token.consumer_key == signed.consumer_key) else {
+        return refuse(403, "token_rejectedForbidden");
+    };
+    let url = oauth::signed_url("http", request.host, request.path);
+    let (consumer_secret, access_secret) = (&token.consumer_secret, &token.access_secret);
+    if !signed.verify(request.method, &url, request.query, consumer_secret, access_secret) {
+        return refuse(403, "signature_invalidForbidden");
+    }
+    let unauthorized =
+        |why| Refusal { status: 401, code: "oauth_problem_adviceUnauthorized", why: Some(why) };
+    if (real.as_second() - signed.timestamp).abs() > CLOCK_WINDOW {
+        return Err(unauthorized("oauth_timestamp is more than five minutes off"));
+    }
+    if !server.remember_nonce(signed.timestamp, &signed.nonce, real.as_second()) {
+        return Err(unauthorized("oauth_nonce was used before"));
+    }
+    if now >= token.access_token_expiry {
+        return refuse(403, "token_expiredForbidden");
+    }
+    admit(server)?;
+    let key = state.open_session(at, now.as_second());
+    body(&json!({ "auth_session_token": key }))
+}
+
+fn account(server: &Server, version: u32) -> Result<Vec<u8>, Refusal> {
+    let host = server.admin_id.split_once('@').map_or("example.com", |(_, host)| host);
+    let mut account = json!({
+        "server_name": server.name,
+        "server_uuid": server.uuid,
+        "admin_id": &*server.admin_id,
+        "facilitator_id": &*server.admin_id,
+        "org_name": server.org_name,
+        "org_email": format!("it@{host}"),
+        "org_phone": "+44 20 7946 0000",
+        "org_address": "1 Apple Row, Leeds LS1 1AA, GB",
+    });
+    if version >= 3 {
+        account["org_id"] = json!(server.org_id);
+        account["org_id_hash"] = json!(server.org_id_hash);
+        account["org_type"] = json!("org");
+        account["org_version"] = json!("v2");
+        let mut urls: BTreeMap<&str, (BTreeSet<&str>, bool)> = BTreeMap::new();
+        for (endpoint, method, path) in Endpoint::routes() {
+            let url = urls.entry(path).or_default();
+            url.0.insert(method);
+            url.1 |= matches!(endpoint, Endpoint::Fetch | Endpoint::Sync);
+        }
+        let limit = json!({ "default": server.page_limit, "maximum": server.page_limit });
+        let urls = urls.into_iter().map(|(path, (methods, in_pages))| {
+            let mut url = json!({ "uri": path, "http_method": methods });
+            if in_pages {
+                url["limit"] = limit.clone();
+            }
+            url
+        });
+        account["urls"] = urls.collect();
+    }
+    body(&account)
+}
+
+fn show_profile(server: &Server, request: &Request, version: u32) -> Result<Vec<u8>, Refusal> {
+    let uuid = url::form_urlencoded::parse(request.query.as_bytes())
+        .find_map(|(name, value)| (name == "profile_uuid" && !value.is_empty()).then_some(value));
+    let Some(uuid) = uuid else { return refuse(400, "PROFILE_UUID_REQUIRED") };
+    let found = ProfileUuid::parse(&uuid).and_then(|uuid| Some((uuid, server.profiles.get(&uuid)?)));
+    let Some((uuid, profile)) = found else { return refuse(400, "NOT_FOUND") };
+    body(&profile::shown(uuid, &profile.content, version))
+}
+
+pub(crate) fn body(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(value).or(refuse(500, "Internal Server Error"))
+}
