@@ -1,1 +1,2 @@
-//! sandbox
+//! x
+mod bindings;
