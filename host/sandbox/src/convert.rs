@@ -110,7 +110,7 @@ pub(crate) fn verdicts(answer: wit::Verdicts, context: &Context, devices: usize)
     let broken = |reason: String| Err(Fault::Contract { reason });
     let wit::Verdicts { verdicts, reasons } = answer;
     if verdicts.len() != devices {
-        return broken(format!("it gave {} verdicts for {devices} devices", verdicts.len()));
+        return broken(format!("the number of verdicts ({}) is not that of the devices ({devices})", verdicts.len()));
     }
     // Only the reasons that somebody names are worth the copy.
     let mut shared: Vec<Option<Arc<str>>> = vec![None; reasons.len()];

@@ -38,13 +38,10 @@ pub(crate) fn engine() -> Result<Engine, Error> {
 fn config() -> Config {
     let mut config = Config::new();
     // What Rust, C, JavaScript and Python components are made of, and no more.
-    config
-        .wasm_features(WasmFeatures::all(), false)
-        .wasm_features(
-            WasmFeatures::WASM2.union(WasmFeatures::EXTENDED_CONST).union(WasmFeatures::COMPONENT_MODEL),
-            true,
-        )
-        .concurrency_support(false);
+    let needed = (WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL)
+        // Counted as part of everything since version 1, but only a garbage collector needs it.
+        - WasmFeatures::GC_TYPES;
+    config.wasm_features(WasmFeatures::all(), false).wasm_features(needed, true).concurrency_support(false);
     // The same answer on every machine.
     config.cranelift_nan_canonicalization(true).consume_fuel(true);
     // The net under the fuel.

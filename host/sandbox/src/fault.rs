@@ -12,7 +12,7 @@ pub enum Fault {
     Fuel {
         /// How much it had.
         limit: u64,
-        /// For how many devices.
+        /// For how many devices; none while it is configured.
         devices: usize,
     },
     /// It took too long. Says as much about the machine as about the plugin.
@@ -53,7 +53,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fuel { limit, devices: 0 } => write!(f, "ran out of fuel ({}) while it was configured", grouped(*limit)),
+            Self::Fuel { limit, devices: 0 } => write!(f, "ran out of fuel ({})", grouped(*limit)),
             Self::Fuel { limit, devices: 1 } => write!(f, "ran out of fuel ({} for one device)", grouped(*limit)),
             Self::Fuel { limit, devices } => {
                 write!(f, "ran out of fuel ({} for {} devices)", grouped(*limit), grouped(*devices as u64))

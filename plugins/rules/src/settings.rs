@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::condition::{Condition, Field, Wanted};
+use crate::glob::is_pattern;
 use crate::policy::{Decision, Outcome, Policy, Rule};
 use crate::time;
 
@@ -20,6 +21,7 @@ pub struct Problem {
 const TOP: [&str; 2] = ["default", "rules"];
 const RULE: [&str; 8] = ["assign", "hold", "hold_until", "ignore", "name", "reason", "unless", "when"];
 const DEFAULT: [&str; 4] = ["assign", "hold", "ignore", "reason"];
+const STATUS: [&str; 4] = ["assigned", "empty", "pushed", "removed"];
 const RANGE: [&str; 2] = ["after", "before"];
 
 pub(crate) fn read(settings: &str, profiles: &[String]) -> Result<Policy, Vec<Problem>> {
@@ -156,16 +158,18 @@ impl Reader<'_> {
                 self.problem(&pointer, format!("devices have no field `{name}`"), hint);
                 return None;
             };
-            let wanted = match field.is_date() {
-                true => self.range(value, &pointer),
-                false => self.texts(value, &pointer),
+            let wanted = match &field {
+                field if field.is_date() => self.range(value, &pointer),
+                Field::ProfileStatus => self.texts(value, &pointer, &STATUS),
+                _ => self.texts(value, &pointer, &[]),
             };
             wanted.map(|wanted| Condition { field, wanted })
         });
         conditions.collect()
     }
 
-    fn texts(&mut self, value: &Value, pointer: &str) -> Option<Wanted> {
+    /// Texts and patterns; of a field that can only be one of `known`, texts that can be.
+    fn texts(&mut self, value: &Value, pointer: &str, known: &[&str]) -> Option<Wanted> {
         let values = match value {
             Value::Array(values) => values.as_slice(),
             value => std::slice::from_ref(value),
@@ -174,6 +178,12 @@ impl Reader<'_> {
         if texts.is_none() {
             let hint = "such as `\"LIB-*\"` or `[\"A\", \"B\"]`".to_owned();
             self.problem(pointer, "a field is compared with a text or a list of texts", Some(hint));
+        }
+        for text in texts.iter().flatten().filter(|text| !known.is_empty() && !is_pattern(text)) {
+            if !known.iter().any(|known| known.eq_ignore_ascii_case(text)) {
+                let hint = nearest(text, known.iter().copied()).unwrap_or_else(|| format!("known are {}", listed(known)));
+                self.problem(pointer, format!("no device is ever `{text}`"), Some(hint));
+            }
         }
         texts.map(|texts| Wanted::any_of(texts.into_iter()))
     }

@@ -31,18 +31,18 @@ fn what_is_no_component_is_refused_with_what_it_is() {
 #[test]
 fn a_broken_component_is_refused() {
     let half = &shipped::RULES[..shipped::RULES.len() / 2];
-    refused(half, nothing(), expect![""]);
+    refused(half, nothing(), expect!["the component cannot be compiled: failed to parse WebAssembly module: wasm component contains an invalid module section: section range 12..139082 is out of bounds (bound = 71300)"]);
 }
 
 #[test]
 fn a_component_that_answers_no_known_question_is_refused() {
-    refused(artifacts::NO_QUESTION, nothing(), expect![""]);
-    refused(artifacts::FUTURE_CONTRACT, nothing(), expect![""]);
+    refused(artifacts::NO_QUESTION, nothing(), expect!["the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`"]);
+    refused(artifacts::FUTURE_CONTRACT, nothing(), expect!["the component answers none of the questions Deputy asks; it exports `deputy:policy/assignment@9.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`"]);
 }
 
 #[test]
 fn a_component_that_only_claims_to_answer_is_refused() {
-    refused(artifacts::WRONG_SHAPE, nothing(), expect![""]);
+    refused(artifacts::WRONG_SHAPE, nothing(), expect!["the component does not keep to the contract it names: instance export `deputy:policy/assignment@0.1.0` does not have export `configure`"]);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_component_that_is_not_the_trusted_one_is_refused() {
     spec.expected_digest = Some(Digest::of(b"what was trusted"));
     let found = Digest::of(shipped::RULES);
     let error = SANDBOX.load(spec).expect_err("the digest differs").to_string().replace(found.as_str(), "FOUND");
-    expect![""].assert_eq(&error);
+    expect!["plugin `site-policy` has changed: its SHA-256 is FOUND, trusted is f0d6ebc3416896298d13549563803b701be06b09eb926ebd0fe74b79ab275679; if the change is meant, run `deputy plugin trust site-policy`"].assert_eq(&error);
 }
 
 #[test]
@@ -71,13 +71,16 @@ fn a_component_that_is_too_large_is_refused_before_anything_looks_at_it() {
 
 #[test]
 fn settings_that_the_plugin_refuses_are_refused_in_its_own_words() {
-    refused(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "refuse-settings" }), expect![""]);
+    refused(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "refuse-settings" }), expect![[r#"
+        plugin `site-policy` does not accept its settings:
+          /behaviour: never good enough
+          nor is[31m the rest (did you mean `none`?)"#]]);
 }
 
 #[test]
 fn a_plugin_that_fails_on_its_settings_is_refused() {
-    refused(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "loop-in-configure" }), expect![""]);
-    refused(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "trap-in-reads" }), expect![""]);
+    refused(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "loop-in-configure" }), expect!["plugin `site-policy` failed while it was configured: it ran out of fuel (5,016,500) while it was configured"]);
+    refused(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "trap-in-reads" }), expect!["plugin `site-policy` failed while it was configured: it trapped: wasm `unreachable` instruction executed"]);
 }
 
 #[test]

@@ -35,8 +35,17 @@ fn the_first_rule_that_matches_decides() {
     devices[6].device_assigned_date = Some("2024-06-01T12:00:00Z".parse().unwrap());
     devices[7].extra.insert("wifi_mac".to_owned(), "00:11:22".to_owned());
     let plugin = SANDBOX.load(spec(shipped::RULES, settings)).unwrap();
-    expect![""].assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
-    expect![""].assert_eq(&plugin.reads().join(" "));
+    expect![[r#"
+        C1 assign kiosk: iPads bought by the library
+        C2 assign standard: no rule matched
+        C3 assign standard: no rule matched
+        C4 hold until 2026-02-01T00:00:00Z: rule 2
+        C5 hold until 2026-02-01T00:00:00Z: rule 2
+        C6 assign standard: no rule matched
+        C7 ignore: rule 4
+        C8 hold: known antenna
+    "#]].assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
+    expect!["asset_tag device_family device_assigned_date extra"].assert_eq(&plugin.reads().join(" "));
 }
 
 #[test]
@@ -62,5 +71,13 @@ fn every_mistake_in_the_settings_is_said_where_it_stands() {
         ],
     });
     let error = SANDBOX.load(spec(shipped::RULES, settings)).expect_err("nearly everything is wrong");
-    expect![""].assert_eq(&error.to_string());
+    expect![[r#"
+        plugin `site-policy` does not accept its settings:
+          /defualt: unknown key `defualt` (did you mean `default`?)
+          /rules/0/when/asset_tga: devices have no field `asset_tga` (did you mean `asset_tag`?)
+          /rules/0/assign: there is no profile `kisok` to assign (did you mean `kiosk`?)
+          /rules/1/when/device_assigned_date/after: "soon" is not a date (such as `2026-02-01` or `2026-02-01T08:00:00+01:00`)
+          /rules/1/when/model: a field is compared with a text or a list of texts (such as `"LIB-*"` or `["A", "B"]`)
+          /rules/1: `hold` and `ignore` exclude each other
+          /rules/2: nothing says what to do (add one of `assign = "PROFILE"`, `hold = true` and `ignore = true`)"#]].assert_eq(&error.to_string());
 }

@@ -114,7 +114,7 @@ fn recurse(depth: u32) -> u32 {
 fn eat() -> Vec<String> {
     let mut eaten = Vec::new();
     loop {
-        eaten.push(std::hint::black_box("x".repeat(1 << 20)));
+        eaten.push(std::hint::black_box(String::with_capacity(1 << 20)));
     }
 }
 
