@@ -29,7 +29,9 @@ impl Cache {
             Ok(key) => Some(Self { folder, key }),
             Err(error) => {
                 let folder = folder.display();
-                tracing::warn!("no cache for compiled plugins in {folder}, compiling at every start: {error}");
+                tracing::warn!(
+                    "no cache for compiled plugins in {folder}, compiling at every start: {error}"
+                );
                 None
             }
         }

@@ -49,7 +49,10 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>, Error> {
     }
 }
 
-fn log_line(mut store: StoreContextMut<Guest>, (level, message): (WitLevel, WasmStr)) -> wasmtime::Result<()> {
+fn log_line(
+    mut store: StoreContextMut<Guest>,
+    (level, message): (WitLevel, WasmStr),
+) -> wasmtime::Result<()> {
     if !store.data().log.is_full() {
         let text = message.to_str(&store)?.into_owned();
         store.data_mut().log.push(convert::level(level), &text);
@@ -59,7 +62,10 @@ fn log_line(mut store: StoreContextMut<Guest>, (level, message): (WitLevel, Wasm
 
 impl Call<'_> {
     /// Whether the guest accepts its settings, and if so, which fields of devices it wants.
-    pub(crate) fn configure(&self, profiles: &[&str]) -> Done<Result<wit::DeviceFields, Vec<SettingsProblem>>> {
+    pub(crate) fn configure(
+        &self,
+        profiles: &[&str],
+    ) -> Done<Result<wit::DeviceFields, Vec<SettingsProblem>>> {
         self.run(0, |store, policy| {
             let assignment = policy.deputy_policy_assignment();
             match assignment.call_configure(&mut *store, self.settings, profiles)? {
@@ -90,10 +96,8 @@ impl Call<'_> {
         ask: impl FnOnce(&mut Store<Guest>, &Policy) -> Result<T, Stop>,
     ) -> Done<T> {
         let _permit = self.shared.calls.enter();
-        let guest = Guest {
-            limiter: Limiter::new(self.limits.memory_bytes),
-            log: Log::new(self.limits.log_bytes),
-        };
+        let guest =
+            Guest { limiter: Limiter::new(self.limits.memory_bytes), log: Log::new(self.limits.log_bytes) };
         let mut store = Store::new(&self.shared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.output_bytes);
@@ -106,8 +110,7 @@ impl Call<'_> {
             .and_then(|policy| ask(&mut store, &policy));
         let left = store.get_fuel().unwrap_or(0);
         let guest = store.into_data();
-        let failed =
-            Failed { limits: self.limits, fuel, devices, memory_refused: guest.limiter.refused };
+        let failed = Failed { limits: self.limits, fuel, devices, memory_refused: guest.limiter.refused };
         Done {
             result: result.map_err(|stop| match stop {
                 Stop::Engine(error) => classify(&error, &failed),

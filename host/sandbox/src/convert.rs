@@ -106,11 +106,18 @@ pub(crate) fn field_names(fields: wit::DeviceFields) -> Vec<&'static str> {
 }
 
 /// Verdicts that keep to the contract, or what is wrong with them.
-pub(crate) fn verdicts(answer: wit::Verdicts, context: &Context, devices: usize) -> Result<Vec<Verdict>, Fault> {
+pub(crate) fn verdicts(
+    answer: wit::Verdicts,
+    context: &Context,
+    devices: usize,
+) -> Result<Vec<Verdict>, Fault> {
     let broken = |reason: String| Err(Fault::Contract { reason });
     let wit::Verdicts { verdicts, reasons } = answer;
     if verdicts.len() != devices {
-        return broken(format!("the number of verdicts ({}) is not that of the devices ({devices})", verdicts.len()));
+        return broken(format!(
+            "the number of verdicts ({}) is not that of the devices ({devices})",
+            verdicts.len()
+        ));
     }
     // Only the reasons that somebody names are worth the copy.
     let mut shared: Vec<Option<Arc<str>>> = vec![None; reasons.len()];
@@ -120,7 +127,10 @@ pub(crate) fn verdicts(answer: wit::Verdicts, context: &Context, devices: usize)
             wit::Decision::Assign(index) => match context.profiles.get(index as usize) {
                 Some(profile) => Decision::Assign { profile: profile.clone() },
                 None => {
-                    return broken(format!("it assigned profile {index}, and there are {}", context.profiles.len()));
+                    return broken(format!(
+                        "it assigned profile {index}, and there are {}",
+                        context.profiles.len()
+                    ));
                 }
             },
             wit::Decision::Hold(None) => Decision::Hold { until: None },
@@ -130,7 +140,8 @@ pub(crate) fn verdicts(answer: wit::Verdicts, context: &Context, devices: usize)
             },
             wit::Decision::Ignore => Decision::Ignore,
         };
-        let (Some(text), Some(reason_slot)) = (reasons.get(reason as usize), shared.get_mut(reason as usize)) else {
+        let (Some(text), Some(reason_slot)) = (reasons.get(reason as usize), shared.get_mut(reason as usize))
+        else {
             return broken(format!("it gave reason {reason}, and there are {}", reasons.len()));
         };
         let reason = Arc::clone(reason_slot.get_or_insert_with(|| match clean(text, REASON_BYTES) {

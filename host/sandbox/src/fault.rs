@@ -54,7 +54,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fuel { limit, devices: 0 } => write!(f, "ran out of fuel ({})", grouped(*limit)),
-            Self::Fuel { limit, devices: 1 } => write!(f, "ran out of fuel ({} for one device)", grouped(*limit)),
+            Self::Fuel { limit, devices: 1 } => {
+                write!(f, "ran out of fuel ({} for one device)", grouped(*limit))
+            }
             Self::Fuel { limit, devices } => {
                 write!(f, "ran out of fuel ({} for {} devices)", grouped(*limit), grouped(*devices as u64))
             }

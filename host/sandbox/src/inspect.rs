@@ -76,8 +76,9 @@ pub(crate) fn component(
     if let Some(component) = shared.cache.as_ref().and_then(|cache| cache.load(&shared.engine, digest)) {
         return Ok(component);
     }
-    let component = Component::from_binary(&shared.engine, bytes)
-        .map_err(|error| Error::NotCompiled { reason: crate::convert::clean(&format!("{error:#}"), 1_024) })?;
+    let component = Component::from_binary(&shared.engine, bytes).map_err(|error| Error::NotCompiled {
+        reason: crate::convert::clean(&format!("{error:#}"), 1_024),
+    })?;
     if let Some(cache) = &shared.cache {
         cache.store(&shared.engine, digest, &component);
     }
@@ -109,7 +110,9 @@ fn check_kind(bytes: &[u8]) -> Result<(), Error> {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             ("a core module", "wrap it as a component, as `wasm-tools component new` does")
         }
-        [0, b'a', b's', b'm', ..] => ("WebAssembly of an unknown version", "build it with tools for version 0.2"),
+        [0, b'a', b's', b'm', ..] => {
+            ("WebAssembly of an unknown version", "build it with tools for version 0.2")
+        }
         b"" => ("an empty file", "build it again"),
         _ => ("some other kind of file", "give the path of the component that the build made"),
     };

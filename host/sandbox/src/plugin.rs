@@ -67,8 +67,13 @@ impl Plugin {
             serde_json::Value::Null => "{}".to_owned(),
             settings => settings.to_string(),
         };
-        let call =
-            Call { shared: &shared, policy: &policy, limits: &limits, time: limits.time, settings: &settings };
+        let call = Call {
+            shared: &shared,
+            policy: &policy,
+            limits: &limits,
+            time: limits.time,
+            settings: &settings,
+        };
         let profiles: Vec<&str> = profiles.iter().map(|profile| profile.as_str()).collect();
         let Done { result, lines, .. } = call.configure(&profiles);
         log::emit(&name, &lines);
@@ -77,7 +82,8 @@ impl Plugin {
             Ok(Err(problems)) => return Err(Error::Settings { plugin: name, problems }),
             Err(fault) => return Err(Error::Fault { plugin: name, fault }),
         };
-        let loaded = Loaded { name, inspection, policy, limits, settings, reads, shared: Arc::clone(&shared) };
+        let loaded =
+            Loaded { name, inspection, policy, limits, settings, reads, shared: Arc::clone(&shared) };
         Ok(Self { loaded: Arc::new(loaded) })
     }
 
@@ -132,7 +138,9 @@ impl Plugin {
             result
         };
         let found = search(devices.len(), ask);
-        answer.verdicts.extend(found.into_iter().map(|found| found.unwrap_or_else(|blame| self.fault(&blame))));
+        answer
+            .verdicts
+            .extend(found.into_iter().map(|found| found.unwrap_or_else(|blame| self.fault(&blame))));
     }
 
     fn fault(&self, Blame { fault, alone }: &Blame) -> Verdict {
@@ -162,6 +170,9 @@ impl Policy for Plugin {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("name", &self.loaded.name).field("inspection", &self.loaded.inspection).finish()
+        f.debug_struct("Plugin")
+            .field("name", &self.loaded.name)
+            .field("inspection", &self.loaded.inspection)
+            .finish()
     }
 }

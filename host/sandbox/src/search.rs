@@ -36,7 +36,10 @@ pub(crate) fn search<T>(
             }
             match ask(piece.clone()) {
                 Ok(found) => {
-                    answers[piece].iter_mut().zip(found).for_each(|(answer, found)| *answer = Some(Ok(found)));
+                    answers[piece]
+                        .iter_mut()
+                        .zip(found)
+                        .for_each(|(answer, found)| *answer = Some(Ok(found)));
                 }
                 Err(fault) => failed.push((piece, fault)),
             }

@@ -79,8 +79,8 @@ pub(crate) fn prepare(rustc: &Path) -> Result<PathBuf, Error> {
     }
     build_library(&root, work.path(), rustc)?;
     remove_source(&root)?;
-    let version = packages.iter().find(|package| package.name == "rustc-web").map(|package| &package.version);
-    let version: String = version.into_iter().flat_map(|version| version.chars()).filter(|c| *c != '/').collect();
+    let compiler = packages.iter().find(|package| package.name == PACKAGES[0]);
+    let version = compiler.map_or("unknown", |package| package.version.as_str());
     let finished = cache.join(format!("{PREFIX}{version}"));
     if finished.exists() {
         // Not found by `prepared` above, so it is not whole.
@@ -120,11 +120,22 @@ impl Apt {
     fn packages(&self) -> Result<Vec<Package>, Error> {
         // One broken source of somebody else's must not stop us; what we need shows next.
         if let Err(error) = run(self.command("apt-get").args(["-q", "update"]), A_DOWNLOAD) {
-            progress(&format!("apt-get update complained, going on: {}", crate::process::one_line(&error.to_string())));
+            progress(&format!(
+                "apt-get update complained, going on: {}",
+                crate::process::one_line(&error.to_string())
+            ));
         }
         let mut simulate = self.command("apt-get");
         simulate.args(["-q", "-s", "--no-install-recommends", "install"]).args(PACKAGES);
-        Ok(simulated(&run(&mut simulate, A_MOMENT)?))
+        let packages = simulated(&run(&mut simulate, A_MOMENT)?);
+        match packages.iter().any(|package| package.name == PACKAGES[0]) {
+            true => Ok(packages),
+            false => Err(Error::Command {
+                command: format!("apt-get install {}", PACKAGES[0]),
+                outcome: "would bring nothing: this system has the package, and no copy can be made of it"
+                    .to_owned(),
+            }),
+        }
     }
 
     fn download(&self, packages: &[Package]) -> Result<Vec<PathBuf>, Error> {
@@ -190,17 +201,30 @@ fn build_library(root: &Path, work: &Path, rustc: &Path) -> Result<(), Error> {
         let path = empty.join(name);
         fs::write(&path, text).map_err(io("write", &path))?;
     }
+    // Without the first, guests could not be optimised together with the library; without the second,
+    // every guest would tell where this folder was.
+    let flags = format!(
+        "-Cembed-bitcode=yes\x1f--remap-path-prefix={}=rust",
+        root.join("usr/lib/rustlib/src/rust").display()
+    );
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     crate::guest::forget_outer_cargo(&mut cargo);
     let private = toolchain(root, rustc)?;
     private.apply(&mut cargo);
     cargo
         .current_dir(&empty)
-        .args(["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort", "--target-dir", "target"])
+        .args([
+            "build",
+            "--release",
+            "--target",
+            TARGET,
+            "-Zbuild-std=std,panic_abort",
+            "--target-dir",
+            "target",
+        ])
         // Building the library is unstable and always will be, in a compiler we have just fixed.
         .env("RUSTC_BOOTSTRAP", "1")
-        // Without it, guests could not be optimised together with the library.
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Cembed-bitcode=yes");
+        .env("CARGO_ENCODED_RUSTFLAGS", flags);
     run(&mut cargo, Duration::from_secs(30 * 60))?;
     let built = empty.join("target").join(TARGET).join("release/deps");
     let wanted = target_libraries(root);
@@ -255,7 +279,8 @@ fn linker(rustc: &Path) -> Result<PathBuf, Error> {
         return Ok(brought);
     }
     let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
-    let mut installed = ["rust-lld", "wasm-ld"].iter().flat_map(|name| folders.iter().map(move |f| f.join(name)));
+    let mut installed =
+        ["rust-lld", "wasm-ld"].iter().flat_map(|name| folders.iter().map(move |f| f.join(name)));
     installed.find(|path| path.exists()).ok_or_else(|| Error::Command {
         command: "wasm-ld".to_owned(),
         outcome: "was not found: install the package `lld`".to_owned(),
@@ -306,7 +331,8 @@ Conf rustc-web (1.96.0+dfsg1-1~deb12u2 Debian-Security:12/oldstable-security [am
 
     #[test]
     fn apt_keeps_the_systems_proxy_and_loses_its_hooks_and_folders() {
-        let system = "Acquire::http::Proxy \"proxy:3128\";\nAPT::Update::Post-Invoke:: \"rm -rf\";\nDir \"/\";\n";
+        let system =
+            "Acquire::http::Proxy \"proxy:3128\";\nAPT::Update::Post-Invoke:: \"rm -rf\";\nDir \"/\";\n";
         expect![[r#"
             Acquire::http::Proxy "proxy:3128";
             Dir::Etc::Parts "/w/parts";

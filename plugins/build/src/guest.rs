@@ -16,7 +16,15 @@ pub(crate) fn compile(toolchain: &Toolchain, crate_dir: &Path, target_dir: &Path
     toolchain.apply(&mut cargo);
     cargo
         .current_dir(crate_dir)
-        .args(["build", "--profile", "guest", "--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "--profile",
+            "guest",
+            "--target",
+            TARGET,
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .arg("--target-dir")
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(crate_dir));
@@ -143,7 +151,8 @@ mod tests {
 
     #[test]
     fn where_crates_come_from_stays() {
-        for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_PROXY", "CARGO_MAKEFLAGS", "PATH", "HOME"] {
+        for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_PROXY", "CARGO_MAKEFLAGS", "PATH", "HOME"]
+        {
             assert!(!belongs_to_outer_cargo(name), "{name} must stay");
         }
     }

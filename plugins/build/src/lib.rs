@@ -84,7 +84,10 @@ pub fn build_policy(crate_dir: &Path, target_dir: &Path) -> Result<Vec<u8>, Erro
         .validate(true)
         .module(&bytes)
         .and_then(|encoder| encoder.encode())
-        .map_err(|error| Error::NotAComponent { crate_dir: crate_dir.to_owned(), reason: format!("{error:#}") })
+        .map_err(|error| Error::NotAComponent {
+            crate_dir: crate_dir.to_owned(),
+            reason: format!("{error:#}"),
+        })
 }
 
 /// For build scripts: the component of the policy in `crate_dir`, written to `OUT_DIR/NAME.wasm`.

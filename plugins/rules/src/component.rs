@@ -32,7 +32,11 @@ impl contract::Guest for Component {
             }
             Err(problems) => Err(problems
                 .into_iter()
-                .map(|crate::Problem { pointer, message, hint }| contract::SettingsProblem { pointer, message, hint })
+                .map(|crate::Problem { pointer, message, hint }| contract::SettingsProblem {
+                    pointer,
+                    message,
+                    hint,
+                })
                 .collect()),
         }
     }

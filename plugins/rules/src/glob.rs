@@ -40,7 +40,9 @@ impl Glob {
                     Some((part + 1, byte))
                 }
                 Some(Part::One) if byte < text.len() => Some((part + 1, next_character(text, byte))),
-                Some(Part::Byte(wanted)) if text.get(byte).is_some_and(|b| b.to_ascii_lowercase() == *wanted) => {
+                Some(Part::Byte(wanted))
+                    if text.get(byte).is_some_and(|b| b.to_ascii_lowercase() == *wanted) =>
+                {
                     Some((part + 1, byte + 1))
                 }
                 None if byte == text.len() => return true,

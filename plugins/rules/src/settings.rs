@@ -58,7 +58,11 @@ impl Reader<'_> {
                 rules.iter().enumerate().map(|(index, rule)| self.rule(rule, index)).collect()
             }
             Some(_) => {
-                self.problem("/rules", "rules are a list of tables", Some("start each with `[[rules]]`".to_owned()));
+                self.problem(
+                    "/rules",
+                    "rules are a list of tables",
+                    Some("start each with `[[rules]]`".to_owned()),
+                );
                 Vec::new()
             }
         };
@@ -117,14 +121,16 @@ impl Reader<'_> {
 
     fn decision(&mut self, action: &str, value: &Value, pointer: &str) -> Decision {
         match (action, value) {
-            ("assign", Value::String(profile)) => match self.profiles.iter().position(|known| known == profile) {
-                Some(index) => Decision::Assign(index as u32),
-                None => {
-                    let hint = nearest(profile, self.profiles.iter().map(String::as_str));
-                    self.problem(pointer, format!("there is no profile `{profile}` to assign"), hint);
-                    Decision::Ignore
+            ("assign", Value::String(profile)) => {
+                match self.profiles.iter().position(|known| known == profile) {
+                    Some(index) => Decision::Assign(index as u32),
+                    None => {
+                        let hint = nearest(profile, self.profiles.iter().map(String::as_str));
+                        self.problem(pointer, format!("there is no profile `{profile}` to assign"), hint);
+                        Decision::Ignore
+                    }
                 }
-            },
+            }
             ("hold", Value::Bool(true)) => Decision::Hold(None),
             ("ignore", Value::Bool(true)) => Decision::Ignore,
             ("hold_until", value) => Decision::Hold(Some(self.date(value, pointer).unwrap_or(0))),
@@ -181,7 +187,8 @@ impl Reader<'_> {
         }
         for text in texts.iter().flatten().filter(|text| !known.is_empty() && !is_pattern(text)) {
             if !known.iter().any(|known| known.eq_ignore_ascii_case(text)) {
-                let hint = nearest(text, known.iter().copied()).unwrap_or_else(|| format!("known are {}", listed(known)));
+                let hint = nearest(text, known.iter().copied())
+                    .unwrap_or_else(|| format!("known are {}", listed(known)));
                 self.problem(pointer, format!("no device is ever `{text}`"), Some(hint));
             }
         }
@@ -217,13 +224,19 @@ impl Reader<'_> {
     }
 
     /// The value as a table with no other keys than these.
-    fn table<'v>(&mut self, value: &'v Value, pointer: &str, keys: &[&str]) -> Option<&'v Map<String, Value>> {
+    fn table<'v>(
+        &mut self,
+        value: &'v Value,
+        pointer: &str,
+        keys: &[&str],
+    ) -> Option<&'v Map<String, Value>> {
         let Value::Object(table) = value else {
             self.problem(pointer, format!("this is a table with the keys {}", listed(keys)), None);
             return None;
         };
         for key in table.keys().filter(|key| !keys.contains(&key.as_str())) {
-            let hint = nearest(key, keys.iter().copied()).unwrap_or_else(|| format!("known are {}", listed(keys)));
+            let hint =
+                nearest(key, keys.iter().copied()).unwrap_or_else(|| format!("known are {}", listed(keys)));
             self.problem(&format!("{pointer}/{}", escaped(key)), format!("unknown key `{key}`"), Some(hint));
         }
         Some(table)
@@ -258,9 +271,11 @@ fn flattened(table: &Map<String, Value>) -> Vec<(String, String, &Value)> {
     for (name, value) in table {
         let path = format!("/{}", escaped(name));
         match value {
-            Value::Object(inner) if name == "extra" => fields.extend(
-                inner.iter().map(|(name, value)| (format!("extra.{name}"), format!("{path}/{}", escaped(name)), value)),
-            ),
+            Value::Object(inner) if name == "extra" => {
+                fields.extend(inner.iter().map(|(name, value)| {
+                    (format!("extra.{name}"), format!("{path}/{}", escaped(name)), value)
+                }))
+            }
             value => fields.push((name.clone(), path, value)),
         }
     }

@@ -77,9 +77,13 @@ fn device<'a>(line: &'a str, extra: &'a [(String, String)]) -> Device<'a> {
 
 #[test]
 fn without_rules_everything_is_held_for_somebody_to_look_at() {
-    check("", "serial_number=C1", expect![[r#"
+    check(
+        "",
+        "serial_number=C1",
+        expect![[r#"
         hold: no rule matched
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -115,12 +119,20 @@ fn the_first_rule_that_matches_decides() {
 
 #[test]
 fn a_rule_without_conditions_fits_every_device() {
-    check("[[rules]]\nassign = 'kiosk'", "serial_number=C1", expect![[r#"
+    check(
+        "[[rules]]\nassign = 'kiosk'",
+        "serial_number=C1",
+        expect![[r#"
         assign kiosk: rule 1
-    "#]]);
-    check("[[rules]]\nwhen = {}\nignore = true", "serial_number=C1", expect![[r#"
+    "#]],
+    );
+    check(
+        "[[rules]]\nwhen = {}\nignore = true",
+        "serial_number=C1",
+        expect![[r#"
         ignore: rule 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -272,13 +284,15 @@ fn the_token_and_fields_younger_than_deputy_can_be_asked_for() {
 
 #[test]
 fn equal_reasons_are_one_reason() {
-    let policy = policy("[[rules]]\nignore = true\nreason = 'x'\n[[rules]]\nhold = true\nreason = 'x'").unwrap();
+    let policy =
+        policy("[[rules]]\nignore = true\nreason = 'x'\n[[rules]]\nhold = true\nreason = 'x'").unwrap();
     assert_eq!(policy.reasons(), ["x", "no rule matched"]);
 }
 
 #[test]
 fn only_the_fields_of_some_rule_are_read() {
-    let policy = policy("[[rules]]\nwhen = { model = 'x' }\nunless = { extra.eid = 'y' }\nignore = true").unwrap();
+    let policy =
+        policy("[[rules]]\nwhen = { model = 'x' }\nunless = { extra.eid = 'y' }\nignore = true").unwrap();
     expect![[r#"[Model, Extra("eid")]"#]].assert_eq(&format!("{:?}", policy.reads()));
 }
 
@@ -375,9 +389,12 @@ fn values_of_the_wrong_kind_are_found() {
             /default: this is a table with the keys `assign`, `hold`, `ignore`, `reason`
         "#]],
     );
-    check_problems("rules = { assign = 'kiosk' }", expect![[r#"
+    check_problems(
+        "rules = { assign = 'kiosk' }",
+        expect![[r#"
         /rules: rules are a list of tables (start each with `[[rules]]`)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -388,7 +405,10 @@ fn a_profile_status_that_apple_does_not_have_is_found() {
             when = { profile_status = ["EMPTY", "asigned", "waiting", "re*"] }
             assign = "kiosk"
         "#,
-        expect![""],
+        expect![[r#"
+            /rules/0/when/profile_status: no device is ever `asigned` (did you mean `assigned`?)
+            /rules/0/when/profile_status: no device is ever `waiting` (known are `assigned`, `empty`, `pushed`, `removed`)
+        "#]],
     );
 }
 
@@ -397,5 +417,6 @@ fn settings_that_are_no_table_are_one_problem() {
     let problems = Policy::new("[]", &[]).unwrap_err();
     expect!["this is a table with the keys `default`, `rules`"].assert_eq(&problems[0].message);
     let problems = Policy::new("{", &[]).unwrap_err();
-    expect!["this is not JSON: EOF while parsing an object at line 1 column 1"].assert_eq(&problems[0].message);
+    expect!["this is not JSON: EOF while parsing an object at line 1 column 1"]
+        .assert_eq(&problems[0].message);
 }

@@ -12,7 +12,8 @@ use crate::help::{context, devices, shown, spec};
 /// Loads the shipped rules through a cache and asks them about a device, as a new program would.
 fn run(cache: &Path) {
     let sandbox = Sandbox::new(Some(cache.to_owned())).unwrap();
-    let plugin = sandbox.load(spec(shipped::RULES, serde_json::json!({ "default": { "assign": "kiosk" } }))).unwrap();
+    let plugin =
+        sandbox.load(spec(shipped::RULES, serde_json::json!({ "default": { "assign": "kiosk" } }))).unwrap();
     let devices = devices("C1");
     expect![[r#"
         C1 assign kiosk: no rule matched
@@ -23,7 +24,8 @@ fn run(cache: &Path) {
 /// The one file of compiled code.
 fn code(cache: &Path) -> PathBuf {
     let files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
-    let mut code: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "cwasm")).collect();
+    let mut code: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "cwasm")).collect();
     assert_eq!(code.len(), 1, "{code:?}");
     code.remove(0)
 }

@@ -44,7 +44,8 @@ fn the_first_rule_that_matches_decides() {
         C6 assign standard: no rule matched
         C7 ignore: rule 4
         C8 hold: known antenna
-    "#]].assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
+    "#]]
+    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
     expect!["asset_tag device_family device_assigned_date extra"].assert_eq(&plugin.reads().join(" "));
 }
 
@@ -55,7 +56,10 @@ fn the_same_verdict_alone_and_among_others() {
     let serials: Vec<String> = (0..2_500).map(|index| format!("C{index}")).collect();
     let devices = devices(&serials.join(" "));
     let together = plugin.decide(&context(), &devices);
-    let alone: Vec<_> = devices.iter().flat_map(|device| plugin.decide(&context(), std::slice::from_ref::<Device>(device))).collect();
+    let alone: Vec<_> = devices
+        .iter()
+        .flat_map(|device| plugin.decide(&context(), std::slice::from_ref::<Device>(device)))
+        .collect();
     assert!(together == alone);
     assert_eq!(together.iter().filter(|verdict| &*verdict.reason == "rule 1").count(), 250);
 }

@@ -31,7 +31,11 @@ impl Guest for Misbehave {
         let behaviour = settings.split('"').nth(3).unwrap_or("none").to_owned();
         match behaviour.as_str() {
             "refuse-settings" => Err(vec![
-                SettingsProblem { pointer: "/behaviour".into(), message: "never good enough".into(), hint: None },
+                SettingsProblem {
+                    pointer: "/behaviour".into(),
+                    message: "never good enough".into(),
+                    hint: None,
+                },
                 SettingsProblem {
                     pointer: String::new(),
                     message: "nor is\u{1b}[31m the rest".into(),
