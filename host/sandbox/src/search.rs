@@ -27,7 +27,7 @@ pub(crate) fn search<T>(
     let mut answers: Vec<Option<Result<T, Arc<Blame>>>> = (0..count).map(|_| None).collect();
     let mut failed: Vec<(Range<usize>, Fault)> = Vec::new();
     let mut guilty = 0;
-    let mut pieces = Vec::from([0..count]);
+    let mut pieces: Vec<Range<usize>> = std::iter::once(0..count).collect();
     while !pieces.is_empty() {
         for piece in pieces.drain(..).filter(|piece| !piece.is_empty()) {
             // Each failed piece holds a guilty device at least.

@@ -1,6 +1,6 @@
 //! Makes a component by hand: `cargo run -p plugin-build --example component -- CRATE_DIR FILE.wasm`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
@@ -10,8 +10,7 @@ fn main() -> ExitCode {
         eprintln!("usage: component CRATE_DIR FILE.wasm");
         return ExitCode::from(2);
     };
-    let target_dir = crate_dir.join("target");
-    let written = plugin_build::build_policy(&crate_dir, &target_dir)
+    let written = plugin_build::build_policy(&crate_dir, Path::new("target/guests"))
         .map_err(|error| error.to_string())
         .and_then(|bytes| fs::write(&file, &bytes).map(|()| bytes.len()).map_err(|error| error.to_string()));
     match written {

@@ -110,7 +110,7 @@ impl Apt {
             let path = apt.folder.join(name);
             fs::create_dir_all(&path).map_err(io("create", &path))?;
         }
-        let system = run(&mut Command::new("apt-config").arg("dump"), A_MOMENT)?;
+        let system = run(Command::new("apt-config").arg("dump"), A_MOMENT)?;
         let path = apt.folder.join("apt.conf");
         fs::write(&path, configuration(&system, &apt.folder)).map_err(io("write", &path))?;
         Ok(apt)
@@ -201,12 +201,9 @@ fn build_library(root: &Path, work: &Path, rustc: &Path) -> Result<(), Error> {
         let path = empty.join(name);
         fs::write(&path, text).map_err(io("write", &path))?;
     }
-    // Without the first, guests could not be optimised together with the library; without the second,
-    // every guest would tell where this folder was.
-    let flags = format!(
-        "-Cembed-bitcode=yes\x1f--remap-path-prefix={}=rust",
-        root.join("usr/lib/rustlib/src/rust").display()
-    );
+    // Guests are optimised together with the library, and tell nobody where it was built.
+    let source = root.join("usr/lib/rustlib/src/rust");
+    let flags = format!("-Cembed-bitcode=yes\x1f{}", crate::guest::remap_paths(&source, "rust"));
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     crate::guest::forget_outer_cargo(&mut cargo);
     let private = toolchain(root, rustc)?;

@@ -11,6 +11,7 @@ use crate::toolchain::{TARGET, Toolchain};
 
 /// Compiles the crate in `crate_dir` and returns the path of its module.
 pub(crate) fn compile(toolchain: &Toolchain, crate_dir: &Path, target_dir: &Path) -> Result<PathBuf, Error> {
+    let root = workspace_root(crate_dir);
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     forget_outer_cargo(&mut cargo);
     toolchain.apply(&mut cargo);
@@ -27,7 +28,7 @@ pub(crate) fn compile(toolchain: &Toolchain, crate_dir: &Path, target_dir: &Path
         ])
         .arg("--target-dir")
         .arg(target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(crate_dir));
+        .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(root.as_deref().unwrap_or(crate_dir), "policy"));
     let messages = run(&mut cargo, Duration::from_secs(15 * 60))?;
     module_in(&messages, crate_dir).ok_or_else(|| Error::NotAComponent {
         crate_dir: crate_dir.to_owned(),
@@ -93,24 +94,19 @@ fn belongs_to_outer_cargo(name: &str) -> bool {
 }
 
 /// Flags that keep this machine's folders out of the component: they would say where it was
-/// built, and make the same source differ from machine to machine.
-fn remap_paths(crate_dir: &Path) -> String {
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
-        .map(|home| (home, "cargo"));
-    let root = workspace_root(crate_dir).map(|root| (root, "policy"));
-    let flags = [home, root].into_iter().flatten();
-    flags
-        .map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display()))
-        .collect::<Vec<_>>()
-        .join("\x1f")
+/// built, and make the same source differ from machine to machine. Beside `folder`, which becomes
+/// `name`, that is where crates are unpacked.
+pub(crate) fn remap_paths(folder: &Path, name: &str) -> String {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let crates = home.map(|home| format!("--remap-path-prefix={}=cargo\x1f", home.display()));
+    format!("{}--remap-path-prefix={}={name}", crates.unwrap_or_default(), folder.display())
 }
 
-/// The outermost folder above a crate that has a lock file.
+/// The nearest folder above a crate that has a lock file.
 fn workspace_root(crate_dir: &Path) -> Option<PathBuf> {
     let crate_dir = fs::canonicalize(crate_dir).ok()?;
-    crate_dir.ancestors().filter(|folder| folder.join("Cargo.lock").exists()).last().map(Path::to_owned)
+    crate_dir.ancestors().find(|folder| folder.join("Cargo.lock").exists()).map(Path::to_owned)
 }
 
 /// The module among cargo's messages that was made of the crate itself.

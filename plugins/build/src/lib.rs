@@ -77,7 +77,13 @@ pub fn prepare() -> Result<Toolchain, Error> {
 /// keep what it compiles; it must not be the one of a cargo that waits for this call.
 pub fn build_policy(crate_dir: &Path, target_dir: &Path) -> Result<Vec<u8>, Error> {
     let toolchain = prepare()?;
-    let module = guest::compile(&toolchain, crate_dir, target_dir)?;
+    // The nested cargo works elsewhere.
+    let target_dir = std::path::absolute(target_dir).map_err(|source| Error::Io {
+        doing: "find",
+        path: target_dir.to_owned(),
+        source,
+    })?;
+    let module = guest::compile(&toolchain, crate_dir, &target_dir)?;
     let bytes =
         fs::read(&module).map_err(|source| Error::Io { doing: "read", path: module.clone(), source })?;
     wit_component::ComponentEncoder::default()
