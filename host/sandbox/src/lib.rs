@@ -1,1 +1,117 @@
-//! sandbox
+//! Policies of other people, run so that they cannot hurt.
+//!
+//! A plugin is a WebAssembly component that answers a question of the contract in `wit/`. This crate is
+//! the only one that names the engine that runs it. What a plugin can do, and what stops it:
+//!
+//! - **It sees nothing.** No WASI: no files, sockets, environment, clock or randomness. A component that
+//!   imports anything but the contract's `log` is refused when it is loaded, by name ([`Error::UngrantedImports`]).
+//!   Of a device it gets the fields it asks for.
+//! - **It is the file the operator trusts.** Its SHA-256 is compared before anything looks inside
+//!   ([`Error::DigestMismatch`]).
+//! - **It remembers nothing.** Every call gets a new instance in a new store, which is dropped after it. With
+//!   no clock, frozen floating point and fuel as the measure of effort, the same call gives the same answer
+//!   on every machine.
+//! - **It is bounded**: by fuel in proportion to the batch, by a deadline as the net under it, in memory summed
+//!   over everything it has, in what it answers and in what it logs ([`Limits`]). Calls at the same time
+//!   are as many as the pool of memory was made for; others wait.
+//! - **It cannot lie.** Too few verdicts, profiles or reasons that do not exist, are faults like a trap. Text of
+//!   its making is stripped of control characters and cut to a length.
+//! - **It hurts only its own.** A batch that fails is run again in halves until the devices that make it fail stand
+//!   alone; they get a fault, which holds them, and the others keep their verdicts. That search is
+//!   bounded too ([`Plugin::answer`]).
+//! - **Compiled code is code**: it is kept in a folder that only we can enter, under a keyed checksum, and made
+//!   again when anything about it is odd.
+//!
+//! What remains is trusted: wasmtime and its compiler. Everything of WebAssembly that compilers do not need
+//! is switched off, so that what remains is small. Compiling itself is bounded by the size of the
+//! component only.
+//!
+//! Nothing here is async, and guests run on the caller's thread, using at most 512 KiB of its stack:
+//! call from a thread that may block and has the usual 2 MiB.
+
+mod plugin;
+mod search;
+
+mod call;
+mod fault;
+mod limits;
+mod log;
+
+mod bindings;
+mod convert;
+
+mod cache;
+mod calls;
+mod engine;
+mod error;
+mod inspect;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::id::{Digest, PluginName, ProfileName};
+
+pub use error::{Error, SettingsProblem};
+pub use fault::Fault;
+pub use inspect::{Import, Inspection, Question};
+pub use limits::Limits;
+pub use log::{Level, Line};
+pub use plugin::{Answer, Plugin};
+
+/// Where plugins are loaded. One is enough for a program; everything in it is shared by them.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+/// What a sandbox and its plugins hold together; gone with the last of them.
+struct Shared {
+    engine: wasmtime::Engine,
+    linker: wasmtime::component::Linker<call::Guest>,
+    calls: calls::Calls,
+    cache: Option<cache::Cache>,
+}
+
+/// A plugin to load.
+#[derive(Clone, Debug)]
+pub struct PluginSpec {
+    /// What the operator calls it.
+    pub name: PluginName,
+    /// The component.
+    pub bytes: Vec<u8>,
+    /// The digest the operator trusts; without one, any component is taken.
+    pub expected_digest: Option<Digest>,
+    /// What it may use.
+    pub limits: Limits,
+    /// The operator's settings for it, a table.
+    pub settings: serde_json::Value,
+    /// The profiles it may assign.
+    pub profiles: Vec<ProfileName>,
+}
+
+impl Sandbox {
+    /// A sandbox. Compiled code is kept in `cache`, a folder that is made if need be and closed to
+    /// everybody else; without one, every load compiles.
+    pub fn new(cache: Option<PathBuf>) -> Result<Self, Error> {
+        let engine = engine::engine()?;
+        let shared = Shared {
+            linker: call::linker(&engine)?,
+            calls: calls::Calls::new(&engine).map_err(|error| Error::Engine { reason: error.to_string() })?,
+            cache: cache.and_then(cache::Cache::open),
+            engine,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What a component is and wants, without running it. Compiles it, which shows whether it could run.
+    pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, Error> {
+        let digest = Digest::of(bytes);
+        let component = inspect::component(&self.shared, bytes, &digest, &Limits::default())?;
+        Ok(inspect::inspection(&self.shared.engine, &component, digest, bytes.len()))
+    }
+
+    /// A plugin ready to be asked: checked, compiled, linked, and content with its settings.
+    pub fn load(&self, spec: PluginSpec) -> Result<Plugin, Error> {
+        Plugin::load(Arc::clone(&self.shared), spec)
+    }
+}

@@ -1,1 +1,24 @@
-//! artifacts
+//! Policies that misbehave on purpose, as tests need them: bytes of files an operator might have.
+//!
+//! Made when this crate is built, from `tests/guests`.
+
+/// A policy whose settings choose how it misbehaves; see the source of `misbehave`.
+pub const MISBEHAVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehave.wasm"));
+
+/// Imports what nobody grants.
+pub const UNGRANTED_IMPORTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ungranted-imports.wasm"));
+
+/// Answers a question of a contract from the future.
+pub const FUTURE_CONTRACT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/future-contract.wasm"));
+
+/// Claims to answer the assignment question, without its functions.
+pub const WRONG_SHAPE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wrong-shape.wasm"));
+
+/// A component in order that answers no question at all.
+pub const NO_QUESTION: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/no-question.wasm"));
+
+/// A module that nobody wrapped as a component.
+pub const CORE_MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core-module.wasm"));
+
+/// Not WebAssembly at all.
+pub const TEXT: &[u8] = b"# not a policy\n";

@@ -1,0 +1,130 @@
+//! Why a plugin cannot be used.
+
+use std::fmt;
+
+use domain::id::{Digest, PluginName};
+
+use crate::Fault;
+
+/// Why a component cannot be inspected or loaded. Display says what to do next where that is not obvious.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine cannot run on this machine.
+    #[error("plugins cannot run on this machine: {reason}")]
+    Engine {
+        /// The engine's reason.
+        reason: String,
+    },
+    /// The component is larger than the limit.
+    #[error("the component has {size} bytes, more than the {limit} allowed")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is not the component that the operator trusts.
+    #[error(
+        "plugin `{plugin}` has changed: its SHA-256 is {found}, trusted is {trusted}; if the change is meant, \
+         run `deputy plugin trust {plugin}`"
+    )]
+    DigestMismatch {
+        /// The plugin.
+        plugin: PluginName,
+        /// What the operator trusts.
+        trusted: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// The bytes are no component.
+    #[error("this is {found}, not a WebAssembly component; {hint}")]
+    NotAComponent {
+        /// What they are.
+        found: &'static str,
+        /// What may help.
+        hint: &'static str,
+    },
+    /// The component is broken, or made of parts of WebAssembly that are switched off.
+    #[error("the component cannot be compiled: {reason}")]
+    NotCompiled {
+        /// The compiler's reason.
+        reason: String,
+    },
+    /// It imports what a policy is not given.
+    #[error(
+        "the component imports what no plugin is granted: {}; a policy gets everything it needs as arguments, \
+         so build it without them",
+        quoted(imports)
+    )]
+    UngrantedImports {
+        /// The imports, as the component names them.
+        imports: Vec<String>,
+    },
+    /// It answers none of the questions that this host asks.
+    #[error(
+        "the component answers none of the questions Deputy asks; it exports {}, and a policy exports `{}`",
+        quoted(exports),
+        crate::inspect::ASSIGNMENT
+    )]
+    NoQuestion {
+        /// What it exports instead.
+        exports: Vec<String>,
+    },
+    /// It claims to answer a question, but its functions are others than the contract's.
+    #[error("the component does not keep to the contract it names: {reason}")]
+    WrongShape {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The plugin does not accept its settings.
+    #[error("plugin `{plugin}` does not accept its settings:{}", listed(problems))]
+    Settings {
+        /// The plugin.
+        plugin: PluginName,
+        /// Everything it found wrong.
+        problems: Vec<SettingsProblem>,
+    },
+    /// The plugin failed on its settings instead of accepting or refusing them.
+    #[error("plugin `{plugin}` failed while it was configured: it {fault}")]
+    Fault {
+        /// The plugin.
+        plugin: PluginName,
+        /// How.
+        fault: Fault,
+    },
+}
+
+/// One thing a plugin finds wrong with its settings, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsProblem {
+    /// Where, as a JSON pointer into the settings.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for SettingsProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.pointer.is_empty() {
+            write!(f, "{}: ", self.pointer)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn listed(problems: &[SettingsProblem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}

@@ -1,0 +1,103 @@
+//! How a call of a plugin can fail.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmtime::Trap;
+
+/// Why a call of a plugin came to nothing. Displayed, it continues "the plugin …".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It used up its fuel.
+    Fuel {
+        /// How much it had.
+        limit: u64,
+        /// For how many devices; none while it is configured.
+        devices: usize,
+    },
+    /// It took too long. Says as much about the machine as about the plugin.
+    Deadline {
+        /// How long it had.
+        limit: Duration,
+    },
+    /// It trapped when it was refused more memory.
+    Memory {
+        /// How many bytes it may have.
+        limit: usize,
+    },
+    /// It trapped: by itself, or because it did what no program may.
+    Trap {
+        /// The engine's word for it.
+        reason: String,
+    },
+    /// It answered, but not what the contract asks for.
+    Contract {
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// It refused settings that it had accepted when it was loaded.
+    Settings {
+        /// The first of its problems.
+        reason: String,
+    },
+}
+
+impl Fault {
+    /// Whether trying again with fewer devices can tell which of them it is. A deadline is missed by
+    /// chance, and waiting for it again and again would take long.
+    pub(crate) fn is_worth_a_search(&self) -> bool {
+        !matches!(self, Self::Deadline { .. } | Self::Settings { .. })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fuel { limit, devices: 0 } => write!(f, "ran out of fuel ({})", grouped(*limit)),
+            Self::Fuel { limit, devices: 1 } => {
+                write!(f, "ran out of fuel ({} for one device)", grouped(*limit))
+            }
+            Self::Fuel { limit, devices } => {
+                write!(f, "ran out of fuel ({} for {} devices)", grouped(*limit), grouped(*devices as u64))
+            }
+            Self::Deadline { limit } => write!(f, "took longer than {limit:?}"),
+            Self::Memory { limit } => write!(f, "wanted more than its {} MiB of memory", limit >> 20),
+            Self::Trap { reason } => write!(f, "trapped: {reason}"),
+            Self::Contract { reason } => write!(f, "broke the contract: {reason}"),
+            Self::Settings { reason } => write!(f, "refused settings it had accepted: {reason}"),
+        }
+    }
+}
+
+/// What is known about a call that failed.
+pub(crate) struct Failed<'a> {
+    pub(crate) limits: &'a crate::Limits,
+    pub(crate) fuel: u64,
+    pub(crate) devices: usize,
+    pub(crate) memory_refused: bool,
+}
+
+/// Tells faults apart by the type of what happened, never by its words.
+pub(crate) fn classify(error: &wasmtime::Error, failed: &Failed) -> Fault {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Fault::Fuel { limit: failed.fuel, devices: failed.devices },
+        Some(Trap::Interrupt) => Fault::Deadline { limit: failed.limits.time },
+        _ if failed.memory_refused => Fault::Memory { limit: failed.limits.memory_bytes },
+        Some(trap) => Fault::Trap { reason: trap.to_string().trim_start_matches("wasm trap: ").to_owned() },
+        // Only reading what the guest hands over can fail otherwise.
+        None => Fault::Contract { reason: crate::convert::clean(&error.root_cause().to_string(), 256) },
+    }
+}
+
+/// 5000000 as 5,000,000.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

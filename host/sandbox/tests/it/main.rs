@@ -1,0 +1,9 @@
+//! The sandbox with real components: the policies that ship, and policies that misbehave on purpose.
+
+mod help;
+
+mod loading;
+mod misbehaviour;
+mod rules;
+
+mod caching;

@@ -1,0 +1,74 @@
+//! Other programs: run to the end, bounded in time, with what they said when they fail.
+
+use std::io::Read;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+
+/// Runs a command that prints its answer. Fails if the program cannot be started, fails, or is
+/// not done after `limit`.
+pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<String, Error> {
+    let failed = |command: &Command, outcome: String| Error::Command { command: line(command), outcome };
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(command, format!("could not be started: {error}")))?;
+    // Both pipes are read all the time, or a talkative program waits for us for ever.
+    let stdout = reader(child.stdout.take());
+    let stderr = reader(child.stderr.take());
+    let end = Instant::now() + limit;
+    let status: Option<ExitStatus> = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(20)),
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break None;
+            }
+        }
+    };
+    let Some(status) = status else {
+        // Its children may hold the pipes open; they are not waited for.
+        return Err(failed(command, format!("was not done after {} s", limit.as_secs())));
+    };
+    let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
+    if status.success() {
+        return Ok(stdout);
+    }
+    Err(failed(command, format!("failed ({status})\n{}", stderr.trim_end())))
+}
+
+/// Says to whoever waits what the build waits for: at once on standard error, and again in
+/// cargo's own output when the build script is done.
+pub(crate) fn progress(message: &str) {
+    eprintln!("{message}");
+    if std::env::var_os("OUT_DIR").is_some() {
+        println!("cargo::warning={message}");
+    }
+}
+
+/// The text in one line, for messages that have room for one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What was read before an error is still worth showing.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
