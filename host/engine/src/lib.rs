@@ -1,3 +1,4 @@
 //! engine
 
+pub mod apple;
 pub mod secrets;
