@@ -1,1 +1,4 @@
 //! engine
+
+pub mod apple;
+pub mod secrets;

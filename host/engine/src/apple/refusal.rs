@@ -1,0 +1,163 @@
+//! From a refusal of Apple's to an [`Error`]: by the code in the body first, by the status second,
+//! because Apple documents 401 where its service answers 403.
+//!
+//! Bodies come in four shapes: the bare code, the code in quotes, an OAuth problem word glued to
+//! the HTTP reason phrase, and a JSON object with a `code`. (Apple: "Interpreting Automated Device
+//! Enrollment error codes"; the other shapes are what services and simulators were seen to send.)
+
+use std::time::Duration;
+
+use domain::id::{ProfileId, TokenName};
+use jiff::Timestamp;
+
+use super::error::{Answer, Call, Error};
+
+/// No more of a refusal is read: a code is short, and a proxy's error page may be anything.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+
+/// What was attempted, for the words of an error.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) call: Call,
+    pub(super) token: TokenName,
+    /// The profile the request names.
+    pub(super) profile: Option<ProfileId>,
+}
+
+/// Whether the session was refused, so that a new one may help: 401, or 403 with `FORBIDDEN`.
+/// In capitals only: refused credentials read `token_expiredForbidden`.
+pub(super) fn refuses_session(status: u16, body: &[u8]) -> bool {
+    match status {
+        401 => !code(body).is_some_and(|code| is_about_the_token(&code)),
+        403 => body.windows(9).any(|window| window == b"FORBIDDEN"),
+        _ => false,
+    }
+}
+
+/// The error for an answer that is not a success.
+pub(super) fn classify(attempt: &Attempt, status: u16, body: &[u8], retry_after: Option<Duration>) -> Error {
+    let code = code(body);
+    let Attempt { call, token, profile } = attempt.clone();
+    let answer = Answer { status, code: code.clone() };
+    match (code.as_deref(), profile) {
+        (Some("token_expired"), _) => return Error::TokenExpired { call, token },
+        (Some(code), _) if is_about_the_token(code) => return Error::TokenRejected { call, token, answer },
+        (Some("T_C_NOT_SIGNED"), _) => return Error::TermsNotSigned { call, token },
+        (Some("SERVER_INACTIVE"), _) => return Error::ServerInactive { call, token },
+        (Some("ACCESS_DENIED"), _) => return Error::AccessDenied { call, token },
+        (Some("EXPIRED_CURSOR"), _) => return Error::CursorExpired { call, token },
+        (Some("INVALID_CURSOR"), _) => return Error::CursorInvalid { call, token },
+        (Some("EXHAUSTED_CURSOR"), _) => return Error::CursorExhausted { call, token },
+        (Some("CURSOR_REQUIRED"), _) => return Error::CursorRequired { call, token },
+        (Some("TOO_MANY_REQUESTS"), _) => return Error::TooManyRequests { call, token, retry_after },
+        (Some("PROFILE_NOT_FOUND" | "NOT_FOUND"), Some(profile)) => {
+            return Error::ProfileUnknown { call, token, profile };
+        }
+        // Apple documents the status alone for an unknown profile.
+        (None, Some(profile)) if status == 404 => return Error::ProfileUnknown { call, token, profile },
+        (Some(code), _) if call == Call::DefineProfile && status == 400 && !is_about_transport(code) => {
+            return Error::ProfileRefused { call, token, code: code.to_owned() };
+        }
+        _ => {}
+    }
+    match status {
+        400 | 401 | 403 if call == Call::Session => Error::TokenRejected { call, token, answer },
+        401 | 403 if refuses_session(status, body) => Error::SessionRefused { call, token, answer },
+        429 => Error::TooManyRequests { call, token, retry_after },
+        500..=599 => Error::Unavailable { call, token, answer, retry_after },
+        _ => Error::Unexpected { call, token, answer },
+    }
+}
+
+/// Apple's code in the body of a refusal, if there is something shaped like one.
+///
+/// Anything else is dropped, not quoted: a proxy may echo what we sent, and what we send holds
+/// secrets. Those have digits; Apple's codes have none.
+pub(super) fn code(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(BODY_LIMIT)]);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let object;
+    let text = if text.starts_with('{') {
+        object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok()?;
+        object.get("code")?.as_str()?.trim()
+    } else {
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim()
+    };
+    let text = REASON_PHRASES
+        .iter()
+        .find_map(|phrase| text.strip_suffix(phrase).map(str::trim_end).filter(|code| is_known(code)))
+        .unwrap_or(text);
+    let shaped = (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphabetic() || b"_-. ".contains(&b));
+    shaped.then(|| text.to_owned())
+}
+
+/// How long Apple asks to be left alone: the value of `Retry-After`, in seconds or as a date.
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    // Longer than this is a mistake, and would overflow what it is added to.
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    let value = value.trim();
+    let wait = match value.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+            Duration::try_from(until.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST))
+}
+
+const REASON_PHRASES: [&str; 4] = ["Bad Request", "Unauthorized", "Forbidden", "Not Found"];
+
+/// Words of the OAuth problem extension: something about the credentials or the signature.
+const ABOUT_THE_TOKEN: [&str; 14] = [
+    "token_rejected",
+    "token_expired",
+    "token_revoked",
+    "token_used",
+    "signature_invalid",
+    "signature_method_rejected",
+    "consumer_key_unknown",
+    "consumer_key_rejected",
+    "consumer_key_refused",
+    "oauth_problem_advice",
+    "parameter_absent",
+    "timestamp_refused",
+    "nonce_used",
+    "version_rejected",
+];
+
+/// Codes that say nothing about what was asked, only about how.
+const ABOUT_TRANSPORT: [&str; 5] =
+    ["MALFORMED_REQUEST_BODY", "USER_AGENT_MISSING", "USER_AGENT_INVALID", "UNAUTHORIZED", "FORBIDDEN"];
+
+/// The other codes that may come with a reason phrase behind them.
+const OTHERS: [&str; 12] = [
+    "T_C_NOT_SIGNED",
+    "ACCESS_DENIED",
+    "SERVER_INACTIVE",
+    "TOO_MANY_REQUESTS",
+    "CURSOR_REQUIRED",
+    "INVALID_CURSOR",
+    "EXPIRED_CURSOR",
+    "EXHAUSTED_CURSOR",
+    "DEVICE_ID_REQUIRED",
+    "PROFILE_UUID_REQUIRED",
+    "PROFILE_NOT_FOUND",
+    "NOT_FOUND",
+];
+
+fn is_about_the_token(code: &str) -> bool {
+    ABOUT_THE_TOKEN.contains(&code)
+}
+
+fn is_about_transport(code: &str) -> bool {
+    ABOUT_TRANSPORT.contains(&code)
+}
+
+fn is_known(code: &str) -> bool {
+    is_about_the_token(code) || is_about_transport(code) || OTHERS.contains(&code)
+}
+
+#[cfg(test)]
+mod tests;
