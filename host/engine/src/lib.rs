@@ -1,4 +1,21 @@
-//! engine
+//! What Deputy does: it asks Apple, remembers, and carries out what `domain` decides.
+//!
+//! No wasmtime here and nothing printed: a policy is a [`domain::verdict::Policy`], words are data.
+
+pub mod daemon;
+pub mod runner;
+mod step;
+
+pub mod engine;
+pub mod failure;
+pub mod lifecycle;
+pub mod settings;
 
 pub mod apple;
+pub mod notify;
 pub mod secrets;
+pub mod store;
+
+pub mod clock;
+mod lock;
+pub mod stop;

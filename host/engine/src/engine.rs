@@ -1,0 +1,127 @@
+//! What every run works with: the store, the settings, the clock, and one client for each token.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::id::{RunId, TokenName};
+use domain::run::State;
+use jiff::Timestamp;
+use rand::RngExt as _;
+use secrecy::ExposeSecret;
+
+use crate::apple::{Client, Credentials, Options};
+use crate::clock::Clock;
+use crate::failure::Error;
+use crate::lock::{Held, Locks};
+use crate::settings::Settings;
+use crate::stop::Stop;
+use crate::store::Store;
+
+/// How long to wait before asking again for a lock somebody holds.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// What every run works with. Clones share all of it but the settings.
+#[derive(Clone)]
+pub struct Engine {
+    /// What Deputy remembers.
+    pub store: Store,
+    /// What is configured.
+    pub settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    locks: Locks,
+    clients: Arc<Mutex<BTreeMap<TokenName, (Timestamp, Client)>>>,
+}
+
+impl Engine {
+    /// An engine over a store.
+    pub fn new(store: Store, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let locks = Locks::beside(store.path())
+            .map_err(|source| Error::Lock { what: store.path().display().to_string(), source })?;
+        Ok(Self { store, settings: Arc::new(settings), clock, locks, clients: Arc::default() })
+    }
+
+    /// The same engine with other settings.
+    #[must_use]
+    pub fn with_settings(&self, settings: Settings) -> Self {
+        Self { settings: Arc::new(settings), ..self.clone() }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A name for a run that begins now.
+    pub fn new_run_id(&self) -> RunId {
+        RunId::new(self.now(), rand::rng().random())
+    }
+
+    /// The client of a token. There is one for each, so that they share its session at Apple; a
+    /// renewed token gets a new one.
+    pub async fn client(&self, name: &TokenName) -> Result<Client, Error> {
+        let settings =
+            self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
+        let not_imported = || Error::NotImported(name.clone());
+        let token = self.store.token(name).await?.ok_or_else(not_imported)?;
+        if let Some((imported_at, client)) = self.clients().get(name)
+            && *imported_at == token.imported_at
+        {
+            return Ok(client.clone());
+        }
+        let sealed = self.store.credentials(name).await?.ok_or_else(not_imported)?;
+        let credentials = Credentials::from_json(sealed.expose_secret()).map_err(|error| {
+            crate::store::Error::Corrupt { what: "set of credentials", text: error.to_string() }
+        })?;
+        let options =
+            Options { base_url: settings.apple_url.clone(), ..Options::new(name.clone(), credentials) };
+        let client = Client::new(options)?;
+        self.clients().insert(name.clone(), (token.imported_at, client.clone()));
+        Ok(client)
+    }
+
+    /// Takes a token for one run; waits while another run, of this process or another, has it.
+    pub async fn hold_token(&self, token: &TokenName, stop: &Stop) -> Result<Held, Error> {
+        loop {
+            if let Some(held) = self.hold(&format!("token-{token}"))? {
+                return Ok(held);
+            }
+            if !stop.sleep(LOCK_PAUSE).await {
+                return Err(Error::Stopped);
+            }
+        }
+    }
+
+    /// Marks a run as being worked on, until the result is dropped.
+    pub fn hold_run(&self, run: &RunId) -> Result<Option<Held>, Error> {
+        let name = format!("run-{run}");
+        self.locks.hold_once(&name).map_err(|source| Error::Lock { what: name, source })
+    }
+
+    /// Makes sure that only one daemon serves this store. None if another one does.
+    pub fn hold_daemon(&self) -> Result<Option<Held>, Error> {
+        self.hold("daemon")
+    }
+
+    /// Closes the runs that a process left open when it ended, and returns them. What they had in
+    /// flight is read back when their token's next run begins.
+    pub async fn close_interrupted_runs(&self) -> Result<Vec<RunId>, Error> {
+        let mut closed = Vec::new();
+        for run in self.store.open_runs().await? {
+            if let Some(_held) = self.hold_run(&run)? {
+                self.store.close_run(&run, State::Interrupted, self.now()).await?;
+                tracing::warn!(%run, "run {run} was interrupted; the next run goes on");
+                closed.push(run);
+            }
+        }
+        Ok(closed)
+    }
+
+    fn hold(&self, name: &str) -> Result<Option<Held>, Error> {
+        self.locks.try_hold(name).map_err(|source| Error::Lock { what: name.to_owned(), source })
+    }
+
+    fn clients(&self) -> std::sync::MutexGuard<'_, BTreeMap<TokenName, (Timestamp, Client)>> {
+        self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,100 @@
+//! From an error to what it means for a run and what a person can do.
+
+use std::error::Error as _;
+
+use domain::id::TokenName;
+use domain::run::{Failure, State};
+
+use crate::settings::Unusable;
+use crate::{apple, store};
+
+/// Why a step did not get to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Apple, or the way there.
+    #[error(transparent)]
+    Apple(#[from] apple::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The token was never imported.
+    #[error("the token `{0}` is not imported")]
+    NotImported(TokenName),
+    /// The token is not in the configuration.
+    #[error("the token `{0}` is not in deputy.toml")]
+    NotConfigured(TokenName),
+    /// The plugin cannot be used.
+    #[error("{}", .0.error)]
+    Policy(Unusable),
+    /// Apple repeats a cursor and claims there is more.
+    #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
+    Stalled(TokenName),
+    /// The run is to end early.
+    #[error("stopped before the end")]
+    Stopped,
+    /// It took too long.
+    #[error("stopped after {0}, the workflow's time limit")]
+    TimedOut(domain::duration::Span),
+    /// A lock file cannot be used.
+    #[error("cannot lock `{what}`")]
+    Lock {
+        /// What was to be locked.
+        what: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Part of the work was done before it failed.
+    #[error("{done}; then: {source}")]
+    Partly {
+        /// What was done.
+        done: String,
+        /// What failed.
+        #[source]
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// What it means for the run, in words that name what to do.
+    pub fn failure(&self) -> Failure {
+        let (state, hint) = self.state_and_hint();
+        Failure { error: self.in_full(), hint, state }
+    }
+
+    /// The error and its causes in one line. Those that repeat their cause already are not repeated.
+    fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let next = error.to_string();
+            if !text.contains(&next) {
+                text = format!("{text}: {next}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    fn state_and_hint(&self) -> (State, Option<String>) {
+        match self {
+            Self::Apple(error) => match error.next() {
+                apple::Next::Operator(advice) => (State::NeedsPerson, Some(advice)),
+                apple::Next::Retry { .. } => (State::Unavailable, None),
+                _ => (State::Failed, None),
+            },
+            Self::Store(store::Error::Secret(error)) => (State::NeedsPerson, Some(error.advice())),
+            Self::Store(_) | Self::Lock { .. } => (State::Failed, None),
+            Self::NotImported(token) => {
+                (State::NeedsPerson, Some(format!("type `deputy token request {token}` and follow what it says")))
+            }
+            Self::NotConfigured(token) => {
+                (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
+            }
+            Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
+            Self::Stalled(_) => (State::Unavailable, Some("the next run goes on from there".to_owned())),
+            Self::Stopped | Self::TimedOut(_) => (State::Stopped, None),
+            Self::Partly { source, .. } => source.state_and_hint(),
+        }
+    }
+}

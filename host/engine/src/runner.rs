@@ -1,0 +1,335 @@
+//! One workflow, carried out.
+//!
+//! Steps that concern devices are done for each token apart: a token's lane goes through them in
+//! order, several lanes side by side, and what stops one lane stops no other. Steps of the whole
+//! run, such as telling people, come when every lane has arrived. Each step is recorded before it
+//! begins and when it ends.
+
+use std::sync::Arc;
+
+use domain::duration::Span;
+use domain::id::{ChannelName, RunId, TokenName};
+use domain::plan::Rails;
+use domain::run::{Failure, Outcome, Run, State, Trigger};
+use domain::workflow::{Step, Workflow};
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::engine::Engine;
+use crate::failure::Error;
+use crate::step::{self, Lane};
+use crate::stop::{Stop, Stopper};
+use crate::store::{NewRun, RecordedPlan};
+
+/// Tokens served side by side in one run. Apple's latency, not our work, is what they wait for.
+const LANES: usize = 8;
+
+/// How a run is to be done.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Who asks.
+    pub trigger: Trigger,
+    /// Stop before anything is changed at Apple, and tell nobody.
+    pub dry: bool,
+    /// Only these tokens of the workflow's.
+    pub tokens: Option<Vec<TokenName>>,
+    /// In place of the workflow's rails, for this run.
+    pub rails: RailsOverride,
+    /// Hears how far each step is.
+    pub observer: Observer,
+}
+
+/// Rails raised or lowered by hand, for one run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RailsOverride {
+    /// The most first assignments.
+    pub first_assignments: Option<u64>,
+    /// The most reassignments.
+    pub reassignments: Option<u64>,
+}
+
+/// How far a step is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// For which token; none for a step of the whole run.
+    pub token: Option<TokenName>,
+    /// The step.
+    pub uses: &'static str,
+    /// Devices done.
+    pub done: u64,
+    /// Of how many, where that is known.
+    pub total: Option<u64>,
+}
+
+/// Hears of progress. Called often; must be quick.
+pub type Observer = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// An observer that does not care.
+pub fn nobody() -> Observer {
+    Arc::new(|_| {})
+}
+
+impl RunOptions {
+    /// A run asked for by a person.
+    pub fn by_hand() -> Self {
+        Self::of(Trigger::Hand)
+    }
+
+    /// A run asked for by `trigger`.
+    pub fn of(trigger: Trigger) -> Self {
+        Self { trigger, dry: false, tokens: None, rails: RailsOverride::default(), observer: nobody() }
+    }
+}
+
+/// Carries out a workflow and returns the run as it is on record. None if its scheduled time was
+/// taken already. Fails only if the store does.
+pub async fn run(
+    engine: &Engine,
+    workflow: &Workflow,
+    options: RunOptions,
+    stop: &Stop,
+) -> Result<Option<Run>, Error> {
+    let (id, now) = (engine.new_run_id(), engine.now());
+    let _held = engine.hold_run(&id)?;
+    let opened = NewRun {
+        id: id.clone(),
+        workflow: workflow.name.clone(),
+        trigger: options.trigger.clone(),
+        dry: options.dry,
+        started_at: now,
+        state: State::Running,
+    };
+    if !engine.store.open_run(opened).await? {
+        return Ok(None);
+    }
+    tracing::info!(run = %id, workflow = %workflow.name, "run {id} of {} begins", workflow.name);
+
+    let limit = Stopper::default();
+    let running = Running { engine, workflow, options: &options, id: &id, now };
+    let done = {
+        let listener = limit.listener();
+        let work = running.all(&listener);
+        tokio::pin!(work);
+        tokio::select! {
+            done = &mut work => done,
+            // Whichever comes first ends the run between two pages or two calls.
+            () = stop.wait() => { limit.stop(); work.await }
+            () = tokio::time::sleep(workflow.timeout) => {
+                tracing::warn!(run = %id, "run {id} has reached its limit of {}", Span(workflow.timeout));
+                limit.stop();
+                work.await
+            }
+        }
+    };
+    let state = match &done {
+        Ok(()) => engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.worst()),
+        Err(_) => State::Failed,
+    };
+    engine.store.close_run(&id, state, engine.now()).await?;
+    done?;
+    let run = engine.store.run(&id).await?;
+    if let Some(run) = &run {
+        tracing::info!(run = %id, workflow = %workflow.name, state = state.as_str(), "{}", domain::report::heading(run));
+    }
+    Ok(run)
+}
+
+/// The tokens a workflow serves: its own, or all that are configured; of these, the ones asked for.
+pub fn tokens_of(engine: &Engine, workflow: &Workflow, only: Option<&[TokenName]>) -> Vec<TokenName> {
+    let all = || engine.settings.tokens.keys().cloned().collect();
+    let mut tokens: Vec<TokenName> = workflow.tokens.clone().unwrap_or_else(all);
+    tokens.retain(|token| only.is_none_or(|only| only.contains(token)));
+    tokens
+}
+
+struct Running<'a> {
+    engine: &'a Engine,
+    workflow: &'a Workflow,
+    options: &'a RunOptions,
+    id: &'a RunId,
+    now: Timestamp,
+}
+
+impl Running<'_> {
+    async fn all(&self, stop: &Stop) -> Result<(), Error> {
+        let tokens = tokens_of(self.engine, self.workflow, self.options.tokens.as_deref());
+        let steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
+        for stretch in steps.chunk_by(|a, b| a.1.is_per_token() == b.1.is_per_token()) {
+            if stretch[0].1.is_per_token() {
+                self.lanes(&tokens, stretch, stop).await?;
+            } else {
+                for (place, step) in stretch {
+                    self.whole(*place, step, &tokens).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each token through the same steps, some of them side by side.
+    async fn lanes(&self, tokens: &[TokenName], steps: &[(u32, &Step)], stop: &Stop) -> Result<(), Error> {
+        let steps: Arc<Vec<(u32, Step)>> =
+            Arc::new(steps.iter().map(|(place, step)| (*place, (*step).clone())).collect());
+        let mut waiting = tokens.iter().cloned();
+        let mut going = JoinSet::new();
+        loop {
+            while going.len() < LANES
+                && let Some(token) = waiting.next()
+            {
+                let lane = TokenRun {
+                    engine: self.engine.clone(),
+                    run: self.id.clone(),
+                    now: self.now,
+                    dry: self.options.dry,
+                    rails: self.options.rails,
+                    observer: self.options.observer.clone(),
+                    stop: stop.clone(),
+                    steps: steps.clone(),
+                    token,
+                };
+                going.spawn(lane.go());
+            }
+            match going.join_next().await {
+                None => return Ok(()),
+                Some(Ok(done)) => done?,
+                // A panic in one lane is a mistake of ours; the other lanes still go on.
+                Some(Err(panicked)) => tracing::error!(run = %self.id, "a token's run broke off: {panicked}"),
+            }
+        }
+    }
+
+    /// A step of the whole run.
+    async fn whole(&self, place: u32, step: &Step, tokens: &[TokenName]) -> Result<(), Error> {
+        let (engine, run) = (self.engine, self.id);
+        let number = engine.store.begin_step(run, place, step.uses(), None, engine.now()).await?;
+        let outcome = match step {
+            Step::Remind { thresholds, channels } => {
+                let channels = self.channels(channels.as_deref());
+                step::remind::remind(engine, run, tokens, thresholds, &channels, self.options.dry)
+                    .await
+                    .map(Outcome::Reminded)
+            }
+            Step::Notify { .. } if self.options.dry => {
+                Ok(Outcome::NotNeeded { why: "a dry run tells nobody".to_owned() })
+            }
+            Step::Notify { when, channels } => {
+                step::notify::notify(engine, run, *when, &self.channels(channels.as_deref())).await
+            }
+            _ => unreachable!("the other steps are done for each token"),
+        };
+        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.failure()));
+        Ok(engine.store.end_step(run, number, &outcome, engine.now()).await?)
+    }
+
+    fn channels(&self, chosen: Option<&[ChannelName]>) -> Vec<ChannelName> {
+        let all = || self.engine.settings.channels.keys().cloned().collect();
+        chosen.map_or_else(all, <[ChannelName]>::to_vec)
+    }
+}
+
+/// One token's way through the steps.
+struct TokenRun {
+    engine: Engine,
+    run: RunId,
+    now: Timestamp,
+    dry: bool,
+    rails: RailsOverride,
+    observer: Observer,
+    stop: Stop,
+    steps: Arc<Vec<(u32, Step)>>,
+    token: TokenName,
+}
+
+impl TokenRun {
+    async fn go(self) -> Result<(), Error> {
+        let Some((first, step)) = self.steps.first() else { return Ok(()) };
+        let held = self.engine.hold_token(&self.token, &self.stop).await;
+        let client = match held {
+            Ok(held) => self.engine.client(&self.token).await.map(|client| (client, held)),
+            Err(error) => Err(error),
+        };
+        let (client, _held) = match client {
+            Ok(client) => client,
+            Err(error) => {
+                let number = self.begin(*first, step).await?;
+                return self.end(number, &Outcome::Failed(error.failure())).await;
+            }
+        };
+        let lane = Lane {
+            engine: &self.engine,
+            run: &self.run,
+            now: self.now,
+            token: self.token.clone(),
+            client,
+            stop: &self.stop,
+            observer: &self.observer,
+        };
+        let mut plan: Option<RecordedPlan> = None;
+        for (place, step) in self.steps.iter() {
+            let number = self.begin(*place, step).await?;
+            let outcome = match self.step(&lane, step, &mut plan).await {
+                Ok(outcome) => outcome,
+                Err(error) => Outcome::Failed(error.failure()),
+            };
+            self.end(number, &outcome).await?;
+            if matches!(outcome, Outcome::Failed(Failure { .. }) | Outcome::Refused { .. }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(
+        &self,
+        lane: &Lane<'_>,
+        step: &Step,
+        plan: &mut Option<RecordedPlan>,
+    ) -> Result<Outcome, Error> {
+        Ok(match step {
+            Step::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
+            Step::Decide { policy } => Outcome::Decided(step::decide::decide(lane, policy).await?),
+            Step::Plan { rails } => match step::plan::plan(lane, &self.rails.over(rails)).await? {
+                Ok(recorded) => Outcome::Planned(plan.insert(recorded).totals.clone()),
+                Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
+            },
+            Step::Apply { .. } if self.dry => {
+                Outcome::NotNeeded { why: "a dry run ends with the plan".to_owned() }
+            }
+            Step::Apply { retry } => match plan {
+                Some(plan) => Outcome::Applied(step::apply::apply(lane, plan, *retry).await?),
+                None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
+            },
+            Step::Remind { .. } | Step::Notify { .. } => {
+                unreachable!("these steps are done once for the run")
+            }
+        })
+    }
+
+    async fn begin(&self, place: u32, step: &Step) -> Result<i64, Error> {
+        let now = self.engine.now();
+        (self.observer)(Progress { token: Some(self.token.clone()), uses: step.uses(), done: 0, total: None });
+        Ok(self.engine.store.begin_step(&self.run, place, step.uses(), Some(&self.token), now).await?)
+    }
+
+    async fn end(&self, number: i64, outcome: &Outcome) -> Result<(), Error> {
+        let (token, run) = (&self.token, &self.run);
+        if let Outcome::Failed(failure) = outcome {
+            let hint = failure.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+            match failure.state {
+                State::NeedsPerson => tracing::error!(%token, %run, "{}{hint}", failure.error),
+                _ => tracing::warn!(%token, %run, "{}{hint}", failure.error),
+            }
+        }
+        Ok(self.engine.store.end_step(&self.run, number, outcome, self.engine.now()).await?)
+    }
+}
+
+impl RailsOverride {
+    fn over(self, rails: &Rails) -> Rails {
+        Rails {
+            first_assignments: self.first_assignments.unwrap_or(rails.first_assignments),
+            reassignments: self.reassignments.unwrap_or(rails.reassignments),
+            protect_profiles: rails.protect_profiles.clone(),
+        }
+    }
+}

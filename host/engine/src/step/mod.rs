@@ -1,0 +1,91 @@
+//! The steps of a workflow, one file for each kind.
+
+pub(crate) mod apply;
+pub(crate) mod decide;
+pub(crate) mod notify;
+pub(crate) mod plan;
+pub(crate) mod remind;
+pub(crate) mod sync;
+
+use std::future::Future;
+use std::time::Duration;
+
+use domain::id::{RunId, TokenName};
+use domain::workflow::Retry;
+use jiff::Timestamp;
+
+use crate::apple::{self, Client, Next};
+use crate::engine::Engine;
+use crate::failure::Error;
+use crate::runner::{Observer, Progress};
+use crate::stop::Stop;
+
+/// Longer than this Apple's own wish is not waited for within a run; the next run comes.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// One token's way through a run: what its steps work with.
+pub(crate) struct Lane<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) run: &'a RunId,
+    /// When the run began: the only time a policy hears of.
+    pub(crate) now: Timestamp,
+    pub(crate) token: TokenName,
+    pub(crate) client: Client,
+    pub(crate) stop: &'a Stop,
+    pub(crate) observer: &'a Observer,
+}
+
+impl Lane<'_> {
+    /// Ends the step here if the run is to end early.
+    pub(crate) fn go_on(&self) -> Result<(), Error> {
+        if self.stop.is_set() { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// Tells whoever watches how far a step is.
+    pub(crate) fn progress(&self, uses: &'static str, done: u64, total: Option<u64>) {
+        (self.observer)(Progress { token: Some(self.token.clone()), uses, done, total });
+    }
+
+    /// Calls Apple, again while the error says that this may help and tries are left.
+    pub(crate) async fn retrying<T, F>(&self, retry: Retry, call: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, apple::Error>>,
+    {
+        let mut tries = Tries::new(retry);
+        loop {
+            match call().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.wait_or_give_up(&mut tries, error).await?,
+            }
+        }
+    }
+
+    /// Waits before the next try, or returns the error if there is none.
+    pub(crate) async fn wait_or_give_up(&self, tries: &mut Tries, error: apple::Error) -> Result<(), Error> {
+        let Next::Retry { after } = error.next() else { return Err(error.into()) };
+        let pause = tries.next_pause().map(|pause| after.unwrap_or(pause).max(pause));
+        let Some(pause) = pause.filter(|pause| *pause <= LONGEST_WAIT) else { return Err(error.into()) };
+        let token = &self.token;
+        tracing::info!(%token, run = %self.run, "{error}; trying again in {}", domain::token::in_words(pause));
+        if self.stop.sleep(pause).await { Ok(()) } else { Err(Error::Stopped) }
+    }
+}
+
+/// The tries that are left.
+pub(crate) struct Tries {
+    left: u32,
+    pause: Duration,
+}
+
+impl Tries {
+    pub(crate) fn new(retry: Retry) -> Self {
+        Self { left: retry.attempts.saturating_sub(1), pause: retry.backoff }
+    }
+
+    fn next_pause(&mut self) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        let pause = self.pause;
+        self.pause = pause.saturating_mul(2);
+        Some(pause)
+    }
+}

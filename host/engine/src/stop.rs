@@ -1,0 +1,57 @@
+//! The wish that a run should end early, and how to wait with an ear for it.
+//!
+//! Nothing is torn down: a step looks between two pages or two calls, where everything done so far
+//! is in the store.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// Says "stop" to every run that listens.
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+/// Listens for "stop".
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Default for Stopper {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Stopper {
+    /// Says it. Saying it again changes nothing.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// A listener.
+    pub fn listener(&self) -> Stop {
+        Stop(self.0.subscribe())
+    }
+}
+
+impl Stop {
+    /// Whether it was said.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it is said; for ever if nobody is left who could.
+    pub async fn wait(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for `pause`, or less if it is said. True if the whole pause went by.
+    pub async fn sleep(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => !self.is_set(),
+            () = self.wait() => false,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What Deputy remembers: one SQLite file.
+//!
+//! One thread owns the connection and does one thing at a time; everybody else sends it closures
+//! and waits. So no transaction is ever held across an await, and a page of devices and the cursor
+//! after it are written together or not at all. All SQL is in this folder.
+
+mod devices;
+mod plans;
+mod runs;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations, MigrationDefinitionError};
+use tokio::sync::oneshot;
+
+use crate::secrets::{self, Key};
+
+pub use devices::{DeviceFilter, PageResult, StoredDevice};
+pub use plans::{ActionRecord, ActionState, RecordedPlan, StoredVerdict};
+pub use runs::NewRun;
+pub use tokens::{Phase, StoredToken, SyncState, TokenKey};
+
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001-first.sql"))];
+
+/// The word sealed to tell a wrong key.
+const KEY_CHECK: &[u8] = b"deputy";
+
+/// Why the store could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be opened or made.
+    #[error("cannot open the store {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A newer Deputy wrote it.
+    #[error("the store {} was written by a newer Deputy; nothing in it was changed", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A migration failed; the file is as it was.
+    #[error("cannot bring the store {} up to date", path.display())]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite_migration::Error,
+    },
+    /// SQLite refused something.
+    #[error("the store failed")]
+    Sql(#[from] rusqlite::Error),
+    /// A secret cannot be opened.
+    #[error("a secret in the store cannot be opened")]
+    Secret(#[from] secrets::OpenError),
+    /// A row does not say what we wrote.
+    #[error("the store holds something that is no {what}: {text}")]
+    Corrupt {
+        /// What it should have been.
+        what: &'static str,
+        /// What it says.
+        text: String,
+    },
+    /// The thread that owns the connection has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle on the store. Clones share it; when the last one goes, the file is closed.
+#[derive(Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    key: Arc<Key>,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store, makes it if it is not there, and brings it up to date. The key must be the
+    /// one its secrets were sealed with.
+    pub async fn open(path: &Path, key: Key) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (opened, wait) = oneshot::channel();
+        let file = path.clone();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let mut connection = match connect(&file) {
+                    Ok(connection) => connection,
+                    Err(error) => return drop(opened.send(Err(error))),
+                };
+                let _ = opened.send(Ok(()));
+                for job in inbox {
+                    job(&mut connection);
+                }
+                // The planner's statistics, for the next start; a failure costs only speed.
+                let _ = connection.execute_batch("PRAGMA optimize");
+            })
+            .map_err(|_| Error::Closed)?;
+        wait.await.map_err(|_| Error::Closed)??;
+        let store = Self { jobs, key: Arc::new(key), path };
+        store.check_key().await?;
+        Ok(store)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the whole file for damage. Takes seconds on a large one.
+    pub async fn check_integrity(&self) -> Result<(), Error> {
+        let answer: String =
+            self.read(|connection| Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)).await?;
+        if answer == "ok" { Ok(()) } else { Err(Error::Corrupt { what: "whole database", text: answer }) }
+    }
+
+    /// Runs `job` on the connection.
+    async fn read<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        self.send(move |connection| job(connection)).await
+    }
+
+    /// Runs `job` in a transaction that is kept if the job succeeds.
+    async fn write<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        self.send(move |connection| {
+            // Immediate: two processes that both read first could otherwise not both write.
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let value = job(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+        .await
+    }
+
+    async fn send<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
+    {
+        let (reply, wait) = oneshot::channel();
+        let job: Job = Box::new(move |connection| drop(reply.send(job(connection))));
+        self.jobs.send(job).map_err(|_| Error::Closed)?;
+        wait.await.map_err(|_| Error::Closed)?
+    }
+
+    async fn check_key(&self) -> Result<(), Error> {
+        let key = self.key.clone();
+        self.write(move |connection| {
+            let mut statement = connection.prepare("SELECT sealed FROM key_check")?;
+            let sealed: Option<Vec<u8>> = statement.query_row([], |row| row.get(0)).map(Some).or_else(absent)?;
+            match sealed {
+                Some(sealed) => secrets::open(&key, "key check", &sealed).map(drop)?,
+                None => {
+                    let sealed = secrets::seal(&key, "key check", KEY_CHECK);
+                    connection.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?1)", [sealed])?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    let at = |source| Error::Open { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(at)?;
+    // Another process may be writing: the daemon, while somebody runs a command.
+    connection.busy_timeout(Duration::from_secs(30)).map_err(at)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(at)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let migrations = Migrations::from_slice(MIGRATIONS);
+    migrations.to_latest(&mut connection).map_err(|source| match source {
+        rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
+            Error::Newer { path: path.to_owned() }
+        }
+        source => Error::Migrate { path: path.to_owned(), source },
+    })?;
+    Ok(connection)
+}
+
+/// A row that is not there is no error.
+fn absent<T>(error: rusqlite::Error) -> Result<Option<T>, rusqlite::Error> {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(None),
+        other => Err(other),
+    }
+}
+
+/// A column that holds one of our own types as text.
+fn typed<T: std::str::FromStr>(text: String, what: &'static str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::Corrupt { what, text })
+}
+
+/// A column that holds one of our own types as JSON.
+fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &'static str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|_| Error::Corrupt { what, text: text.to_owned() })
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("our own types are always JSON")
+}
+
+fn millis(time: Timestamp) -> i64 {
+    time.as_millisecond()
+}
+
+fn time(millis: i64) -> Result<Timestamp, Error> {
+    Timestamp::from_millisecond(millis)
+        .map_err(|_| Error::Corrupt { what: "time", text: millis.to_string() })
+}
+
+fn maybe_time(millis: Option<i64>) -> Result<Option<Timestamp>, Error> {
+    millis.map(time).transpose()
+}

@@ -1,0 +1,606 @@
+//! Profiles Apple was told of, verdicts, and the actions of plans with what came of them.
+//!
+//! An action is here before it is sent: `planned`, then `sent` with the call, then what Apple
+//! answered. Whatever is still `sent` when nobody works on it was in flight when a process died.
+
+use std::collections::BTreeMap;
+
+use domain::device::{Change, ChangeKind};
+use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, SerialNumber, TokenName};
+use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
+use domain::verdict::{Decision, Verdict};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::devices::store_change;
+use super::{Error, Store, maybe_time, millis, typed};
+
+/// A plan that is in the store, action by action. Only such a plan can be applied.
+#[derive(Clone, Debug)]
+pub struct RecordedPlan {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// Whose devices.
+    pub token: TokenName,
+    /// Its numbers.
+    pub totals: Totals,
+}
+
+/// A verdict and who gave it.
+#[derive(Clone, Debug)]
+pub struct StoredVerdict {
+    /// What was decided, and why.
+    pub verdict: Verdict,
+    /// The plugin that decided.
+    pub policy: PluginName,
+    /// Its digest then.
+    pub digest: Digest,
+    /// The run in which it was decided so for the first time.
+    pub run: RunId,
+    /// When.
+    pub decided_at: Timestamp,
+}
+
+/// One action and what came of it.
+#[derive(Clone, Debug)]
+pub struct ActionRecord {
+    /// The run.
+    pub run: RunId,
+    /// The profile the device was to get.
+    pub profile: ProfileName,
+    /// The profile it had.
+    pub from: Option<ProfileId>,
+    /// The policy's reason.
+    pub reason: String,
+    /// What came of it.
+    pub state: ActionState,
+    /// Apple's id of the profile that was sent.
+    pub sent: Option<ProfileId>,
+    /// When Apple answered.
+    pub answered_at: Option<Timestamp>,
+}
+
+/// What came of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionState {
+    /// Not sent yet.
+    Planned,
+    /// Sent, no answer yet.
+    Sent,
+    /// The device has the profile.
+    Succeeded,
+    /// Apple would not, without a reason.
+    Failed,
+    /// Apple wants the device left alone for a while.
+    Throttled,
+    /// The device is not this token's.
+    NotAccessible,
+    /// Never sent: the run ended first, or the profile could not be defined.
+    Dropped,
+}
+
+impl ActionState {
+    /// Its word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Sent => "sent",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Throttled => "throttled",
+            Self::NotAccessible => "not-accessible",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+impl std::str::FromStr for ActionState {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        const ALL: [ActionState; 7] = [
+            ActionState::Planned,
+            ActionState::Sent,
+            ActionState::Succeeded,
+            ActionState::Failed,
+            ActionState::Throttled,
+            ActionState::NotAccessible,
+            ActionState::Dropped,
+        ];
+        ALL.into_iter().find(|state| state.as_str() == word).ok_or(())
+    }
+}
+
+/// How many devices are planned in one transaction: enough to be quick, few enough that nobody
+/// else waits long.
+const PLAN_BATCH: u32 = 2_000;
+
+impl Store {
+    /// Records that Apple knows a profile.
+    pub async fn profile_defined(
+        &self,
+        token: &TokenName,
+        name: &ProfileName,
+        digest: &Digest,
+        id: &ProfileId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (token, name, digest, id) = (token.clone(), name.clone(), digest.clone(), id.clone());
+        self.write(move |connection| {
+            connection.execute(
+                "INSERT OR REPLACE INTO profile (token, uuid, name, digest, defined_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![token.as_str(), id.as_str(), name.as_str(), digest.as_str(), millis(now)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets a profile that Apple does not know any more.
+    pub async fn forget_profile(&self, token: &TokenName, id: &ProfileId) -> Result<(), Error> {
+        let (token, id) = (token.clone(), id.clone());
+        self.write(move |connection| {
+            connection
+                .execute("DELETE FROM profile WHERE token = ?1 AND uuid = ?2", params![token.as_str(), id.as_str()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Every profile Apple was told of for a token, by Apple's id.
+    pub async fn defined_profiles(
+        &self,
+        token: &TokenName,
+    ) -> Result<BTreeMap<ProfileId, (ProfileName, Digest)>, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT uuid, name, digest FROM profile WHERE token = ?1 ORDER BY defined_at")?;
+            let mut rows = statement.query([token.as_str()])?;
+            let mut defined = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let name = typed(row.get(1)?, "profile name")?;
+                defined.insert(typed(row.get(0)?, "profile id")?, (name, typed(row.get(2)?, "digest")?));
+            }
+            Ok(defined)
+        })
+        .await
+    }
+
+    /// Apple's newest id for this content of a profile, if it was ever defined.
+    pub async fn profile_id(
+        &self,
+        token: &TokenName,
+        name: &ProfileName,
+        digest: &Digest,
+    ) -> Result<Option<ProfileId>, Error> {
+        let (token, name, digest) = (token.clone(), name.clone(), digest.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT uuid FROM profile WHERE token = ?1 AND name = ?2 AND digest = ?3
+                 ORDER BY defined_at DESC LIMIT 1",
+            )?;
+            let mut rows = statement.query(params![token.as_str(), name.as_str(), digest.as_str()])?;
+            rows.next()?.map(|row| typed(row.get(0)?, "profile id")).transpose()
+        })
+        .await
+    }
+
+    /// Stores what a policy said, where it differs from what it said before.
+    pub async fn store_verdicts(
+        &self,
+        run: &RunId,
+        token: &TokenName,
+        policy: (PluginName, Digest),
+        verdicts: Vec<(SerialNumber, Verdict)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (run, token) = (run.clone(), token.clone());
+        self.write(move |connection| {
+            let mut upsert = connection.prepare_cached(
+                "INSERT INTO verdict (token, serial_number, decision, profile, hold_until, reason, fault, policy,
+                     digest, run, decided_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 ON CONFLICT (token, serial_number) DO UPDATE SET decision = excluded.decision,
+                     profile = excluded.profile, hold_until = excluded.hold_until, reason = excluded.reason,
+                     fault = excluded.fault, policy = excluded.policy, digest = excluded.digest,
+                     run = excluded.run, decided_at = excluded.decided_at
+                 WHERE (decision, profile, hold_until, reason, fault, policy, digest) IS NOT
+                     (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
+                      excluded.policy, excluded.digest)",
+            )?;
+            for (serial, verdict) in verdicts {
+                let (decision, profile, until) = match &verdict.decision {
+                    Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
+                    Decision::Hold { until } => ("hold", None, until.map(millis)),
+                    Decision::Ignore => ("ignore", None, None),
+                };
+                upsert.execute(params![
+                    token.as_str(),
+                    serial.as_str(),
+                    decision,
+                    profile,
+                    until,
+                    &*verdict.reason,
+                    verdict.fault,
+                    policy.0.as_str(),
+                    policy.1.as_str(),
+                    run.as_str(),
+                    millis(now),
+                ])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The verdict on a device, if it was ever decided about.
+    pub async fn verdict(
+        &self,
+        token: &TokenName,
+        serial: &SerialNumber,
+    ) -> Result<Option<StoredVerdict>, Error> {
+        let (token, serial) = (token.clone(), serial.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at
+                 FROM verdict WHERE token = ?1 AND serial_number = ?2",
+            )?;
+            let mut rows = statement.query(params![token.as_str(), serial.as_str()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let Some(verdict) = verdict(row, 0)? else { return Ok(None) };
+            Ok(Some(StoredVerdict {
+                verdict,
+                policy: typed(row.get(5)?, "plugin name")?,
+                digest: typed(row.get(6)?, "digest")?,
+                run: typed(row.get(7)?, "run id")?,
+                decided_at: super::time(row.get(8)?)?,
+            }))
+        })
+        .await
+    }
+
+    /// Plans a token's devices from inventory and verdicts, and records every action. A plan that
+    /// breaks a rail leaves no action behind.
+    pub async fn record_plan(
+        &self,
+        run: &RunId,
+        token: &TokenName,
+        profiles: Profiles,
+        rails: Rails,
+        now: Timestamp,
+    ) -> Result<Result<RecordedPlan, Refused>, Error> {
+        let mut planner = Planner::new(&profiles, &rails, now);
+        let mut after: Option<SerialNumber> = None;
+        loop {
+            let candidates = self.candidates(token, after, PLAN_BATCH).await?;
+            let Some(last) = candidates.last() else { break };
+            after = Some(last.serial_number.clone());
+            let entries = candidates.iter().map(|candidate| planner.consider(candidate));
+            let actions: Vec<_> = entries
+                .filter_map(|entry| match entry {
+                    Entry::Action(action) => Some(action),
+                    Entry::Skip(_) => None,
+                })
+                .collect();
+            let (run, token) = (run.clone(), token.clone());
+            self.write(move |connection| {
+                let mut insert = connection.prepare_cached(
+                    "INSERT OR REPLACE INTO action (run, token, serial_number, profile, from_uuid, reason)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?;
+                for action in actions {
+                    insert.execute(params![
+                        run.as_str(),
+                        token.as_str(),
+                        action.serial_number.as_str(),
+                        action.profile.as_str(),
+                        action.from.as_ref().map(ProfileId::as_str),
+                        &*action.reason,
+                    ])?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        match planner.finish() {
+            Ok(totals) => Ok(Ok(RecordedPlan { run: run.clone(), token: token.clone(), totals })),
+            Err(refused) => {
+                let (run, token) = (run.clone(), token.clone());
+                self.write(move |connection| {
+                    let own = params![run.as_str(), token.as_str()];
+                    connection.execute("DELETE FROM action WHERE run = ?1 AND token = ?2", own)?;
+                    Ok(())
+                })
+                .await?;
+                Ok(Err(refused))
+            }
+        }
+    }
+
+    /// The next actions of a plan that are not sent yet, all for one profile.
+    pub async fn next_actions(
+        &self,
+        plan: &RecordedPlan,
+        profile: &ProfileName,
+        limit: u32,
+    ) -> Result<Vec<SerialNumber>, Error> {
+        let (run, token, profile) = (plan.run.clone(), plan.token.clone(), profile.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT serial_number FROM action
+                 WHERE run = ?1 AND token = ?2 AND profile = ?3 AND state = 'planned'
+                 ORDER BY serial_number LIMIT ?4",
+            )?;
+            let mut rows =
+                statement.query(params![run.as_str(), token.as_str(), profile.as_str(), limit])?;
+            let mut serials = Vec::new();
+            while let Some(row) = rows.next()? {
+                serials.push(typed(row.get(0)?, "serial number")?);
+            }
+            Ok(serials)
+        })
+        .await
+    }
+
+    /// Records that these actions are about to be sent.
+    pub async fn actions_sent(
+        &self,
+        plan: &RecordedPlan,
+        serials: Vec<SerialNumber>,
+        profile: &ProfileId,
+    ) -> Result<(), Error> {
+        let (run, token, profile) = (plan.run.clone(), plan.token.clone(), profile.clone());
+        self.write(move |connection| {
+            let mut update = connection.prepare_cached(
+                "UPDATE action SET state = 'sent', uuid = ?4 WHERE run = ?1 AND token = ?2 AND serial_number = ?3",
+            )?;
+            for serial in serials {
+                update.execute(params![run.as_str(), token.as_str(), serial.as_str(), profile.as_str()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
+    pub async fn actions_not_sent(&self, plan: &RecordedPlan, serials: Vec<SerialNumber>) -> Result<(), Error> {
+        let (run, token) = (plan.run.clone(), plan.token.clone());
+        self.write(move |connection| {
+            let mut update = connection.prepare_cached(
+                "UPDATE action SET state = 'planned', uuid = NULL
+                 WHERE run = ?1 AND token = ?2 AND serial_number = ?3",
+            )?;
+            for serial in serials {
+                update.execute(params![run.as_str(), token.as_str(), serial.as_str()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records what Apple answered for actions that were sent, and when a device may be tried
+    /// again. A success is also kept with the device.
+    pub async fn actions_answered(
+        &self,
+        plan: &RecordedPlan,
+        answers: Vec<(SerialNumber, ActionState, Option<Timestamp>)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (run, token) = (plan.run.clone(), plan.token.clone());
+        self.write(move |connection| {
+            for (serial, state, wait_until) in answers {
+                answer(connection, &run, &token, &serial, state, wait_until, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Drops what is left of a plan for one profile, or for all: it will not be sent.
+    pub async fn drop_actions(&self, plan: &RecordedPlan, profile: Option<&ProfileName>) -> Result<u64, Error> {
+        let (run, token, profile) = (plan.run.clone(), plan.token.clone(), profile.cloned());
+        self.write(move |connection| {
+            let dropped = connection.execute(
+                "UPDATE action SET state = 'dropped'
+                 WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR profile = ?3) AND state = 'planned'",
+                params![run.as_str(), token.as_str(), profile.as_ref().map(ProfileName::as_str)],
+            )?;
+            Ok(dropped as u64)
+        })
+        .await
+    }
+
+    /// Actions of a token that were sent and never answered: a process died, or the answer was lost.
+    pub async fn in_flight(&self, token: &TokenName) -> Result<Vec<(RunId, SerialNumber, ProfileId)>, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT run, serial_number, uuid FROM action
+                 WHERE token = ?1 AND state = 'sent' AND uuid IS NOT NULL ORDER BY run, serial_number",
+            )?;
+            let mut rows = statement.query([token.as_str()])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let serial = typed(row.get(1)?, "serial number")?;
+                found.push((typed(row.get(0)?, "run id")?, serial, typed(row.get(2)?, "profile id")?));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Settles actions that were in flight by what Apple says of the devices now. None: Apple does
+    /// not give the device to this token.
+    pub async fn read_back(
+        &self,
+        token: &TokenName,
+        found: Vec<(RunId, SerialNumber, ProfileId, Option<domain::device::Device>)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let token = token.clone();
+        self.write(move |connection| {
+            let round: i64 = connection
+                .prepare_cached("SELECT fetch_round FROM token WHERE name = ?1")?
+                .query_row([token.as_str()], |row| row.get(0))?;
+            for (run, serial, sent, device) in found {
+                let state = match &device {
+                    None => ActionState::NotAccessible,
+                    Some(device) if device.profile() == Some(&sent) => ActionState::Succeeded,
+                    Some(_) => ActionState::Dropped,
+                };
+                if let Some(device) = device {
+                    store_change(connection, &token, Change { device, kind: ChangeKind::Listed, at: None }, round)?;
+                }
+                answer(connection, &run, &token, &serial, state, None, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What was ever done to a device, newest first; dry runs did nothing.
+    pub async fn actions_of(
+        &self,
+        token: &TokenName,
+        serial: &SerialNumber,
+        limit: u32,
+    ) -> Result<Vec<ActionRecord>, Error> {
+        let (token, serial) = (token.clone(), serial.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at
+                 FROM action a JOIN run r ON r.id = a.run
+                 WHERE token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY run DESC LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
+            let mut actions = Vec::new();
+            while let Some(row) = rows.next()? {
+                actions.push(action(row, typed(row.get(0)?, "run id")?, 1)?);
+            }
+            Ok(actions)
+        })
+        .await
+    }
+
+    /// The actions of a run, by token and serial number.
+    pub async fn actions_of_run(
+        &self,
+        run: &RunId,
+        limit: u32,
+    ) -> Result<Vec<(TokenName, SerialNumber, ActionRecord)>, Error> {
+        let run = run.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT token, serial_number, profile, from_uuid, reason, state, uuid, answered_at
+                 FROM action WHERE run = ?1 ORDER BY token, serial_number LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![run.as_str(), limit])?;
+            let mut actions = Vec::new();
+            while let Some(row) = rows.next()? {
+                let record = action(row, run.clone(), 2)?;
+                actions.push((typed(row.get(0)?, "token name")?, typed(row.get(1)?, "serial number")?, record));
+            }
+            Ok(actions)
+        })
+        .await
+    }
+
+    /// What the planner looks at, a stretch of devices at a time.
+    async fn candidates(
+        &self,
+        token: &TokenName,
+        after: Option<SerialNumber>,
+        limit: u32,
+    ) -> Result<Vec<Candidate>, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT v.decision, v.profile, v.hold_until, v.reason, v.fault, d.serial_number,
+                     coalesce(d.ours_profile,
+                              iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
+                     d.wait_until
+                 FROM device d LEFT JOIN verdict v USING (token, serial_number)
+                 WHERE d.token = ?1 AND d.serial_number > ?2 AND d.gone = 0
+                 ORDER BY d.serial_number LIMIT ?3",
+            )?;
+            let after = after.as_ref().map_or("", SerialNumber::as_str);
+            let mut rows = statement.query(params![token.as_str(), after, limit])?;
+            let mut candidates = Vec::new();
+            while let Some(row) = rows.next()? {
+                let on: Option<String> = row.get(6)?;
+                candidates.push(Candidate {
+                    serial_number: typed(row.get(5)?, "serial number")?,
+                    on: on.map(|text| typed(text, "profile id")).transpose()?,
+                    wait_until: maybe_time(row.get(7)?)?,
+                    verdict: verdict(row, 0)?,
+                });
+            }
+            Ok(candidates)
+        })
+        .await
+    }
+}
+
+fn answer(
+    connection: &Connection,
+    run: &RunId,
+    token: &TokenName,
+    serial: &SerialNumber,
+    state: ActionState,
+    wait_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut update = connection.prepare_cached(
+        "UPDATE action SET state = ?4, answered_at = ?5 WHERE run = ?1 AND token = ?2 AND serial_number = ?3",
+    )?;
+    update.execute(params![run.as_str(), token.as_str(), serial.as_str(), state.as_str(), millis(now)])?;
+    match state {
+        ActionState::Succeeded => {
+            let mut update = connection.prepare_cached(
+                "UPDATE device SET ours_profile = (SELECT uuid FROM action WHERE run = ?1 AND token = ?2
+                         AND serial_number = ?3),
+                     ours_at = ?4, wait_until = NULL
+                 WHERE token = ?2 AND serial_number = ?3",
+            )?;
+            update.execute(params![run.as_str(), token.as_str(), serial.as_str(), millis(now)])?;
+        }
+        _ => {
+            let mut update = connection
+                .prepare_cached("UPDATE device SET wait_until = ?3 WHERE token = ?1 AND serial_number = ?2")?;
+            update.execute(params![token.as_str(), serial.as_str(), wait_until.map(millis)])?;
+        }
+    }
+    Ok(())
+}
+
+/// An action from six columns beginning with `first`.
+fn action(row: &Row<'_>, run: RunId, first: usize) -> Result<ActionRecord, Error> {
+    let id = |text: Option<String>| text.map(|text| typed(text, "profile id")).transpose();
+    Ok(ActionRecord {
+        run,
+        profile: typed(row.get(first)?, "profile name")?,
+        from: id(row.get(first + 1)?)?,
+        reason: row.get(first + 2)?,
+        state: typed(row.get(first + 3)?, "action state")?,
+        sent: id(row.get(first + 4)?)?,
+        answered_at: maybe_time(row.get(first + 5)?)?,
+    })
+}
+
+/// A verdict from five columns beginning with `first`; none if the device was never decided about.
+fn verdict(row: &Row<'_>, first: usize) -> Result<Option<Verdict>, Error> {
+    let decision: Option<String> = row.get(first)?;
+    let decision = match decision.as_deref() {
+        None => return Ok(None),
+        Some("assign") => {
+            let profile: Option<String> = row.get(first + 1)?;
+            Decision::Assign { profile: typed(profile.unwrap_or_default(), "profile name")? }
+        }
+        Some("hold") => Decision::Hold { until: maybe_time(row.get(first + 2)?)? },
+        Some(_) => Decision::Ignore,
+    };
+    let reason: String = row.get(first + 3)?;
+    Ok(Some(Verdict { decision, reason: reason.into(), fault: row.get(first + 4)? }))
+}

@@ -1,0 +1,195 @@
+//! Runs and their steps.
+
+use domain::id::{RunId, TokenName, WorkflowName};
+use domain::run::{Outcome, Run, State, StepRecord, Trigger};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::{Error, Store, absent, from_json, maybe_time, millis, time, to_json, typed};
+
+/// A run about to be opened.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its name.
+    pub id: RunId,
+    /// What is executed.
+    pub workflow: WorkflowName,
+    /// Who asked.
+    pub trigger: Trigger,
+    /// Nothing is to be changed at Apple.
+    pub dry: bool,
+    /// Now.
+    pub started_at: Timestamp,
+    /// `Running`, or `Skipped` for a time that is only recorded.
+    pub state: State,
+}
+
+const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state";
+
+impl Store {
+    /// Opens a run. False if another process has taken this scheduled time already.
+    pub async fn open_run(&self, run: NewRun) -> Result<bool, Error> {
+        self.write(move |connection| {
+            let scheduled = match run.trigger {
+                Trigger::Schedule { at } | Trigger::CaughtUp { at } => Some(millis(at)),
+                Trigger::Hand => None,
+            };
+            let ended = (run.state != State::Running).then(|| millis(run.started_at));
+            let opened = connection.execute(
+                "INSERT OR IGNORE INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    run.id.as_str(),
+                    run.workflow.as_str(),
+                    to_json(&run.trigger),
+                    scheduled,
+                    run.dry,
+                    millis(run.started_at),
+                    ended,
+                    run.state.as_str(),
+                ],
+            )?;
+            Ok(opened == 1)
+        })
+        .await
+    }
+
+    /// Closes a run.
+    pub async fn close_run(&self, run: &RunId, state: State, now: Timestamp) -> Result<(), Error> {
+        let run = run.clone();
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE run SET state = ?2, ended_at = ?3 WHERE id = ?1 AND state = 'running'",
+                params![run.as_str(), state.as_str(), millis(now)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records that a step begins; returns its number in the run.
+    pub async fn begin_step(
+        &self,
+        run: &RunId,
+        place: u32,
+        uses: &'static str,
+        token: Option<&TokenName>,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
+        let (run, token) = (run.clone(), token.cloned());
+        self.write(move |connection| {
+            Ok(connection.query_row(
+                "INSERT INTO step (run, number, place, uses, token, started_at)
+                 VALUES (?1, (SELECT count(*) FROM step WHERE run = ?1), ?2, ?3, ?4, ?5) RETURNING number",
+                params![run.as_str(), place, uses, token.as_ref().map(TokenName::as_str), millis(now)],
+                |row| row.get(0),
+            )?)
+        })
+        .await
+    }
+
+    /// Records what a step came to.
+    pub async fn end_step(
+        &self,
+        run: &RunId,
+        number: i64,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (run, outcome) = (run.clone(), to_json(outcome));
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE step SET outcome = ?3, ended_at = ?4 WHERE run = ?1 AND number = ?2",
+                params![run.as_str(), number, outcome, millis(now)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A run with its steps.
+    pub async fn run(&self, id: &RunId) -> Result<Option<Run>, Error> {
+        let id = id.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM run WHERE id = ?1"))?;
+            let mut rows = statement.query([id.as_str()])?;
+            rows.next()?.map(|row| run(connection, row)).transpose()
+        })
+        .await
+    }
+
+    /// The newest runs, newest first, with their steps.
+    pub async fn runs(&self, workflow: Option<&WorkflowName>, limit: u32) -> Result<Vec<Run>, Error> {
+        let workflow = workflow.cloned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR workflow = ?1 ORDER BY id DESC LIMIT ?2"
+            ))?;
+            let mut rows = statement.query(params![workflow.as_ref().map(WorkflowName::as_str), limit])?;
+            let mut runs = Vec::new();
+            while let Some(row) = rows.next()? {
+                runs.push(run(connection, row)?);
+            }
+            Ok(runs)
+        })
+        .await
+    }
+
+    /// Runs that were never closed. Whether somebody still works on them is not for the store to say.
+    pub async fn open_runs(&self) -> Result<Vec<RunId>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM run WHERE state = 'running'")?;
+            let mut rows = statement.query([])?;
+            let mut ids = Vec::new();
+            while let Some(row) = rows.next()? {
+                ids.push(typed(row.get(0)?, "run id")?);
+            }
+            Ok(ids)
+        })
+        .await
+    }
+
+    /// The last scheduled time of a workflow that is on record, carried out or skipped.
+    pub async fn last_scheduled(&self, workflow: &WorkflowName) -> Result<Option<Timestamp>, Error> {
+        let workflow = workflow.clone();
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT max(scheduled_at) FROM run WHERE workflow = ?1")?;
+            let last: Option<Option<i64>> =
+                statement.query_row([workflow.as_str()], |row| row.get(0)).map(Some).or_else(absent)?;
+            maybe_time(last.flatten())
+        })
+        .await
+    }
+}
+
+fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
+    let id: String = row.get(0)?;
+    let (trigger, state): (String, String) = (row.get(2)?, row.get(6)?);
+    let mut statement = connection.prepare_cached(
+        "SELECT place, uses, token, started_at, ended_at, outcome FROM step WHERE run = ?1 ORDER BY number",
+    )?;
+    let mut rows = statement.query([&id])?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (token, outcome): (Option<String>, Option<String>) = (row.get(2)?, row.get(5)?);
+        steps.push(StepRecord {
+            index: row.get(0)?,
+            uses: row.get(1)?,
+            token: token.map(|text| typed(text, "token name")).transpose()?,
+            started_at: time(row.get(3)?)?,
+            ended_at: maybe_time(row.get(4)?)?,
+            outcome: outcome.map(|text| from_json(&text, "outcome")).transpose()?,
+        });
+    }
+    Ok(Run {
+        id: typed(id, "run id")?,
+        workflow: typed(row.get(1)?, "workflow name")?,
+        trigger: from_json(&trigger, "trigger")?,
+        dry: row.get(3)?,
+        started_at: time(row.get(4)?)?,
+        ended_at: maybe_time(row.get(5)?)?,
+        state: State::from_word(&state).ok_or(Error::Corrupt { what: "run state", text: state })?,
+        steps,
+    })
+}

@@ -1,0 +1,317 @@
+//! Tokens, the keys they were asked for with, and which reminders were sent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::device::Cursor;
+use domain::duration::Span;
+use domain::id::{ChannelName, RunId, TokenName};
+use domain::token::{Reminder, Token};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use super::{Error, Store, absent, maybe_time, millis, time, typed};
+use crate::secrets;
+
+/// A key pair made for Apple's portal.
+pub struct TokenKey {
+    /// Its name in the store.
+    pub id: String,
+    /// For which token.
+    pub token: TokenName,
+    /// The certificate that is uploaded, PEM.
+    pub certificate: String,
+    /// Opens the token that comes back, PEM.
+    pub private_key: SecretString,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A token and where its inventory stands.
+#[derive(Clone, Debug)]
+pub struct StoredToken {
+    /// What is known of it.
+    pub token: Token,
+    /// When its devices were last complete.
+    pub synced_at: Option<Timestamp>,
+    /// Devices it has now.
+    pub devices: u64,
+    /// Of these, with a profile.
+    pub with_profile: u64,
+}
+
+/// Where the sync of a token stands.
+#[derive(Clone, Debug)]
+pub struct SyncState {
+    /// Apple's bookmark.
+    pub cursor: Option<Cursor>,
+    /// What to ask with it.
+    pub phase: Phase,
+    /// The largest page the account allows, if Apple said.
+    pub page_limit: Option<u32>,
+}
+
+/// Whether everything is being fetched, or the changes since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Pages of every device.
+    Fetch,
+    /// Changes after the cursor.
+    Sync,
+}
+
+impl Store {
+    /// Keeps a key pair until the token that fits it is imported.
+    pub async fn add_token_key(&self, key: TokenKey) -> Result<(), Error> {
+        let sealing = self.key.clone();
+        self.write(move |connection| {
+            let private_key = key.private_key.expose_secret().as_bytes();
+            let sealed = secrets::seal(&sealing, &key_purpose(&key.id), private_key);
+            connection.execute(
+                "INSERT INTO token_key (id, token, certificate, private_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![key.id, key.token.as_str(), key.certificate, sealed, millis(key.created_at)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Every key pair kept for a token, newest first.
+    pub async fn token_keys(&self, token: &TokenName) -> Result<Vec<TokenKey>, Error> {
+        let (token, sealing) = (token.clone(), self.key.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, certificate, private_key, created_at FROM token_key WHERE token = ?1
+                 ORDER BY created_at DESC, id DESC",
+            )?;
+            let mut rows = statement.query([token.as_str()])?;
+            let mut keys = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (id, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(2)?);
+                let plain = secrets::open(&sealing, &key_purpose(&id), &sealed)?;
+                let text = String::from_utf8_lossy(plain.expose_secret()).into_owned();
+                keys.push(TokenKey {
+                    id,
+                    token: token.clone(),
+                    certificate: row.get(1)?,
+                    private_key: SecretString::from(text),
+                    created_at: time(row.get(3)?)?,
+                });
+            }
+            Ok(keys)
+        })
+        .await
+    }
+
+    /// Tokens that were asked for and not imported yet, with the time of the latest request.
+    pub async fn requested_tokens(&self) -> Result<Vec<(TokenName, Timestamp)>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT token, max(created_at) FROM token_key
+                 WHERE token NOT IN (SELECT name FROM token) GROUP BY token ORDER BY token",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push((typed(row.get(0)?, "token name")?, time(row.get(1)?)?));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Stores a token and its secrets, in place of what was there under its name. The inventory
+    /// and its cursor stay: they belong to the server, which is the same.
+    pub async fn save_token(
+        &self,
+        token: Token,
+        credentials: SecretSlice<u8>,
+        key_id: String,
+        page_limit: Option<u32>,
+    ) -> Result<(), Error> {
+        let sealing = self.key.clone();
+        self.write(move |connection| {
+            let purpose = credentials_purpose(&token.name);
+            let sealed = secrets::seal(&sealing, &purpose, credentials.expose_secret());
+            connection.execute(
+                "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                     credentials, key_id, page_limit)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (name) DO UPDATE SET server_name = excluded.server_name,
+                     server_uuid = excluded.server_uuid, org_name = excluded.org_name,
+                     admin_id = excluded.admin_id, expires_at = excluded.expires_at,
+                     imported_at = excluded.imported_at, credentials = excluded.credentials,
+                     key_id = excluded.key_id, page_limit = excluded.page_limit",
+                params![
+                    token.name.as_str(),
+                    token.server_name,
+                    token.server_uuid,
+                    token.org_name,
+                    token.admin_id,
+                    millis(token.expires_at),
+                    millis(token.imported_at),
+                    sealed,
+                    key_id,
+                    page_limit,
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Every token, by name.
+    pub async fn tokens(&self) -> Result<Vec<StoredToken>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at, synced_at,
+                     (SELECT count(*) FROM device d WHERE d.token = name AND gone = 0),
+                     (SELECT count(*) FROM device d WHERE d.token = name AND gone = 0
+                          AND (ours_profile IS NOT NULL OR profile_status IN ('assigned', 'pushed')))
+                 FROM token ORDER BY name",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut tokens = Vec::new();
+            while let Some(row) = rows.next()? {
+                tokens.push(StoredToken {
+                    token: token(row)?,
+                    synced_at: maybe_time(row.get(7)?)?,
+                    devices: row.get(8)?,
+                    with_profile: row.get(9)?,
+                });
+            }
+            Ok(tokens)
+        })
+        .await
+    }
+
+    /// One token, if it is there.
+    pub async fn token(&self, name: &TokenName) -> Result<Option<Token>, Error> {
+        let name = name.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at
+                 FROM token WHERE name = ?1",
+            )?;
+            let mut rows = statement.query([name.as_str()])?;
+            rows.next()?.map(token).transpose()
+        })
+        .await
+    }
+
+    /// The secrets of a token, as they were saved.
+    pub async fn credentials(&self, name: &TokenName) -> Result<Option<SecretSlice<u8>>, Error> {
+        let (name, sealing) = (name.clone(), self.key.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT credentials FROM token WHERE name = ?1")?;
+            let sealed: Option<Vec<u8>> =
+                statement.query_row([name.as_str()], |row| row.get(0)).map(Some).or_else(absent)?;
+            let Some(sealed) = sealed else { return Ok(None) };
+            Ok(Some(secrets::open(&sealing, &credentials_purpose(&name), &sealed)?))
+        })
+        .await
+    }
+
+    /// Where the sync of a token stands.
+    pub async fn sync_state(&self, name: &TokenName) -> Result<SyncState, Error> {
+        let name = name.clone();
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT cursor, phase, page_limit FROM token WHERE name = ?1")?;
+            Ok(statement.query_row([name.as_str()], |row| {
+                let cursor: Option<String> = row.get(0)?;
+                let phase: String = row.get(1)?;
+                Ok(SyncState {
+                    cursor: cursor.map(Cursor),
+                    phase: if phase == "sync" { Phase::Sync } else { Phase::Fetch },
+                    page_limit: row.get(2)?,
+                })
+            })?)
+        })
+        .await
+    }
+
+    /// The thresholds whose reminder arrived at a channel, for this end of the token.
+    pub async fn reminders_sent(
+        &self,
+        token: &TokenName,
+        expires_at: Timestamp,
+        channel: &ChannelName,
+    ) -> Result<BTreeSet<Span>, Error> {
+        let (token, channel) = (token.clone(), channel.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT threshold FROM reminder WHERE token = ?1 AND expires_at = ?2 AND channel = ?3",
+            )?;
+            let rows = statement
+                .query_map(params![token.as_str(), millis(expires_at), channel.as_str()], |row| row.get::<_, u64>(0))?;
+            Ok(rows.map(|row| row.map(|millis| Span(Duration::from_millis(millis)))).collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Records that a reminder arrived.
+    pub async fn reminder_arrived(
+        &self,
+        reminder: &Reminder,
+        channel: &ChannelName,
+        run: &RunId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (reminder, channel, run) = (reminder.clone(), channel.clone(), run.clone());
+        self.write(move |connection| {
+            connection.execute(
+                "INSERT OR IGNORE INTO reminder (token, expires_at, threshold, channel, run, sent_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    reminder.token.as_str(),
+                    millis(reminder.expires_at),
+                    reminder.threshold.0.as_millis() as i64,
+                    channel.as_str(),
+                    run.as_str(),
+                    millis(now),
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Writes where the sync of a token stands, in the transaction that brought it there.
+pub(super) fn set_sync_state(
+    connection: &Connection,
+    token: &TokenName,
+    cursor: Option<&Cursor>,
+    phase: Phase,
+) -> Result<(), Error> {
+    let phase = match phase {
+        Phase::Fetch => "fetch",
+        Phase::Sync => "sync",
+    };
+    let mut statement = connection.prepare_cached("UPDATE token SET cursor = ?2, phase = ?3 WHERE name = ?1")?;
+    statement.execute(params![token.as_str(), cursor.map(|cursor| &cursor.0), phase])?;
+    Ok(())
+}
+
+fn token(row: &Row<'_>) -> Result<Token, Error> {
+    Ok(Token {
+        name: typed(row.get(0)?, "token name")?,
+        server_name: row.get(1)?,
+        server_uuid: row.get(2)?,
+        org_name: row.get(3)?,
+        admin_id: row.get(4)?,
+        expires_at: time(row.get(5)?)?,
+        imported_at: time(row.get(6)?)?,
+    })
+}
+
+/// Binds a sealed value to its row: moved to another, it does not open.
+fn key_purpose(id: &str) -> String {
+    format!("token key {id}")
+}
+
+fn credentials_purpose(token: &TokenName) -> String {
+    format!("credentials of {token}")
+}
