@@ -1,2 +1,127 @@
-//! The `deputy` program.
-fn main() {}
+//! The `deputy` program: wiring, and words for people. What is decided is in `domain`, what is done
+//! in `engine`, what policies may do in `sandbox`.
+
+mod app;
+mod commands;
+mod config;
+mod exit;
+mod logging;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Outcome, Problem};
+
+/// Gives Apple devices their enrolment profile, unattended: syncs the devices Apple lists, asks a
+/// policy which profile each gets, shows a plan, assigns, and reminds you before a token runs out.
+#[derive(Parser)]
+#[command(name = "deputy", version, propagate_version = true, arg_required_else_help = true, after_help = START)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const START: &str = "\
+New here?
+  deputy demo             the whole loop against a simulated Apple, in less than a minute
+  deputy init my-fleet    a commented configuration to begin with
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused by a rail, 4 needs a person,
+5 Apple or the network did not answer.";
+
+/// What every command takes.
+#[derive(clap::Args, Clone)]
+struct Common {
+    /// The configuration file
+    #[arg(long, global = true, env = "DEPUTY_CONFIG", default_value = "deputy.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more: what is done, then every detail
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a commented configuration that runs
+    Init(commands::init::Arguments),
+    /// Show the whole loop against a simulated Apple
+    Demo(commands::demo::Arguments),
+    /// Run workflows on their schedules until stopped
+    Serve(commands::serve::Arguments),
+    /// Show tokens, last and next runs, and what needs a person
+    Status,
+    /// Server tokens: request, import, list
+    #[command(subcommand)]
+    Token(commands::token::Command),
+    /// Enrolment profiles: list, push
+    #[command(subcommand)]
+    Profile(commands::profile::Command),
+    /// Ask Apple what changed and store it
+    Sync(commands::sync::Arguments),
+    /// Devices: list, explain
+    #[command(subcommand)]
+    Device(commands::device::Command),
+    /// Workflows: list, check
+    #[command(subcommand)]
+    Workflow(commands::workflow::Command),
+    /// Show what a workflow would do, and do nothing
+    Plan(commands::run::PlanArguments),
+    /// Carry out a workflow now
+    Run(commands::run::Arguments),
+    /// Past runs: list, show
+    #[command(subcommand)]
+    Runs(commands::runs::Command),
+    /// Policies: inspect
+    #[command(subcommand)]
+    Plugin(commands::plugin::Command),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let serving = matches!(arguments.command, Command::Serve(_));
+    logging::start(arguments.common.verbose, serving);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Problem::new(Exit::Failure, format!("cannot start: {error}")).print();
+            return Exit::Failure.into();
+        }
+    };
+    let outcome = runtime.block_on(dispatch(arguments));
+    // A blocking thread that still computes must not hold the program.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            problem.print();
+            problem.exit.into()
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Outcome {
+    let common = arguments.common;
+    match arguments.command {
+        Command::Init(arguments) => commands::init::run(&common, &arguments),
+        Command::Demo(arguments) => commands::demo::run(&arguments).await,
+        Command::Serve(arguments) => commands::serve::run(&common, &arguments).await,
+        Command::Status => commands::status::run(&common).await,
+        Command::Token(command) => commands::token::run(&common, command).await,
+        Command::Profile(command) => commands::profile::run(&common, command).await,
+        Command::Sync(arguments) => commands::sync::run(&common, &arguments).await,
+        Command::Device(command) => commands::device::run(&common, command).await,
+        Command::Workflow(command) => commands::workflow::run(&common, command).await,
+        Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
+        Command::Run(arguments) => commands::run::run(&common, &arguments).await,
+        Command::Runs(command) => commands::runs::run(&common, command).await,
+        Command::Plugin(command) => commands::plugin::run(&common, &command),
+    }
+}

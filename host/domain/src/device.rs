@@ -277,52 +277,70 @@ mod tests {
 
     #[test]
     fn a_device_we_never_saw_is_new_whatever_the_kind() {
-        check("modified@5 removed A", expect![[r#"
+        check(
+            "modified@5 removed A",
+            expect![[r#"
             New, on nothing
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn of_two_records_the_later_counts() {
-        check("modified@9 assigned A; modified@5 empty", expect![[r#"
+        check(
+            "modified@9 assigned A; modified@5 empty",
+            expect![[r#"
             New, on A
             Same, on A
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_deletion_is_taken_back_only_by_an_addition() {
-        check("added@5 empty; deleted@6 empty; modified@6 empty; added@6 empty", expect![[r#"
+        check(
+            "added@5 empty; deleted@6 empty; modified@6 empty; added@6 empty",
+            expect![[r#"
             New, on nothing
             Gone, on nothing
             Same, on nothing
             New, on nothing
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn our_assignment_outlives_a_list_that_lags() {
-        check("listed empty; assign A@9; listed empty; modified@9 assigned A", expect![[r#"
+        check(
+            "listed empty; assign A@9; listed empty; modified@9 assigned A",
+            expect![[r#"
             New, on nothing
             Same, on A
             Changed, on A
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_profile_removed_after_our_assignment_is_gone() {
-        check("listed removed A; assign A@9; listed removed A; modified@12 removed A", expect![[r#"
+        check(
+            "listed removed A; assign A@9; listed removed A; modified@12 removed A",
+            expect![[r#"
             New, on nothing
             Same, on A
             Same, on nothing
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_removed_profile_is_no_profile_though_it_is_named() {
-        check("listed assigned A; modified@5 removed A", expect![[r#"
+        check(
+            "listed assigned A; modified@5 removed A",
+            expect![[r#"
             New, on A
             Changed, on nothing
-        "#]]);
+        "#]],
+        );
     }
 }

@@ -398,7 +398,12 @@ mod tests {
                 "day of month and day of week are both given; other programs run on either, some on both: write `*` for one of them, or two workflows"
             ],
         );
-        check("61 * * * *", "UTC", "2026-01-01T00:00:00Z", expect!["`61 * * * *` is not a cron expression: a field is out of its range or misspelt"]);
+        check(
+            "61 * * * *",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+            expect!["`61 * * * *` is not a cron expression: a field is out of its range or misspelt"],
+        );
         check(
             "0 0 * * 8",
             "UTC",

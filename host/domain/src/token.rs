@@ -163,7 +163,9 @@ mod tests {
 
     #[test]
     fn each_threshold_reminds_once() {
-        check(&[40.0, 30.0, 29.0, 14.0, 13.0, 7.0, 1.0, 0.5], expect![[r#"
+        check(
+            &[40.0, 30.0, 29.0, 14.0, 13.0, 7.0, 1.0, 0.5],
+            expect![[r#"
             40: nothing
             30: Warning, the server token `emea` of Orchard Tools expires in 30 days
             29: nothing
@@ -172,23 +174,30 @@ mod tests {
             7: Critical, the server token `emea` of Orchard Tools expires in 7 days
             1: Critical, the server token `emea` of Orchard Tools expires in 24 hours
             0.5: nothing
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_daemon_that_slept_sends_one_reminder_not_three() {
-        check(&[9.0, 8.0, 6.5], expect![[r#"
+        check(
+            &[9.0, 8.0, 6.5],
+            expect![[r#"
             9: Warning, the server token `emea` of Orchard Tools expires in 9 days
             8: nothing
             6.5: Critical, the server token `emea` of Orchard Tools expires in 6 days
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn an_expired_token_is_told_once() {
-        check(&[0.0, -1.0], expect![[r#"
+        check(
+            &[0.0, -1.0],
+            expect![[r#"
             0: Critical, the server token `emea` of Orchard Tools has expired
             -1: nothing
-        "#]]);
+        "#]],
+        );
     }
 }

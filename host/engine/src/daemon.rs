@@ -48,14 +48,20 @@ struct Due {
 }
 
 /// Runs workflows when they are due, until told to end. Fails only if the store does.
-pub async fn serve(mut engine: Engine, mut events: mpsc::Receiver<Event>, reload: Reload) -> Result<(), Error> {
+pub async fn serve(
+    mut engine: Engine,
+    mut events: mpsc::Receiver<Event>,
+    reload: Reload,
+) -> Result<(), Error> {
     engine.close_interrupted_runs().await?;
     let mut runs = Runs::default();
     let mut due = runs.catch_up(&engine).await?;
     loop {
         let now = engine.now();
         for entry in &mut due {
-            let Some(time) = entry.next.filter(|next| starts_at(&entry.workflow, *next) <= now) else { continue };
+            let Some(time) = entry.next.filter(|next| starts_at(&entry.workflow, *next) <= now) else {
+                continue;
+            };
             runs.start(&engine, &entry.workflow, Trigger::Schedule { at: time }).await?;
             entry.next = next_due(&entry.workflow, time.max(now));
         }
@@ -142,7 +148,12 @@ impl Runs {
 
     /// Starts a run beside the loop; or, if the workflow's last one is still going, does what the
     /// workflow says about that.
-    async fn start(&mut self, engine: &Engine, workflow: &Arc<Workflow>, trigger: Trigger) -> Result<(), Error> {
+    async fn start(
+        &mut self,
+        engine: &Engine,
+        workflow: &Arc<Workflow>,
+        trigger: Trigger,
+    ) -> Result<(), Error> {
         let name = &workflow.name;
         if let Some(going) = self.going.get_mut(name)
             && let Trigger::Schedule { at } | Trigger::CaughtUp { at } = trigger
@@ -191,7 +202,10 @@ impl Runs {
     /// that hangs in a call is left behind after a while: what it had in flight is read back.
     async fn finish(mut self, engine: &Engine) -> Result<(), Error> {
         if !self.tasks.is_empty() {
-            tracing::info!("stopping when the runs that are going on have come to an end: {}", self.tasks.len());
+            tracing::info!(
+                "stopping when the runs that are going on have come to an end: {}",
+                self.tasks.len()
+            );
         }
         self.stopper.stop();
         let all = async { while self.tasks.join_next().await.is_some() {} };

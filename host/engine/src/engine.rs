@@ -60,8 +60,7 @@ impl Engine {
     /// The client of a token. There is one for each, so that they share its session at Apple; a
     /// renewed token gets a new one.
     pub async fn client(&self, name: &TokenName) -> Result<Client, Error> {
-        let settings =
-            self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
+        let settings = self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
         let not_imported = || Error::NotImported(name.clone());
         let token = self.store.token(name).await?.ok_or_else(not_imported)?;
         if let Some((imported_at, client)) = self.clients().get(name)

@@ -85,9 +85,10 @@ impl Error {
             },
             Self::Store(store::Error::Secret(error)) => (State::NeedsPerson, Some(error.advice())),
             Self::Store(_) | Self::Lock { .. } => (State::Failed, None),
-            Self::NotImported(token) => {
-                (State::NeedsPerson, Some(format!("type `deputy token request {token}` and follow what it says")))
-            }
+            Self::NotImported(token) => (
+                State::NeedsPerson,
+                Some(format!("type `deputy token request {token}` and follow what it says")),
+            ),
             Self::NotConfigured(token) => {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }

@@ -9,6 +9,7 @@ mod step;
 pub mod engine;
 pub mod failure;
 pub mod lifecycle;
+pub mod profiles;
 pub mod settings;
 
 pub mod apple;
@@ -17,5 +18,5 @@ pub mod secrets;
 pub mod store;
 
 pub mod clock;
-mod lock;
+pub mod lock;
 pub mod stop;

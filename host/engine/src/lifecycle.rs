@@ -103,8 +103,7 @@ pub async fn request(engine: &Engine, name: &TokenName) -> Result<Requested, Err
 
 /// Decrypts a token file from Apple's portal, checks the token with Apple, and stores it.
 pub async fn import(engine: &Engine, name: &TokenName, p7m: &[u8]) -> Result<Imported, Error> {
-    let settings =
-        engine.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
+    let settings = engine.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
     let (key_id, credentials) = decrypt(engine, name, p7m).await?;
     let expires_at = credentials.access_token_expiry;
     if expires_at <= engine.now() {
@@ -155,13 +154,17 @@ impl Error {
         Some(match self {
             Self::NotConfigured(token) => format!("add a table `[tokens.{token}]` to deputy.toml"),
             Self::NeverRequested(token) => {
-                format!("type `deputy token request {token}`, and upload the certificate it makes to Apple's portal")
+                format!(
+                    "type `deputy token request {token}`, and upload the certificate it makes to Apple's portal"
+                )
             }
             Self::File { token, source: TokenFileError::OtherCertificate { .. } } => format!(
                 "upload the certificate of `deputy token request {token}` to Apple's portal once more, download the \
                  token again, and import that file"
             ),
-            Self::File { .. } => "download the token from Apple's portal again, and import that file as it is".to_owned(),
+            Self::File { .. } => {
+                "download the token from Apple's portal again, and import that file as it is".to_owned()
+            }
             Self::Expired(_) => "download a new token from Apple's portal, and import that file".to_owned(),
             Self::OtherServer { token, theirs, .. } => format!(
                 "import it under another name, or download the token of the right server; `{token}` is unchanged, \

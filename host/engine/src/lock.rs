@@ -10,27 +10,27 @@ use std::path::{Path, PathBuf};
 
 /// A folder of locks.
 #[derive(Clone, Debug)]
-pub(crate) struct Locks {
+pub struct Locks {
     folder: PathBuf,
 }
 
 /// A lock that is held; dropping it lets go.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     _file: File,
     path: Option<PathBuf>,
 }
 
 impl Locks {
     /// The locks that belong to a store.
-    pub(crate) fn beside(store: &Path) -> io::Result<Self> {
+    pub fn beside(store: &Path) -> io::Result<Self> {
         let folder = store.with_extension("locks");
         std::fs::create_dir_all(&folder)?;
         Ok(Self { folder })
     }
 
     /// Takes a lock; none if somebody holds it.
-    pub(crate) fn try_hold(&self, name: &str) -> io::Result<Option<Held>> {
+    pub fn try_hold(&self, name: &str) -> io::Result<Option<Held>> {
         let path = self.folder.join(name);
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         match file.try_lock() {
@@ -41,7 +41,7 @@ impl Locks {
     }
 
     /// Takes a lock that nobody will want again; its file goes with it.
-    pub(crate) fn hold_once(&self, name: &str) -> io::Result<Option<Held>> {
+    pub fn hold_once(&self, name: &str) -> io::Result<Option<Held>> {
         let held = self.try_hold(name)?;
         Ok(held.map(|mut held| {
             held.path = Some(self.folder.join(name));

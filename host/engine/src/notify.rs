@@ -72,7 +72,8 @@ impl Webhook {
     async fn post(&self, message: &Message) -> Result<(), String> {
         let body = Envelope { version: 1, message };
         let sent = self.http.post(self.url.expose_secret()).json(&body).send().await;
-        let answer = sent.map_err(|error| format!("no answer from {}: {}", self.host, cause(&error.without_url())))?;
+        let answer =
+            sent.map_err(|error| format!("no answer from {}: {}", self.host, cause(&error.without_url())))?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(format!("{} answered {status}", self.host)) }
     }

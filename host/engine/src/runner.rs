@@ -307,7 +307,12 @@ impl TokenRun {
 
     async fn begin(&self, place: u32, step: &Step) -> Result<i64, Error> {
         let now = self.engine.now();
-        (self.observer)(Progress { token: Some(self.token.clone()), uses: step.uses(), done: 0, total: None });
+        (self.observer)(Progress {
+            token: Some(self.token.clone()),
+            uses: step.uses(),
+            done: 0,
+            total: None,
+        });
         Ok(self.engine.store.begin_step(&self.run, place, step.uses(), Some(&self.token), now).await?)
     }
 

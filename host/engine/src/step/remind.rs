@@ -45,7 +45,8 @@ pub(crate) async fn remind(
                 Err(why) => reminded.failed.push(format!("{} to {channel}: {why}", reminder.subject)),
             }
         }
-        let lines = arrived.into_iter().map(|(subject, channels)| format!("{subject} (to {})", channels.join(", ")));
+        let lines =
+            arrived.into_iter().map(|(subject, channels)| format!("{subject} (to {})", channels.join(", ")));
         reminded.sent.extend(lines);
     }
     Ok(reminded)

@@ -100,7 +100,8 @@ async fn take(
     synced.changed += stored.changed;
     synced.gone += stored.gone;
     for device in unreadable {
-        let serial = device.serial.map_or_else(|| "a device without serial number".to_owned(), |it| it.to_string());
+        let serial =
+            device.serial.map_or_else(|| "a device without serial number".to_owned(), |it| it.to_string());
         let note = format!("{serial}: {}", device.why);
         tracing::warn!(token = %lane.token, run = %lane.run, "a device was set aside: {note}");
         if synced.unreadable.len() < MOST_NOTES {
@@ -124,7 +125,9 @@ async fn read_back(lane: &Lane<'_>, retry: Retry) -> Result<u64, Error> {
                 Some(Lookup::Found(device)) => {
                     found.push((run.clone(), serial.clone(), profile.clone(), Some(*device)));
                 }
-                Some(Lookup::NotAccessible) => found.push((run.clone(), serial.clone(), profile.clone(), None)),
+                Some(Lookup::NotAccessible) => {
+                    found.push((run.clone(), serial.clone(), profile.clone(), None))
+                }
                 // Not settled: it stays in flight and is asked about again.
                 Some(Lookup::Failed(_)) | None => {}
             }

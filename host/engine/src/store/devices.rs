@@ -10,7 +10,8 @@ use rusqlite::{Connection, Row, params};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
 
-const COLUMNS: &str = "serial_number, model, description, color, asset_tag, os, device_family, profile_status,
+const COLUMNS: &str =
+    "serial_number, model, description, color, asset_tag, os, device_family, profile_status,
     profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra,
     gone, changed_at, ours_profile, ours_at, wait_until";
 
@@ -56,8 +57,10 @@ impl Store {
         let token = token.clone();
         self.write(move |connection| {
             set_sync_state(connection, &token, None, Phase::Fetch)?;
-            connection
-                .execute("UPDATE token SET fetch_round = fetch_round + 1 WHERE name = ?1", [token.as_str()])?;
+            connection.execute(
+                "UPDATE token SET fetch_round = fetch_round + 1 WHERE name = ?1",
+                [token.as_str()],
+            )?;
             Ok(())
         })
         .await
@@ -111,8 +114,10 @@ impl Store {
     pub async fn synced(&self, token: &TokenName, now: Timestamp) -> Result<u64, Error> {
         let token = token.clone();
         self.write(move |connection| {
-            connection
-                .execute("UPDATE token SET synced_at = ?2 WHERE name = ?1", params![token.as_str(), millis(now)])?;
+            connection.execute(
+                "UPDATE token SET synced_at = ?2 WHERE name = ?1",
+                params![token.as_str(), millis(now)],
+            )?;
             let mut statement =
                 connection.prepare_cached("SELECT count(*) FROM device WHERE token = ?1 AND gone = 0")?;
             Ok(statement.query_row([token.as_str()], |row| row.get(0))?)
@@ -153,10 +158,8 @@ impl Store {
                      AND (NOT ?5 OR (ours_profile IS NULL AND profile_status NOT IN ('assigned', 'pushed')))
                  ORDER BY token, serial_number LIMIT ?6"
             ))?;
-            let (after_token, after_serial) = filter
-                .after
-                .as_ref()
-                .map_or(("", ""), |(token, serial)| (token.as_str(), serial.as_str()));
+            let (after_token, after_serial) =
+                filter.after.as_ref().map_or(("", ""), |(token, serial)| (token.as_str(), serial.as_str()));
             let mut rows = statement.query(params![
                 filter.token.as_ref().map(TokenName::as_str),
                 after_token,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations, MigrationDefinitionError};
+use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 use tokio::sync::oneshot;
 
 use crate::secrets::{self, Key};
@@ -123,8 +123,9 @@ impl Store {
 
     /// Reads the whole file for damage. Takes seconds on a large one.
     pub async fn check_integrity(&self) -> Result<(), Error> {
-        let answer: String =
-            self.read(|connection| Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)).await?;
+        let answer: String = self
+            .read(|connection| Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?))
+            .await?;
         if answer == "ok" { Ok(()) } else { Err(Error::Corrupt { what: "whole database", text: answer }) }
     }
 
@@ -145,7 +146,8 @@ impl Store {
     {
         self.send(move |connection| {
             // Immediate: two processes that both read first could otherwise not both write.
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let value = job(&transaction)?;
             transaction.commit()?;
             Ok(value)
@@ -168,7 +170,8 @@ impl Store {
         let key = self.key.clone();
         self.write(move |connection| {
             let mut statement = connection.prepare("SELECT sealed FROM key_check")?;
-            let sealed: Option<Vec<u8>> = statement.query_row([], |row| row.get(0)).map(Some).or_else(absent)?;
+            let sealed: Option<Vec<u8>> =
+                statement.query_row([], |row| row.get(0)).map(Some).or_else(absent)?;
             match sealed {
                 Some(sealed) => secrets::open(&key, "key check", &sealed).map(drop)?,
                 None => {
@@ -184,7 +187,8 @@ impl Store {
 
 fn connect(path: &Path) -> Result<Connection, Error> {
     let at = |source| Error::Open { path: path.to_owned(), source };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(at)?;
     // Another process may be writing: the daemon, while somebody runs a command.
     connection.busy_timeout(Duration::from_secs(30)).map_err(at)?;
@@ -234,8 +238,7 @@ fn millis(time: Timestamp) -> i64 {
 }
 
 fn time(millis: i64) -> Result<Timestamp, Error> {
-    Timestamp::from_millisecond(millis)
-        .map_err(|_| Error::Corrupt { what: "time", text: millis.to_string() })
+    Timestamp::from_millisecond(millis).map_err(|_| Error::Corrupt { what: "time", text: millis.to_string() })
 }
 
 fn maybe_time(millis: Option<i64>) -> Result<Option<Timestamp>, Error> {

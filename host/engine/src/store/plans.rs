@@ -141,8 +141,10 @@ impl Store {
     pub async fn forget_profile(&self, token: &TokenName, id: &ProfileId) -> Result<(), Error> {
         let (token, id) = (token.clone(), id.clone());
         self.write(move |connection| {
-            connection
-                .execute("DELETE FROM profile WHERE token = ?1 AND uuid = ?2", params![token.as_str(), id.as_str()])?;
+            connection.execute(
+                "DELETE FROM profile WHERE token = ?1 AND uuid = ?2",
+                params![token.as_str(), id.as_str()],
+            )?;
             Ok(())
         })
         .await
@@ -155,8 +157,9 @@ impl Store {
     ) -> Result<BTreeMap<ProfileId, (ProfileName, Digest)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT uuid, name, digest FROM profile WHERE token = ?1 ORDER BY defined_at")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT uuid, name, digest FROM profile WHERE token = ?1 ORDER BY defined_at",
+            )?;
             let mut rows = statement.query([token.as_str()])?;
             let mut defined = BTreeMap::new();
             while let Some(row) = rows.next()? {
@@ -333,8 +336,7 @@ impl Store {
                  WHERE run = ?1 AND token = ?2 AND profile = ?3 AND state = 'planned'
                  ORDER BY serial_number LIMIT ?4",
             )?;
-            let mut rows =
-                statement.query(params![run.as_str(), token.as_str(), profile.as_str(), limit])?;
+            let mut rows = statement.query(params![run.as_str(), token.as_str(), profile.as_str(), limit])?;
             let mut serials = Vec::new();
             while let Some(row) = rows.next()? {
                 serials.push(typed(row.get(0)?, "serial number")?);
@@ -365,7 +367,11 @@ impl Store {
     }
 
     /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
-    pub async fn actions_not_sent(&self, plan: &RecordedPlan, serials: Vec<SerialNumber>) -> Result<(), Error> {
+    pub async fn actions_not_sent(
+        &self,
+        plan: &RecordedPlan,
+        serials: Vec<SerialNumber>,
+    ) -> Result<(), Error> {
         let (run, token) = (plan.run.clone(), plan.token.clone());
         self.write(move |connection| {
             let mut update = connection.prepare_cached(
@@ -399,7 +405,11 @@ impl Store {
     }
 
     /// Drops what is left of a plan for one profile, or for all: it will not be sent.
-    pub async fn drop_actions(&self, plan: &RecordedPlan, profile: Option<&ProfileName>) -> Result<u64, Error> {
+    pub async fn drop_actions(
+        &self,
+        plan: &RecordedPlan,
+        profile: Option<&ProfileName>,
+    ) -> Result<u64, Error> {
         let (run, token, profile) = (plan.run.clone(), plan.token.clone(), profile.cloned());
         self.write(move |connection| {
             let dropped = connection.execute(
@@ -451,7 +461,12 @@ impl Store {
                     Some(_) => ActionState::Dropped,
                 };
                 if let Some(device) = device {
-                    store_change(connection, &token, Change { device, kind: ChangeKind::Listed, at: None }, round)?;
+                    store_change(
+                        connection,
+                        &token,
+                        Change { device, kind: ChangeKind::Listed, at: None },
+                        round,
+                    )?;
                 }
                 answer(connection, &run, &token, &serial, state, None, now)?;
             }
@@ -500,7 +515,11 @@ impl Store {
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
                 let record = action(row, run.clone(), 2)?;
-                actions.push((typed(row.get(0)?, "token name")?, typed(row.get(1)?, "serial number")?, record));
+                actions.push((
+                    typed(row.get(0)?, "token name")?,
+                    typed(row.get(1)?, "serial number")?,
+                    record,
+                ));
             }
             Ok(actions)
         })
@@ -567,8 +586,9 @@ fn answer(
             update.execute(params![run.as_str(), token.as_str(), serial.as_str(), millis(now)])?;
         }
         _ => {
-            let mut update = connection
-                .prepare_cached("UPDATE device SET wait_until = ?3 WHERE token = ?1 AND serial_number = ?2")?;
+            let mut update = connection.prepare_cached(
+                "UPDATE device SET wait_until = ?3 WHERE token = ?1 AND serial_number = ?2",
+            )?;
             update.execute(params![token.as_str(), serial.as_str(), wait_until.map(millis)])?;
         }
     }

@@ -111,7 +111,8 @@ impl Store {
     pub async fn run(&self, id: &RunId) -> Result<Option<Run>, Error> {
         let id = id.clone();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM run WHERE id = ?1"))?;
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM run WHERE id = ?1"))?;
             let mut rows = statement.query([id.as_str()])?;
             rows.next()?.map(|row| run(connection, row)).transpose()
         })

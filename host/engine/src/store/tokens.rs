@@ -245,8 +245,12 @@ impl Store {
                 "SELECT threshold FROM reminder WHERE token = ?1 AND expires_at = ?2 AND channel = ?3",
             )?;
             let rows = statement
-                .query_map(params![token.as_str(), millis(expires_at), channel.as_str()], |row| row.get::<_, u64>(0))?;
-            Ok(rows.map(|row| row.map(|millis| Span(Duration::from_millis(millis)))).collect::<Result<_, _>>()?)
+                .query_map(params![token.as_str(), millis(expires_at), channel.as_str()], |row| {
+                    row.get::<_, u64>(0)
+                })?;
+            Ok(rows
+                .map(|row| row.map(|millis| Span(Duration::from_millis(millis))))
+                .collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -290,7 +294,8 @@ pub(super) fn set_sync_state(
         Phase::Fetch => "fetch",
         Phase::Sync => "sync",
     };
-    let mut statement = connection.prepare_cached("UPDATE token SET cursor = ?2, phase = ?3 WHERE name = ?1")?;
+    let mut statement =
+        connection.prepare_cached("UPDATE token SET cursor = ?2, phase = ?3 WHERE name = ?1")?;
     statement.execute(params![token.as_str(), cursor.map(|cursor| &cursor.0), phase])?;
     Ok(())
 }

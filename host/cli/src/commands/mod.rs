@@ -1,0 +1,14 @@
+//! The commands, one file each.
+
+pub(crate) mod demo;
+pub(crate) mod device;
+pub(crate) mod init;
+pub(crate) mod plugin;
+pub(crate) mod profile;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod token;
+pub(crate) mod workflow;

@@ -1,0 +1,155 @@
+//! `deputy run` and `deputy plan`: a workflow now, in earnest or only to see.
+
+use domain::id::{TokenName, WorkflowName};
+use domain::report::report;
+use domain::workflow::{Step, Workflow};
+use engine::runner::{self, RailsOverride, RunOptions};
+use engine::stop::Stopper;
+use serde_json::json;
+
+use crate::Common;
+use crate::app::{App, Policies};
+use crate::exit::{Exit, Outcome, Problem};
+use crate::output::{observer, print, print_json, print_table};
+
+/// What `deputy run` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The workflow
+    workflow: WorkflowName,
+    /// Stop before anything is changed at Apple, and tell nobody
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// What `deputy plan` takes.
+#[derive(clap::Args)]
+pub(crate) struct PlanArguments {
+    /// The workflow [default: the one that plans, if there is only one]
+    workflow: Option<WorkflowName>,
+    /// Show so many actions, the first by serial number
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    actions: u32,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// What both take.
+#[derive(clap::Args)]
+struct Scope {
+    /// Only this token of the workflow's; may be repeated
+    #[arg(long = "token", value_name = "NAME")]
+    tokens: Vec<TokenName>,
+    /// In place of the workflow's rail: the most devices of a token that get their first profile
+    #[arg(long, value_name = "N")]
+    first_assignments: Option<u64>,
+    /// In place of the workflow's rail: the most devices of a token that are moved to another profile
+    #[arg(long, value_name = "N")]
+    reassignments: Option<u64>,
+}
+
+/// How a workflow is carried out by hand.
+#[derive(Default)]
+pub(crate) struct Manner {
+    /// Change nothing at Apple.
+    pub dry: bool,
+    /// Only these tokens.
+    pub tokens: Option<Vec<TokenName>>,
+    /// In place of the workflow's rails.
+    pub rails: RailsOverride,
+    /// Show so many of the plan's actions.
+    pub actions: u32,
+}
+
+/// Carries `deputy run` out.
+pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let app = App::open(&common.config, Policies::Loaded).await?;
+    let workflow = app.workflow(&arguments.workflow)?;
+    let manner = Manner { dry: arguments.dry_run, ..arguments.scope.manner(&app)? };
+    carry_out(common, &app, &workflow, manner).await
+}
+
+/// Carries `deputy plan` out.
+pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome {
+    let app = App::open(&common.config, Policies::Loaded).await?;
+    let workflow = match &arguments.workflow {
+        Some(name) => app.workflow(name)?,
+        None => {
+            let plans =
+                |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Plan { .. }));
+            let mut planning = app.engine.settings.workflows.values().filter(|workflow| plans(workflow));
+            match (planning.next(), planning.next()) {
+                (Some(only), None) => only.clone(),
+                (None, _) => return Err(Problem::usage("no workflow has a step `plan`")),
+                _ => return Err(Problem::usage("several workflows plan; say which: `deputy plan WORKFLOW`")),
+            }
+        }
+    };
+    let manner = Manner { dry: true, actions: arguments.actions, ..arguments.scope.manner(&app)? };
+    carry_out(common, &app, &workflow, manner).await
+}
+
+impl Scope {
+    fn manner(&self, app: &App) -> Outcome<Manner> {
+        let tokens = if self.tokens.is_empty() { None } else { Some(app.tokens(&self.tokens)?) };
+        let rails =
+            RailsOverride { first_assignments: self.first_assignments, reassignments: self.reassignments };
+        Ok(Manner { tokens, rails, ..Manner::default() })
+    }
+}
+
+/// Carries a workflow out, shows how far it is, and reports.
+pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, manner: Manner) -> Outcome {
+    app.engine.close_interrupted_runs().await?;
+    let (observer, bars) = observer(common.json);
+    let options = RunOptions {
+        dry: manner.dry,
+        tokens: manner.tokens,
+        rails: manner.rails,
+        observer,
+        ..RunOptions::by_hand()
+    };
+    let stopper = Stopper::default();
+    let stop = stopper.listener();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            eprintln!("stopping at the end of the page or call; what is done is stored");
+            stopper.stop();
+            // The stopper lives as long as somebody may listen.
+            std::future::pending::<()>().await;
+        }
+    });
+    let run = runner::run(&app.engine, workflow, options, &stop).await?;
+    let _ = bars.clear();
+    let Some(run) = run else { return Ok(Exit::Success) };
+    let actions = app.engine.store.actions_of_run(&run.id, manner.actions).await?;
+    if common.json {
+        let actions: Vec<_> = actions
+            .iter()
+            .map(|(token, serial, action)| {
+                json!({
+                    "token": token, "serial_number": serial, "profile": action.profile,
+                    "from": action.from, "reason": action.reason,
+                })
+            })
+            .collect();
+        let mut value = json!(run);
+        if manner.actions > 0 {
+            value["actions"] = actions.into();
+        }
+        print_json("run", &value);
+        return Ok(run.state.into());
+    }
+    print(&report(&run));
+    if !actions.is_empty() {
+        let rows = actions.iter().map(|(token, serial, action)| {
+            let from = action.from.as_ref().map_or("-".to_owned(), ToString::to_string);
+            [serial.to_string(), token.to_string(), action.profile.to_string(), from, action.reason.clone()]
+        });
+        print("");
+        print_table(["serial", "token", "gets", "has", "because"], rows.collect(), "");
+    }
+    Ok(run.state.into())
+}

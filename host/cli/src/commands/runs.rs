@@ -1,0 +1,106 @@
+//! `deputy runs`: what was done, and what came of it.
+
+use domain::id::{RunId, WorkflowName};
+use domain::report::report;
+use domain::run::{Run, Trigger};
+use serde_json::json;
+
+use crate::Common;
+use crate::app::{App, Policies};
+use crate::exit::{Exit, Outcome, Problem};
+use crate::output::{print, print_json, print_table, time};
+
+/// What `deputy runs` can do.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Show the latest runs, the newest first
+    List {
+        /// Only of this workflow
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<WorkflowName>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: u32,
+    },
+    /// Show a run: every step, what it came to, and what was done to devices
+    Show {
+        /// The run, or `last`
+        run: String,
+        /// Show so many actions, the first by serial number
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        actions: u32,
+    },
+}
+
+/// Carries the command out.
+pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
+    let app = App::open(&common.config, Policies::Unused).await?;
+    match command {
+        Command::List { workflow, limit } => list(common, &app, workflow.as_ref(), limit).await,
+        Command::Show { run, actions } => show(common, &app, &run, actions).await,
+    }
+}
+
+async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit: u32) -> Outcome {
+    let runs = app.engine.store.runs(workflow, limit).await?;
+    if common.json {
+        print_json("runs", &json!(runs));
+        return Ok(Exit::Success);
+    }
+    let rows = runs.iter().map(|run| {
+        let by = match run.trigger {
+            Trigger::Schedule { .. } => "schedule",
+            Trigger::CaughtUp { .. } => "schedule, late",
+            Trigger::Hand => "hand",
+        };
+        let dry = if run.dry { ", dry" } else { "" };
+        [
+            run.id.to_string(),
+            run.workflow.to_string(),
+            format!("{by}{dry}"),
+            time(run.started_at),
+            run.state.as_str().to_owned(),
+        ]
+    });
+    print_table(["run", "workflow", "by", "started", "state"], rows.collect(), "no runs yet");
+    Ok(Exit::Success)
+}
+
+async fn show(common: &Common, app: &App, wanted: &str, limit: u32) -> Outcome {
+    let run = find(app, wanted).await?;
+    let actions = app.engine.store.actions_of_run(&run.id, limit).await?;
+    if common.json {
+        let actions = actions.iter().map(|(token, serial, action)| {
+            json!({
+                "token": token, "serial_number": serial, "profile": action.profile, "from": action.from,
+                "reason": action.reason, "state": action.state, "answered_at": action.answered_at,
+            })
+        });
+        let mut value = json!(run);
+        value["actions"] = actions.collect();
+        print_json("run", &value);
+        return Ok(Exit::Success);
+    }
+    print(&report(&run));
+    if !actions.is_empty() {
+        print("");
+        let rows = actions.iter().map(|(token, serial, action)| {
+            let state = action.state.as_str().to_owned();
+            [serial.to_string(), token.to_string(), action.profile.to_string(), state, action.reason.clone()]
+        });
+        print_table(["serial", "token", "profile", "came to", "because"], rows.collect(), "");
+    }
+    Ok(Exit::Success)
+}
+
+async fn find(app: &App, wanted: &str) -> Outcome<Run> {
+    let run = if wanted == "last" {
+        app.engine.store.runs(None, 1).await?.pop()
+    } else {
+        let id: RunId = wanted.parse().map_err(Problem::usage)?;
+        app.engine.store.run(&id).await?
+    };
+    run.ok_or_else(|| {
+        Problem::usage(format!("there is no run `{wanted}`")).hint("`deputy runs list` shows them")
+    })
+}

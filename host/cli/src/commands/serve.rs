@@ -1,0 +1,66 @@
+//! `deputy serve`: the daemon.
+
+use engine::daemon::{self, Event};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::Common;
+use crate::app::{App, Policies, settings};
+use crate::config::Config;
+use crate::exit::{Exit, Outcome, Problem};
+
+/// What `deputy serve` takes.
+#[derive(clap::Args)]
+#[command(
+    after_help = "SIGTERM and Ctrl-C stop it cleanly: a run comes to the end of its page or call first.
+SIGHUP reads the configuration again; with a mistake in it, the daemon goes on with the one before."
+)]
+pub(crate) struct Arguments {}
+
+/// Carries the command out.
+pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
+    let app = App::open(&common.config, Policies::Loaded).await?;
+    app.engine.store.check_integrity().await?;
+    let Some(_held) = app.engine.hold_daemon()? else {
+        let problem = Problem::new(Exit::Failure, "another `deputy serve` works with this store");
+        return Err(problem.hint("stop it first, or leave the work to it"));
+    };
+    for unusable in app.engine.settings.policies.values().filter_map(|policy| policy.as_ref().err()) {
+        let hint = unusable.hint.as_ref().map_or(String::new(), |hint| format!("\nhint: {hint}"));
+        tracing::error!("{}{hint}", unusable.error);
+    }
+    let (tokens, workflows) = (app.config.tokens.len(), app.config.workflows.len());
+    tracing::info!("serving; tokens: {tokens}, workflows: {workflows}");
+
+    let (sender, events) = mpsc::channel(8);
+    listen(sender)?;
+    let path = common.config.clone();
+    let reload = Box::new(move || match Config::read(&path) {
+        Ok(config) => Ok(settings(&config, Policies::Loaded)),
+        Err(problem) => Err(problem.chain.join(": ")),
+    });
+    daemon::serve(app.engine, events, reload).await?;
+    Ok(Exit::Success)
+}
+
+/// Turns signals into events.
+fn listen(events: mpsc::Sender<Event>) -> Outcome<()> {
+    let failed =
+        |error: std::io::Error| Problem::new(Exit::Failure, format!("cannot listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    tokio::spawn(async move {
+        loop {
+            let event = tokio::select! {
+                _ = terminate.recv() => Event::Shutdown,
+                _ = interrupt.recv() => Event::Shutdown,
+                _ = hangup.recv() => Event::Reload,
+            };
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `deputy status`: tokens, last and next runs, and what needs a person.
+
+use domain::run::{Outcome as StepOutcome, Run, State};
+use domain::token::from_now;
+use serde_json::json;
+
+use crate::Common;
+use crate::app::{App, Policies};
+use crate::exit::{Exit, Outcome};
+use crate::output::{maybe, print, print_json, print_table, time};
+
+/// A token that ends within this many days is worth a word.
+const SOON_DAYS: i64 = 30;
+
+/// Carries the command out. Ends with "needs a person" if something does.
+pub(crate) async fn run(common: &Common) -> Outcome {
+    let app = App::open(&common.config, Policies::Unused).await?;
+    let now = app.engine.now();
+    let stored = app.engine.store.tokens().await?;
+    let mut attention = Vec::new();
+
+    let (mut tokens, mut token_data) = (Vec::new(), Vec::new());
+    for name in app.config.tokens.keys() {
+        let Some(stored) = stored.iter().find(|stored| stored.token.name == *name) else {
+            attention.push(format!("token `{name}` is not imported: deputy token request {name}"));
+            continue;
+        };
+        let token = &stored.token;
+        let days = token.expires_at.duration_since(now).as_hours() / 24;
+        if days < SOON_DAYS {
+            attention.push(format!(
+                "token `{name}` expires {}: download a new one from Apple's portal, then deputy token import {name} FILE",
+                from_now(token.expires_at, now)
+            ));
+        }
+        let without = stored.devices - stored.with_profile;
+        tokens.push([
+            name.to_string(),
+            token.org_name.clone(),
+            stored.devices.to_string(),
+            without.to_string(),
+            maybe(stored.synced_at, "never"),
+            from_now(token.expires_at, now),
+        ]);
+        token_data.push(json!({
+            "name": name, "organisation": token.org_name, "devices": stored.devices,
+            "without_profile": without, "synced_at": stored.synced_at, "expires_at": token.expires_at,
+        }));
+    }
+
+    let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
+    for workflow in app.engine.settings.workflows.values() {
+        let last = app.engine.store.runs(Some(&workflow.name), 1).await?.pop();
+        let next = workflow.timing.as_ref().and_then(|timing| timing.schedule.next_due(now));
+        if let Some(run) =
+            last.as_ref().filter(|run| matches!(run.state, State::NeedsPerson | State::Refused))
+        {
+            attention.push(format!("run {} of {}: {}", run.id, run.workflow, why(run)));
+        }
+        let state = last.as_ref().map_or("never run".to_owned(), |run| {
+            format!("{}, {}", run.state.as_str(), from_now(run.started_at, now))
+        });
+        workflow_data.push(json!({
+            "name": workflow.name, "next": next,
+            "last": last.map(|run| json!({ "run": run.id, "state": run.state, "started_at": run.started_at })),
+        }));
+        workflows.push([workflow.name.to_string(), state, next.map_or("by hand".to_owned(), time)]);
+    }
+
+    let exit = if attention.is_empty() { Exit::Success } else { Exit::NeedsPerson };
+    if common.json {
+        let status = json!({ "tokens": token_data, "workflows": workflow_data, "needs_a_person": attention });
+        print_json("status", &status);
+        return Ok(exit);
+    }
+    let headings = ["token", "organisation", "devices", "without profile", "synced", "expires"];
+    print_table(headings, tokens, "no token is imported yet");
+    print("");
+    print_table(["workflow", "last run", "next run"], workflows, "no workflows; put one into workflows/");
+    if !attention.is_empty() {
+        print("\nneeds a person:");
+        attention.iter().for_each(|line| print(&format!("  {line}")));
+    }
+    Ok(exit)
+}
+
+fn why(run: &Run) -> String {
+    let failure = run.steps.iter().find_map(|step| match &step.outcome {
+        Some(StepOutcome::Failed(failure)) => {
+            let hint = failure.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+            Some(format!("{}{hint}", failure.error))
+        }
+        Some(StepOutcome::Refused { breaches, .. }) => {
+            let list: Vec<String> = breaches.iter().map(ToString::to_string).collect();
+            Some(format!("refused by a rail: {}", list.join("; ")))
+        }
+        _ => None,
+    });
+    failure.unwrap_or_else(|| format!("see `deputy runs show {}`", run.id))
+}

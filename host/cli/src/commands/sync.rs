@@ -1,0 +1,37 @@
+//! `deputy sync`: asks Apple what changed, now.
+
+use std::time::Duration;
+
+use domain::id::TokenName;
+use domain::workflow::{Retry, Step, Workflow};
+
+use crate::Common;
+use crate::app::{App, Policies};
+use crate::commands::run::{Manner, carry_out};
+use crate::exit::Outcome;
+
+/// What `deputy sync` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only these tokens [default: all]
+    tokens: Vec<TokenName>,
+    /// Fetch every device instead of the changes
+    #[arg(long)]
+    full: bool,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let app = App::open(&common.config, Policies::Unused).await?;
+    let tokens = app.tokens(&arguments.tokens)?;
+    let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+    let workflow = Workflow {
+        name: "sync".parse().expect("a good name"),
+        description: String::new(),
+        tokens: Some(tokens),
+        timing: None,
+        timeout: Duration::from_secs(24 * 3600),
+        steps: vec![Step::Sync { full: arguments.full, retry }],
+    };
+    carry_out(common, &app, &workflow, Manner::default()).await
+}

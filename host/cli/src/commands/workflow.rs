@@ -1,0 +1,81 @@
+//! `deputy workflow`: what is done, and when; and whether the files are right.
+
+use serde_json::json;
+
+use crate::Common;
+use crate::app::{App, Policies};
+use crate::exit::{Exit, Outcome, Problem};
+use crate::output::{print, print_json, print_table, time};
+
+/// What `deputy workflow` can do.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Show every workflow, its steps, and when it runs next
+    List,
+    /// Check deputy.toml, profiles/, workflows/ and the settings of every plugin
+    Check,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
+    match command {
+        Command::List => list(common).await,
+        Command::Check => check(common).await,
+    }
+}
+
+async fn list(common: &Common) -> Outcome {
+    let app = App::open(&common.config, Policies::Unused).await?;
+    let now = app.engine.now();
+    let (mut rows, mut data) = (Vec::new(), Vec::new());
+    for workflow in app.engine.settings.workflows.values() {
+        let schedule = workflow.timing.as_ref().map(|timing| &timing.schedule);
+        let next = schedule.and_then(|schedule| schedule.next_due(now));
+        let steps: Vec<&str> = workflow.steps.iter().map(|step| step.uses()).collect();
+        data.push(json!({
+            "name": workflow.name, "description": workflow.description, "steps": steps,
+            "cron": schedule.map(|schedule| schedule.expression()), "next": next,
+        }));
+        rows.push([
+            workflow.name.to_string(),
+            schedule.map_or("by hand", |schedule| schedule.expression()).to_owned(),
+            next.map_or("-".to_owned(), time),
+            steps.join(", "),
+        ]);
+    }
+    if common.json {
+        print_json("workflows", &data.into());
+    } else {
+        print_table(["workflow", "schedule", "next", "steps"], rows, "no workflows; put one into workflows/");
+    }
+    Ok(Exit::Success)
+}
+
+async fn check(common: &Common) -> Outcome {
+    let app = App::open(&common.config, Policies::Loaded).await?;
+    let unusable: Vec<_> =
+        app.engine.settings.policies.values().filter_map(|policy| policy.as_ref().err()).collect();
+    for unusable in &unusable {
+        let problem = Problem::usage(&unusable.error);
+        match &unusable.hint {
+            Some(hint) => problem.hint(hint).print(),
+            None => problem.print(),
+        }
+    }
+    if !unusable.is_empty() {
+        return Ok(Exit::Usage);
+    }
+    let settings = &app.engine.settings;
+    let (tokens, profiles) = (settings.tokens.len(), settings.profiles.len());
+    let (workflows, plugins) = (settings.workflows.len(), settings.policies.len());
+    if common.json {
+        let counts =
+            json!({ "tokens": tokens, "profiles": profiles, "workflows": workflows, "plugins": plugins });
+        print_json("checked", &counts);
+    } else {
+        print(&format!(
+            "no mistakes; tokens: {tokens}, profiles: {profiles}, workflows: {workflows}, plugins: {plugins}"
+        ));
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,474 @@
+//! `deputy.toml` and the folders beside it: what was typed, turned into what is meant.
+//!
+//! All mistakes of all files are told together. Secrets never stand in these files; they say where
+//! the key is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::document::{Findings, Source, Version1};
+use domain::duration::Span;
+use domain::id::{ChannelName, Digest, PluginName, ProfileName, TokenName, WorkflowName};
+use domain::profile::{Definition, Profile};
+use domain::workflow::{Step, Workflow};
+use engine::notify::{Channel, Webhook};
+use engine::settings::TokenSettings;
+use jiff::tz::TimeZone;
+use openssl::x509::X509;
+use sandbox::Limits;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use crate::exit::{Exit, Outcome, Problem};
+
+const APPLE: &str = "https://mdmenrollment.apple.com";
+
+/// Everything the operator wrote, checked.
+pub(crate) struct Config {
+    /// The text of `deputy.toml`, to point into when a plugin finds a mistake in its settings.
+    pub text: String,
+    /// How to name that file to the operator.
+    pub path: String,
+    /// The database.
+    pub store: PathBuf,
+    /// Where the key is that seals secrets.
+    pub key: KeySource,
+    /// The tokens.
+    pub tokens: BTreeMap<TokenName, TokenSettings>,
+    /// The plugins.
+    pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// The channels.
+    pub channels: BTreeMap<ChannelName, Channel>,
+    /// The enrolment profiles.
+    pub profiles: BTreeMap<ProfileName, (Profile, Definition)>,
+    /// The workflows, by name, with their file.
+    pub workflows: BTreeMap<WorkflowName, Workflow>,
+}
+
+/// Where the key is that seals secrets.
+#[derive(Clone, Debug)]
+pub(crate) enum KeySource {
+    /// A file that only its owner may read.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A systemd credential.
+    Credential(String),
+}
+
+/// A plugin as the operator described it.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginConfig {
+    /// The component.
+    pub path: PathBuf,
+    /// Its digest, if the operator has pinned it.
+    pub sha256: Option<Digest>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it is told.
+    pub settings: serde_json::Value,
+}
+
+/// Deputy's configuration.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Deputy configuration")]
+struct ConfigFile {
+    #[allow(dead_code, reason = "read for its check alone")]
+    version: Version1,
+    /// Where Deputy remembers.
+    #[serde(default)]
+    store: StoreTable,
+    /// Where the key is that seals secrets. One of the keys.
+    #[serde(default)]
+    secrets: SecretsTable,
+    /// The server tokens, by the name you give them.
+    #[serde(default)]
+    tokens: BTreeMap<String, TokenTable>,
+    /// The policies, by the name you give them.
+    #[serde(default)]
+    plugins: BTreeMap<String, PluginTable>,
+    /// Where messages go, by the name you give it.
+    #[serde(default)]
+    channels: BTreeMap<String, ChannelTable>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct StoreTable {
+    /// The database file. Default: `state/deputy.db`.
+    #[serde(default)]
+    path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SecretsTable {
+    /// A file with the key, readable by its owner alone. Default: `state/deputy.key`.
+    #[serde(default)]
+    key_file: Option<String>,
+    /// An environment variable with the key.
+    #[serde(default)]
+    env: Option<String>,
+    /// A systemd credential with the key.
+    #[serde(default)]
+    credential: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TokenTable {
+    /// Where Apple's service is, if not at Apple: a simulator or a proxy.
+    #[serde(default)]
+    apple_url: Option<String>,
+    /// Whom reminders about this token are for. They are part of every reminder.
+    #[serde(default)]
+    contacts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PluginTable {
+    /// The component file.
+    #[schemars(example = "plugins/rules.wasm")]
+    path: String,
+    /// The SHA-256 of that file. A file that has changed is not run.
+    #[serde(default)]
+    sha256: Option<String>,
+    /// What it may use.
+    #[serde(default)]
+    limits: LimitsTable,
+    /// What it is told; the plugin itself says what is right.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    settings: toml::Table,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    /// Memory for one call, such as `64MiB`, at most `512MiB`. Default: `64MiB`.
+    #[serde(default)]
+    memory: Option<String>,
+    /// How long one call may take, such as `2s`. Default: `10s`.
+    #[serde(default)]
+    time: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum ChannelTable {
+    /// Deputy's own log.
+    Log {},
+    /// A `POST` of the message as JSON.
+    Webhook {
+        /// The address.
+        url: String,
+    },
+}
+
+impl Config {
+    /// Reads `deputy.toml` and the folders `profiles` and `workflows` beside it.
+    pub(crate) fn read(path: &Path) -> Outcome<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Problem::usage(format!("there is no {}", path.display())).hint(
+                "`deputy init` writes one; with `--config FILE` or in another folder, Deputy finds yours",
+            ),
+            _ => Problem::file("read", path, &error),
+        })?;
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut wrong = Vec::new();
+        let name = path.display().to_string();
+        let source = Source { path: &name, text: &text };
+        let (profiles, workflows) = (read_profiles(folder, &mut wrong)?, read_workflows(folder, &mut wrong)?);
+        let meant = source.read::<ConfigFile>().and_then(|file| mean(file, source, folder, &workflows));
+        match meant {
+            Err(mistakes) => wrong.insert(0, mistakes.to_string()),
+            Ok(meant) if wrong.is_empty() => {
+                return Ok(Self {
+                    path: name.clone(),
+                    store: meant.store,
+                    key: meant.key,
+                    tokens: meant.tokens,
+                    plugins: meant.plugins,
+                    channels: meant.channels,
+                    profiles,
+                    workflows: workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect(),
+                    text: text.clone(),
+                });
+            }
+            Ok(_) => {}
+        }
+        Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
+    }
+}
+
+/// What `deputy.toml` alone means.
+struct Meant {
+    store: PathBuf,
+    key: KeySource,
+    tokens: BTreeMap<TokenName, TokenSettings>,
+    plugins: BTreeMap<PluginName, PluginConfig>,
+    channels: BTreeMap<ChannelName, Channel>,
+}
+
+type Files<K, V> = BTreeMap<K, (V, String)>;
+
+fn mean(
+    file: ConfigFile,
+    source: Source<'_>,
+    folder: &Path,
+    workflows: &Files<WorkflowName, Workflow>,
+) -> Result<Meant, domain::document::Mistakes> {
+    let mut findings = Findings::new(source);
+    let meant = Meant {
+        store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
+        key: key_source(&file.secrets, folder, &mut findings),
+        tokens: named("tokens", file.tokens, &mut findings, token),
+        plugins: named("plugins", file.plugins, &mut findings, |at, table, findings| {
+            plugin(at, table, folder, findings)
+        }),
+        channels: named("channels", file.channels, &mut findings, channel),
+    };
+    findings.finish()?;
+    check_names(&meant, workflows)?;
+    Ok(meant)
+}
+
+/// A table of tables, each under a name of the operator's.
+fn named<K, T, V>(
+    table: &str,
+    entries: BTreeMap<String, T>,
+    findings: &mut Findings<'_>,
+    mut mean: impl FnMut(&str, T, &mut Findings<'_>) -> Option<V>,
+) -> BTreeMap<K, V>
+where
+    K: std::str::FromStr + Ord,
+    K::Err: std::fmt::Display,
+{
+    let mut meant = BTreeMap::new();
+    for (name, entry) in entries {
+        let at = format!("/{table}/{name}");
+        let key = findings.parse(&at, &name);
+        if let (Some(key), Some(value)) = (key, mean(&at, entry, findings)) {
+            meant.insert(key, value);
+        }
+    }
+    meant
+}
+
+fn key_source(table: &SecretsTable, folder: &Path, findings: &mut Findings<'_>) -> KeySource {
+    match (&table.key_file, &table.env, &table.credential) {
+        (None, None, None) => KeySource::File(folder.join("state/deputy.key")),
+        (Some(file), None, None) => KeySource::File(folder.join(file)),
+        (None, Some(variable), None) => KeySource::Environment(variable.clone()),
+        (None, None, Some(credential)) => KeySource::Credential(credential.clone()),
+        _ => {
+            let help = "keep one of `key_file`, `env` and `credential`";
+            findings.at("/secrets", "the key can come from one place only", Some(help.to_owned()));
+            KeySource::File(PathBuf::new())
+        }
+    }
+}
+
+fn token(at: &str, table: TokenTable, findings: &mut Findings<'_>) -> Option<TokenSettings> {
+    let pointer = format!("{at}/apple_url");
+    let apple_url: Url = findings.parse(&pointer, table.apple_url.as_deref().unwrap_or(APPLE))?;
+    if !matches!(apple_url.scheme(), "http" | "https") || !apple_url.has_host() {
+        findings.at(&pointer, "must be an http or https URL", None);
+    }
+    Some(TokenSettings { apple_url, contacts: table.contacts })
+}
+
+fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'_>) -> Option<PluginConfig> {
+    let mut limits = Limits::default();
+    if let Some(text) = &table.limits.memory {
+        match bytes(text) {
+            Some(bytes) => limits.memory_bytes = bytes,
+            None => findings.at(
+                &format!("{at}/limits/memory"),
+                format!("`{text}` is not an amount of memory up to 512MiB"),
+                Some("write `64MiB`".to_owned()),
+            ),
+        }
+    }
+    if let Some(text) = &table.limits.time {
+        let span: Option<Span> = findings.parse(&format!("{at}/limits/time"), text);
+        limits.time = span.map_or(limits.time, |span| span.0);
+    }
+    let sha256 = match &table.sha256 {
+        Some(text) => Some(findings.parse(&format!("{at}/sha256"), text)?),
+        None => None,
+    };
+    let settings = json(toml::Value::Table(table.settings));
+    Some(PluginConfig { path: folder.join(table.path), sha256, limits, settings })
+}
+
+fn channel(at: &str, table: ChannelTable, findings: &mut Findings<'_>) -> Option<Channel> {
+    match table {
+        ChannelTable::Log {} => Some(Channel::Log),
+        ChannelTable::Webhook { url } => {
+            let webhook = Webhook::new(&url).map_err(|why| findings.at(&format!("{at}/url"), why, None));
+            webhook.map(Channel::Webhook).ok()
+        }
+    }
+}
+
+/// The names workflows use are names `deputy.toml` has.
+fn check_names(
+    meant: &Meant,
+    workflows: &Files<WorkflowName, Workflow>,
+) -> Result<(), domain::document::Mistakes> {
+    for (workflow, file) in workflows.values() {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let mut findings = Findings::new(Source { path: file, text: &text });
+        for (index, token) in workflow.tokens.iter().flatten().enumerate() {
+            let at = format!("/tokens/{index}");
+            known(&at, "token", token.as_str(), meant.tokens.keys().map(TokenName::as_str), &mut findings);
+        }
+        for (index, step) in workflow.steps.iter().enumerate() {
+            let at = format!("/steps/{index}");
+            match step {
+                Step::Decide { policy } => {
+                    let names = meant.plugins.keys().map(PluginName::as_str);
+                    known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
+                }
+                Step::Remind { channels, .. } | Step::Notify { channels, .. } => {
+                    for (index, channel) in channels.iter().flatten().enumerate() {
+                        let names = meant.channels.keys().map(ChannelName::as_str);
+                        let at = format!("{at}/channels/{index}");
+                        known(&at, "channel", channel.as_str(), names, &mut findings);
+                    }
+                }
+                _ => {}
+            }
+        }
+        findings.finish()?;
+    }
+    Ok(())
+}
+
+fn known<'a>(
+    at: &str,
+    what: &str,
+    name: &str,
+    names: impl Iterator<Item = &'a str>,
+    findings: &mut Findings<'_>,
+) {
+    let names: Vec<&str> = names.collect();
+    if !names.contains(&name) {
+        let help = domain::document::suggestion(name, &names)
+            .unwrap_or_else(|| format!("add a table `[{what}s.{name}]` to deputy.toml"));
+        findings.at(at, format!("deputy.toml has no {what} `{name}`"), Some(help));
+    }
+}
+
+fn read_profiles(
+    folder: &Path,
+    wrong: &mut Vec<String>,
+) -> Outcome<BTreeMap<ProfileName, (Profile, Definition)>> {
+    let mut profiles = BTreeMap::new();
+    for file in toml_files(&folder.join("profiles"))? {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name: ProfileName = match stem.parse() {
+            Ok(name) => name,
+            Err(error) => {
+                wrong.push(format!("error: the file {} cannot be named so: {error}", file.display()));
+                continue;
+            }
+        };
+        let text = read(&file)?;
+        let path = file.display().to_string();
+        match Profile::parse(name.clone(), Source { path: &path, text: &text }) {
+            Err(mistakes) => wrong.push(mistakes.to_string()),
+            Ok(profile) => match certificates(&profile, &folder.join("profiles")) {
+                Ok(certificates) => {
+                    let definition = profile.definition(&certificates);
+                    profiles.insert(name, (profile, definition));
+                }
+                Err(why) => wrong.push(format!("error: {path}: {why}")),
+            },
+        }
+    }
+    Ok(profiles)
+}
+
+/// The certificates of a profile as Base64 of their DER, from PEM or DER files.
+fn certificates(profile: &Profile, folder: &Path) -> Result<Vec<String>, String> {
+    let read = |file: &String| {
+        let bytes =
+            std::fs::read(folder.join(file)).map_err(|error| format!("cannot read {file}: {error}"))?;
+        let certificate = X509::from_pem(&bytes).or_else(|_| X509::from_der(&bytes));
+        let der = certificate.and_then(|certificate| certificate.to_der());
+        der.map(|der| STANDARD.encode(der))
+            .map_err(|_| format!("{file} is no certificate, neither PEM nor DER"))
+    };
+    profile.certificates.iter().map(read).collect()
+}
+
+fn read_workflows(folder: &Path, wrong: &mut Vec<String>) -> Outcome<Files<WorkflowName, Workflow>> {
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let mut workflows: Files<WorkflowName, Workflow> = BTreeMap::new();
+    for file in toml_files(&folder.join("workflows"))? {
+        let text = read(&file)?;
+        let path = file.display().to_string();
+        match Workflow::parse(Source { path: &path, text: &text }, &zone) {
+            Err(mistakes) => wrong.push(mistakes.to_string()),
+            Ok(workflow) => match workflows.get(&workflow.name) {
+                Some((_, other)) => {
+                    wrong.push(format!("error: {path} and {other} are both called `{}`", workflow.name));
+                }
+                None => drop(workflows.insert(workflow.name.clone(), (workflow, path))),
+            },
+        }
+    }
+    Ok(workflows)
+}
+
+/// The TOML files of a folder, by name; none if there is no folder.
+fn toml_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Problem::file("read", folder, &error)),
+    };
+    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let mut files: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|it| it == "toml")).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    std::fs::read_to_string(path).map_err(|error| Problem::file("read", path, &error))
+}
+
+/// `64MiB`, `512KiB`, at most what one component may have.
+fn bytes(text: &str) -> Option<usize> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match unit.trim() {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    let bytes = number.parse::<usize>().ok()?.checked_mul(unit)?;
+    (bytes > 0 && bytes <= 512 << 20).then_some(bytes)
+}
+
+/// TOML as JSON; dates become text.
+fn json(value: toml::Value) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(flag) => flag.into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            serde_json::Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect())
+        }
+    }
+}
