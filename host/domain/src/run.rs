@@ -226,17 +226,19 @@ impl Outcome {
         match self {
             Self::Failed(failure) => failure.state,
             Self::Refused { .. } => State::Refused,
-            Self::Applied(applied) if !applied.refused_profiles.is_empty() => State::Failed,
+            Self::Applied(applied) if !applied.refused_profiles.is_empty() || applied.failed > 0 => {
+                State::Failed
+            }
             Self::Reminded(reminded) if !reminded.failed.is_empty() => State::Failed,
             Self::Notified { failed, .. } if !failed.is_empty() => State::Failed,
             _ => State::Succeeded,
         }
     }
 
-    /// Something at Apple, or in our inventory of it, is different now.
+    /// Something is different at Apple now, or somebody was told something. What a sync found is not
+    /// our doing; most of it is the echo of the run before.
     pub fn changed_something(&self) -> bool {
         match self {
-            Self::Synced(synced) => synced.added + synced.changed + synced.gone > 0,
             Self::Applied(applied) => applied.calls > 0 || !applied.defined.is_empty(),
             Self::Reminded(reminded) => !reminded.sent.is_empty(),
             _ => false,

@@ -11,6 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Under this target the log channel writes. Whoever filters the log lets it through: a message
+/// counts as delivered.
+pub const LOG_TARGET: &str = "channel";
+
 /// Something people should know.
 #[derive(Clone, Debug, Serialize)]
 pub struct Message {
@@ -87,9 +91,9 @@ impl Channel {
             Self::Log => {
                 let Message { kind, subject, text, .. } = message;
                 match message.severity {
-                    Severity::Info => tracing::info!(kind, "{subject}\n{text}"),
-                    Severity::Warning => tracing::warn!(kind, "{subject}\n{text}"),
-                    Severity::Critical => tracing::error!(kind, "{subject}\n{text}"),
+                    Severity::Info => tracing::info!(target: LOG_TARGET, kind, "{subject}\n{text}"),
+                    Severity::Warning => tracing::warn!(target: LOG_TARGET, kind, "{subject}\n{text}"),
+                    Severity::Critical => tracing::error!(target: LOG_TARGET, kind, "{subject}\n{text}"),
                 }
                 Ok(())
             }

@@ -48,6 +48,7 @@ async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> 
         client,
         stop: &stop,
         observer: &observer,
+        read_back: 0,
     };
     // Apple answers a profile it dislikes with a 500: a few tries, not many.
     let retry = Retry { attempts: 2, backoff: Duration::from_secs(1) };

@@ -255,7 +255,7 @@ impl TokenRun {
                 return self.end(number, &Outcome::Failed(error.failure())).await;
             }
         };
-        let lane = Lane {
+        let mut lane = Lane {
             engine: &self.engine,
             run: &self.run,
             now: self.now,
@@ -263,7 +263,15 @@ impl TokenRun {
             client,
             stop: &self.stop,
             observer: &self.observer,
+            read_back: 0,
         };
+        match step::sync::read_back(&lane).await {
+            Ok(settled) => lane.read_back = settled,
+            Err(error) => {
+                let number = self.begin(*first, step).await?;
+                return self.end(number, &Outcome::Failed(error.failure())).await;
+            }
+        }
         let mut plan: Option<RecordedPlan> = None;
         for (place, step) in self.steps.iter() {
             let number = self.begin(*place, step).await?;

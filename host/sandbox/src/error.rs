@@ -26,7 +26,7 @@ pub enum Error {
     /// It is not the component that the operator trusts.
     #[error(
         "plugin `{plugin}` has changed: its SHA-256 is {found}, trusted is {trusted}; if the change is meant, \
-         run `deputy plugin trust {plugin}`"
+         trust the new digest"
     )]
     DigestMismatch {
         /// The plugin.

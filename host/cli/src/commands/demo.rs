@@ -73,7 +73,7 @@ impl Demo {
 
         say("2. A configuration, and the token exchange with Apple's portal");
         let folder = self.folder.display().to_string();
-        self.deputy_anywhere(&["init", &folder, "--token", "demo", "--apple-url", &self.apple.url()])?;
+        self.show(&["init", &folder, "--token", "demo", "--apple-url", &self.apple.url()], None)?;
         self.quicken()?;
         self.deputy(&["token", "request", "demo"])?;
         self.download_token()?;
@@ -233,28 +233,27 @@ impl Demo {
     fn reminder(&self) -> Outcome<()> {
         let first = self.deputy_json(&["run", "token-reminders"])?;
         let second = self.deputy_json(&["run", "token-reminders"])?;
-        let sent = |run: &serde_json::Value| run["run"]["steps"][0]["sent"].as_array().map_or(0, Vec::len);
+        let sent = |run: &serde_json::Value| {
+            run["run"]["steps"][0]["outcome"]["sent"].as_array().map_or(0, Vec::len)
+        };
         if (sent(&first), sent(&second)) != (1, 0) {
             let message =
                 format!("{} reminders, then {}; one, then none were due", sent(&first), sent(&second));
             return Err(Problem::new(Exit::Failure, message));
         }
         tell("$ deputy run token-reminders");
-        tell(first["run"]["steps"][0]["sent"][0].as_str().unwrap_or_default());
+        tell(first["run"]["steps"][0]["outcome"]["sent"][0].as_str().unwrap_or_default());
         tell("The same again sends nothing: a reminder belongs to its threshold, and is sent once.");
         Ok(())
     }
 
     /// Types a command, and shows it with what it prints.
     fn deputy(&self, arguments: &[&str]) -> Outcome<()> {
-        let output = self.output(arguments, Some(&self.folder))?;
-        tell(&format!("$ deputy {}", arguments.join(" ")));
-        output.lines().for_each(tell);
-        Ok(())
+        self.show(arguments, Some(&self.folder))
     }
 
-    fn deputy_anywhere(&self, arguments: &[&str]) -> Outcome<()> {
-        let output = self.output(arguments, None)?;
+    fn show(&self, arguments: &[&str], folder: Option<&Path>) -> Outcome<()> {
+        let output = self.output(arguments, folder)?;
         tell(&format!("$ deputy {}", arguments.join(" ")));
         output.lines().for_each(tell);
         Ok(())
@@ -298,7 +297,7 @@ fn say(heading: &str) {
 }
 
 fn tell(line: &str) {
-    println!("   {line}");
+    println!("{}", format!("   {line}").trim_end());
 }
 
 fn sim_failed(error: sim::Error) -> Problem {

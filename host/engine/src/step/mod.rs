@@ -33,6 +33,8 @@ pub(crate) struct Lane<'a> {
     pub(crate) client: Client,
     pub(crate) stop: &'a Stop,
     pub(crate) observer: &'a Observer,
+    /// Assignments that were in flight when an earlier run's process ended, settled since.
+    pub(crate) read_back: u64,
 }
 
 impl Lane<'_> {

@@ -1,8 +1,7 @@
 //! Asks Apple what changed and stores it.
 //!
 //! The invariant: a page and the cursor after it are stored together. So a run that ends anywhere
-//! goes on at the next page, and none is lost or skipped. What an earlier run had in flight when
-//! its process died is read back first, before anything else is believed or sent.
+//! goes on at the next page, and none is lost or skipped.
 
 use domain::device::Cursor;
 use domain::run::Synced;
@@ -21,7 +20,9 @@ const LOOKUP_BATCH: usize = 1_000;
 const MOST_NOTES: usize = 20;
 
 pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Synced, Error> {
-    let mut synced = Synced { read_back: read_back(lane, retry).await?, ..Synced::default() };
+    let mut synced = Synced { read_back: lane.read_back, ..Synced::default() };
+    // A device without a readable serial number could be any: then none may be taken for gone.
+    let mut sure = true;
     let store = &lane.engine.store;
     let mut state = store.sync_state(&lane.token).await?;
     if full || (state.phase == Phase::Fetch && state.cursor.is_none()) {
@@ -50,6 +51,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Sy
                 let stalled = answer.page.more_to_follow
                     && (answer.page.cursor.is_none() || answer.page.cursor == cursor);
                 let more = answer.page.more_to_follow;
+                sure &= answer.unreadable.iter().all(|device| device.serial.is_some());
                 cursor = take(lane, answer, cursor, phase, &mut synced).await?;
                 lane.progress("sync", synced.added + synced.changed + synced.gone, None);
                 if stalled {
@@ -58,7 +60,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Sy
                 match (phase, more) {
                     (_, true) => {}
                     (Phase::Fetch, false) => {
-                        synced.gone += store.complete_full_fetch(&lane.token, cursor.clone()).await?;
+                        synced.gone += store.complete_full_fetch(&lane.token, cursor.clone(), sure).await?;
                         // What changed while the pages were read is in no page; it is after the cursor.
                         phase = Phase::Sync;
                     }
@@ -67,14 +69,14 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Sy
             }
             Err(Error::Apple(error)) => match (error.next(), phase) {
                 (Next::Done, Phase::Fetch) => {
-                    synced.gone += store.complete_full_fetch(&lane.token, cursor.clone()).await?;
+                    synced.gone += store.complete_full_fetch(&lane.token, cursor.clone(), sure).await?;
                     phase = Phase::Sync;
                 }
                 (Next::Done, Phase::Sync) => break,
                 (Next::FetchEverything, _) if !restarted => {
                     tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
                     store.begin_full_fetch(&lane.token).await?;
-                    (phase, cursor, restarted) = (Phase::Fetch, None, true);
+                    (phase, cursor, restarted, sure) = (Phase::Fetch, None, true, true);
                 }
                 _ => return Err(error.into()),
             },
@@ -95,7 +97,9 @@ async fn take(
 ) -> Result<Option<Cursor>, Error> {
     let PageAnswer { page, unreadable } = answer;
     let cursor = page.cursor.or(sent);
-    let stored = lane.engine.store.store_page(&lane.token, page.changes, cursor.clone(), phase).await?;
+    let unread = unreadable.iter().filter_map(|device| device.serial.clone()).collect();
+    let stored =
+        lane.engine.store.store_page(&lane.token, page.changes, unread, cursor.clone(), phase).await?;
     synced.added += stored.added;
     synced.changed += stored.changed;
     synced.gone += stored.gone;
@@ -111,14 +115,15 @@ async fn take(
     Ok(cursor)
 }
 
-/// Asks Apple what became of assignments that were sent and never answered.
-async fn read_back(lane: &Lane<'_>, retry: Retry) -> Result<u64, Error> {
+/// Asks Apple what became of assignments that were sent and never answered. Done before a lane's
+/// first step, whatever that is. Returns how many are settled now.
+pub(crate) async fn read_back(lane: &Lane<'_>) -> Result<u64, Error> {
     let in_flight = lane.engine.store.in_flight(&lane.token).await?;
     let mut read = 0;
     for batch in in_flight.chunks(LOOKUP_BATCH) {
         lane.go_on()?;
         let serials: Vec<_> = batch.iter().map(|(_, serial, _)| serial.clone()).collect();
-        let mut answers = lane.retrying(retry, || lane.client.devices(&serials)).await?;
+        let mut answers = lane.client.devices(&serials).await?;
         let mut found = Vec::new();
         for (run, serial, profile) in batch {
             match answers.remove(serial) {

@@ -66,11 +66,13 @@ impl Store {
         .await
     }
 
-    /// Folds a page into the inventory and moves the cursor after it: both, or neither.
+    /// Folds a page into the inventory and moves the cursor after it: both, or neither. `unread`
+    /// are devices Apple listed in a form nobody can read: they stay as they are, and are listed.
     pub async fn store_page(
         &self,
         token: &TokenName,
         changes: Vec<Change>,
+        unread: Vec<SerialNumber>,
         cursor: Option<Cursor>,
         phase: Phase,
     ) -> Result<PageResult, Error> {
@@ -88,21 +90,33 @@ impl Store {
                     Folded::Same => {}
                 }
             }
+            let mut listed = connection.prepare_cached(
+                "UPDATE device SET fetch_round = ?3 WHERE token = ?1 AND serial_number = ?2",
+            )?;
+            for serial in unread {
+                listed.execute(params![token.as_str(), serial.as_str(), round])?;
+            }
             set_sync_state(connection, &token, cursor.as_ref(), phase)?;
             Ok(result)
         })
         .await
     }
 
-    /// Ends a full fetch: the devices it did not list are no longer this token's. Returns how many.
-    pub async fn complete_full_fetch(&self, token: &TokenName, cursor: Option<Cursor>) -> Result<u64, Error> {
+    /// Ends a full fetch: the devices it did not list are no longer this token's, if the fetch is
+    /// sure of that. Returns how many.
+    pub async fn complete_full_fetch(
+        &self,
+        token: &TokenName,
+        cursor: Option<Cursor>,
+        sure: bool,
+    ) -> Result<u64, Error> {
         let token = token.clone();
         self.write(move |connection| {
             let gone = connection.execute(
                 "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL
-                 WHERE token = ?1 AND gone = 0
+                 WHERE token = ?1 AND gone = 0 AND ?2
                      AND fetch_round < (SELECT fetch_round FROM token WHERE name = ?1)",
-                [token.as_str()],
+                params![token.as_str(), sure],
             )?;
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
             Ok(gone as u64)

@@ -54,13 +54,18 @@ impl Store {
         .await
     }
 
-    /// Closes a run.
+    /// Closes a run. What it planned in earnest and never sent will not be sent any more.
     pub async fn close_run(&self, run: &RunId, state: State, now: Timestamp) -> Result<(), Error> {
         let run = run.clone();
         self.write(move |connection| {
             connection.execute(
                 "UPDATE run SET state = ?2, ended_at = ?3 WHERE id = ?1 AND state = 'running'",
                 params![run.as_str(), state.as_str(), millis(now)],
+            )?;
+            connection.execute(
+                "UPDATE action SET state = 'dropped' WHERE run = ?1 AND state = 'planned'
+                     AND (SELECT NOT dry FROM run WHERE id = ?1)",
+                [run.as_str()],
             )?;
             Ok(())
         })
@@ -124,7 +129,7 @@ impl Store {
         let workflow = workflow.cloned();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR workflow = ?1 ORDER BY id DESC LIMIT ?2"
+                "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, id DESC LIMIT ?2"
             ))?;
             let mut rows = statement.query(params![workflow.as_ref().map(WorkflowName::as_str), limit])?;
             let mut runs = Vec::new();

@@ -102,7 +102,7 @@ fn a_component_that_is_not_the_trusted_one_is_refused() {
     let error =
         SANDBOX.load(spec).expect_err("the digest differs").to_string().replace(found.as_str(), "FOUND");
     expect![[r#"
-        plugin `site-policy` has changed: its SHA-256 is FOUND, trusted is f0d6ebc3416896298d13549563803b701be06b09eb926ebd0fe74b79ab275679; if the change is meant, run `deputy plugin trust site-policy`
+        plugin `site-policy` has changed: its SHA-256 is FOUND, trusted is f0d6ebc3416896298d13549563803b701be06b09eb926ebd0fe74b79ab275679; if the change is meant, trust the new digest
     "#]].assert_eq(&format!("{error}\n"));
 }
 
