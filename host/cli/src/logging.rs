@@ -4,17 +4,17 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log. The daemon tells what it does; a command only what went wrong, unless asked.
+/// Starts the log. The daemon tells what it does; a command has its result, and logs only if asked.
 /// `DEPUTY_LOG` overrides both, in the syntax of `tracing` (`info`, `engine=debug`).
 pub(crate) fn start(verbose: u8, serving: bool) {
     let level = match (verbose, serving) {
-        (0, false) => "error",
+        (0, false) => "off",
         (0, true) | (1, false) => "info",
         _ => "debug",
     };
     // What libraries say below a warning is for their authors.
     let words = format!("warn,deputy={level},engine={level},sandbox={level},domain={level}");
-    let words = if level == "error" { "error".to_owned() } else { words };
+    let words = if level == "off" { level.to_owned() } else { words };
     let filter = EnvFilter::try_from_env("DEPUTY_LOG").unwrap_or_else(|_| EnvFilter::new(words));
     let channel = format!("{}=info", engine::notify::LOG_TARGET);
     let filter = filter.add_directive(channel.parse().expect("a good directive"));

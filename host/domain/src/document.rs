@@ -200,7 +200,7 @@ pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// Help for a word that is not one of `words`: the nearest, else all of them if they are few.
-pub fn suggestion<'a>(typed: &str, words: &[&'a str]) -> Option<String> {
+pub fn suggestion(typed: &str, words: &[&str]) -> Option<String> {
     match nearest(typed, words.iter().copied()) {
         Some(word) => Some(format!("did you mean `{word}`?")),
         None if words.is_empty() => None,

@@ -42,7 +42,7 @@ impl fmt::Display for Span {
         }
         for (unit, length) in UNITS {
             // `36h` reads better than `1d12h`; days are for whole days.
-            if unit == "d" && rest % length != 0 {
+            if unit == "d" && !rest.is_multiple_of(length) {
                 continue;
             }
             if rest >= length {

@@ -35,17 +35,17 @@ pub fn heading(run: &Run) -> String {
         Trigger::Hand => ", by hand",
     };
     let state = match run.state {
-        State::Running => "is running",
-        State::Skipped => "was skipped, the run before it was still going",
+        State::Running => "running",
+        State::Skipped => "skipped, the run before it was still going",
         State::Succeeded => "succeeded",
         State::Unavailable => "did not reach Apple; the next run tries again",
-        State::Stopped => "was stopped before its end; the next run goes on",
-        State::Interrupted => "was interrupted; the next run goes on",
+        State::Stopped => "stopped before its end; the next run goes on",
+        State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
-        State::Refused => "was refused by a rail; nothing was changed",
+        State::Refused => "refused by a rail; nothing was changed",
         State::NeedsPerson => "needs a person",
     };
-    format!("run {} of {}{dry}{why} {state}", run.id, run.workflow)
+    format!("run {} of {}{dry}{why}: {state}", run.id, run.workflow)
 }
 
 /// Whether such a run is worth telling people about.

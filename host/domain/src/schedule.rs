@@ -128,12 +128,11 @@ impl Schedule {
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { .. } => [ambiguous.unambiguous().ok(), None],
             AmbiguousOffset::Gap { .. } => {
-                let before = ambiguous.clone().earlier().ok();
+                let before = ambiguous.earlier().ok();
                 [before.and_then(|instant| self.after_gap(instant)), None]
             }
             AmbiguousOffset::Fold { .. } => {
-                let second =
-                    self.expression.through_all_hours.then(|| ambiguous.clone().later().ok()).flatten();
+                let second = self.expression.through_all_hours.then(|| ambiguous.later().ok()).flatten();
                 [ambiguous.earlier().ok(), second]
             }
         }

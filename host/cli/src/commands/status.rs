@@ -12,6 +12,9 @@ use crate::output::{maybe, print, print_json, print_table, time};
 /// A token that ends within this many days is worth a word.
 const SOON_DAYS: i64 = 30;
 
+/// Among so many runs the last one in earnest is looked for.
+const LATEST: u32 = 20;
+
 /// Carries the command out. Ends with "needs a person" if something does.
 pub(crate) async fn run(common: &Common) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
@@ -50,7 +53,8 @@ pub(crate) async fn run(common: &Common) -> Outcome {
 
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
-        let last = app.engine.store.runs(Some(&workflow.name), 1).await?.pop();
+        let latest = app.engine.store.runs(Some(&workflow.name), LATEST).await?;
+        let last = latest.into_iter().find(|run| !run.dry);
         let next = workflow.timing.as_ref().and_then(|timing| timing.schedule.next_due(now));
         if let Some(run) =
             last.as_ref().filter(|run| matches!(run.state, State::NeedsPerson | State::Refused))
