@@ -6,8 +6,10 @@
 
 mod devices;
 mod plans;
+mod profiles;
 mod runs;
 mod tokens;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,9 +24,10 @@ use tokio::sync::oneshot;
 use crate::secrets::{self, Key};
 
 pub use devices::{DeviceFilter, PageResult, StoredDevice};
-pub use plans::{ActionRecord, ActionState, RecordedPlan, StoredVerdict};
+pub use plans::{ActionRecord, ActionState, RecordedPlan};
 pub use runs::NewRun;
 pub use tokens::{Phase, StoredToken, SyncState, TokenKey};
+pub use verdicts::StoredVerdict;
 
 const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001-first.sql"))];
 

@@ -1,18 +1,16 @@
-//! Profiles Apple was told of, verdicts, and the actions of plans with what came of them.
+//! The actions of plans, and what came of them.
 //!
 //! An action is here before it is sent: `planned`, then `sent` with the call, then what Apple
 //! answered. Whatever is still `sent` when nobody works on it was in flight when a process died.
 
-use std::collections::BTreeMap;
-
 use domain::device::{Change, ChangeKind};
-use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, SerialNumber, TokenName};
+use domain::id::{ProfileId, ProfileName, RunId, SerialNumber, TokenName};
 use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
-use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::devices::store_change;
+use super::verdicts::verdict;
 use super::{Error, Store, maybe_time, millis, typed};
 
 /// A plan that is in the store, action by action. Only such a plan can be applied.
@@ -24,21 +22,6 @@ pub struct RecordedPlan {
     pub token: TokenName,
     /// Its numbers.
     pub totals: Totals,
-}
-
-/// A verdict and who gave it.
-#[derive(Clone, Debug)]
-pub struct StoredVerdict {
-    /// What was decided, and why.
-    pub verdict: Verdict,
-    /// The plugin that decided.
-    pub policy: PluginName,
-    /// Its digest then.
-    pub digest: Digest,
-    /// The run in which it was decided so for the first time.
-    pub run: RunId,
-    /// When.
-    pub decided_at: Timestamp,
 }
 
 /// One action and what came of it.
@@ -117,153 +100,6 @@ impl std::str::FromStr for ActionState {
 const PLAN_BATCH: u32 = 2_000;
 
 impl Store {
-    /// Records that Apple knows a profile.
-    pub async fn profile_defined(
-        &self,
-        token: &TokenName,
-        name: &ProfileName,
-        digest: &Digest,
-        id: &ProfileId,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let (token, name, digest, id) = (token.clone(), name.clone(), digest.clone(), id.clone());
-        self.write(move |connection| {
-            connection.execute(
-                "INSERT OR REPLACE INTO profile (token, uuid, name, digest, defined_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![token.as_str(), id.as_str(), name.as_str(), digest.as_str(), millis(now)],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Forgets a profile that Apple does not know any more.
-    pub async fn forget_profile(&self, token: &TokenName, id: &ProfileId) -> Result<(), Error> {
-        let (token, id) = (token.clone(), id.clone());
-        self.write(move |connection| {
-            connection.execute(
-                "DELETE FROM profile WHERE token = ?1 AND uuid = ?2",
-                params![token.as_str(), id.as_str()],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Every profile Apple was told of for a token, by Apple's id.
-    pub async fn defined_profiles(
-        &self,
-        token: &TokenName,
-    ) -> Result<BTreeMap<ProfileId, (ProfileName, Digest)>, Error> {
-        let token = token.clone();
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT uuid, name, digest FROM profile WHERE token = ?1 ORDER BY defined_at",
-            )?;
-            let mut rows = statement.query([token.as_str()])?;
-            let mut defined = BTreeMap::new();
-            while let Some(row) = rows.next()? {
-                let name = typed(row.get(1)?, "profile name")?;
-                defined.insert(typed(row.get(0)?, "profile id")?, (name, typed(row.get(2)?, "digest")?));
-            }
-            Ok(defined)
-        })
-        .await
-    }
-
-    /// Apple's newest id for this content of a profile, if it was ever defined.
-    pub async fn profile_id(
-        &self,
-        token: &TokenName,
-        name: &ProfileName,
-        digest: &Digest,
-    ) -> Result<Option<ProfileId>, Error> {
-        let (token, name, digest) = (token.clone(), name.clone(), digest.clone());
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT uuid FROM profile WHERE token = ?1 AND name = ?2 AND digest = ?3
-                 ORDER BY defined_at DESC LIMIT 1",
-            )?;
-            let mut rows = statement.query(params![token.as_str(), name.as_str(), digest.as_str()])?;
-            rows.next()?.map(|row| typed(row.get(0)?, "profile id")).transpose()
-        })
-        .await
-    }
-
-    /// Stores what a policy said, where it differs from what it said before.
-    pub async fn store_verdicts(
-        &self,
-        run: &RunId,
-        token: &TokenName,
-        policy: (PluginName, Digest),
-        verdicts: Vec<(SerialNumber, Verdict)>,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let (run, token) = (run.clone(), token.clone());
-        self.write(move |connection| {
-            let mut upsert = connection.prepare_cached(
-                "INSERT INTO verdict (token, serial_number, decision, profile, hold_until, reason, fault, policy,
-                     digest, run, decided_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                 ON CONFLICT (token, serial_number) DO UPDATE SET decision = excluded.decision,
-                     profile = excluded.profile, hold_until = excluded.hold_until, reason = excluded.reason,
-                     fault = excluded.fault, policy = excluded.policy, digest = excluded.digest,
-                     run = excluded.run, decided_at = excluded.decided_at
-                 WHERE (decision, profile, hold_until, reason, fault, policy, digest) IS NOT
-                     (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
-                      excluded.policy, excluded.digest)",
-            )?;
-            for (serial, verdict) in verdicts {
-                let (decision, profile, until) = match &verdict.decision {
-                    Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
-                    Decision::Hold { until } => ("hold", None, until.map(millis)),
-                    Decision::Ignore => ("ignore", None, None),
-                };
-                upsert.execute(params![
-                    token.as_str(),
-                    serial.as_str(),
-                    decision,
-                    profile,
-                    until,
-                    &*verdict.reason,
-                    verdict.fault,
-                    policy.0.as_str(),
-                    policy.1.as_str(),
-                    run.as_str(),
-                    millis(now),
-                ])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// The verdict on a device, if it was ever decided about.
-    pub async fn verdict(
-        &self,
-        token: &TokenName,
-        serial: &SerialNumber,
-    ) -> Result<Option<StoredVerdict>, Error> {
-        let (token, serial) = (token.clone(), serial.clone());
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at
-                 FROM verdict WHERE token = ?1 AND serial_number = ?2",
-            )?;
-            let mut rows = statement.query(params![token.as_str(), serial.as_str()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let Some(verdict) = verdict(row, 0)? else { return Ok(None) };
-            Ok(Some(StoredVerdict {
-                verdict,
-                policy: typed(row.get(5)?, "plugin name")?,
-                digest: typed(row.get(6)?, "digest")?,
-                run: typed(row.get(7)?, "run id")?,
-                decided_at: super::time(row.get(8)?)?,
-            }))
-        })
-        .await
-    }
-
     /// Plans a token's devices from inventory and verdicts, and records every action. A plan that
     /// breaks a rail leaves no action behind.
     pub async fn record_plan(
@@ -607,20 +443,4 @@ fn action(row: &Row<'_>, run: RunId, first: usize) -> Result<ActionRecord, Error
         sent: id(row.get(first + 4)?)?,
         answered_at: maybe_time(row.get(first + 5)?)?,
     })
-}
-
-/// A verdict from five columns beginning with `first`; none if the device was never decided about.
-fn verdict(row: &Row<'_>, first: usize) -> Result<Option<Verdict>, Error> {
-    let decision: Option<String> = row.get(first)?;
-    let decision = match decision.as_deref() {
-        None => return Ok(None),
-        Some("assign") => {
-            let profile: Option<String> = row.get(first + 1)?;
-            Decision::Assign { profile: typed(profile.unwrap_or_default(), "profile name")? }
-        }
-        Some("hold") => Decision::Hold { until: maybe_time(row.get(first + 2)?)? },
-        Some(_) => Decision::Ignore,
-    };
-    let reason: String = row.get(first + 3)?;
-    Ok(Some(Verdict { decision, reason: reason.into(), fault: row.get(first + 4)? }))
 }

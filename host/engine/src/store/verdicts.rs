@@ -1,0 +1,115 @@
+//! What policies said of each device: the last verdict, rewritten only when it changes.
+
+use domain::id::{Digest, PluginName, RunId, SerialNumber, TokenName};
+use domain::verdict::{Decision, Verdict};
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::{Error, Store, maybe_time, millis, typed};
+
+/// A verdict and who gave it.
+#[derive(Clone, Debug)]
+pub struct StoredVerdict {
+    /// What was decided, and why.
+    pub verdict: Verdict,
+    /// The plugin that decided.
+    pub policy: PluginName,
+    /// Its digest then.
+    pub digest: Digest,
+    /// The run in which it was decided so for the first time.
+    pub run: RunId,
+    /// When.
+    pub decided_at: Timestamp,
+}
+
+impl Store {
+    /// Stores what a policy said, where it differs from what it said before.
+    pub async fn store_verdicts(
+        &self,
+        run: &RunId,
+        token: &TokenName,
+        policy: (PluginName, Digest),
+        verdicts: Vec<(SerialNumber, Verdict)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (run, token) = (run.clone(), token.clone());
+        self.write(move |connection| {
+            let mut upsert = connection.prepare_cached(
+                "INSERT INTO verdict (token, serial_number, decision, profile, hold_until, reason, fault, policy,
+                     digest, run, decided_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 ON CONFLICT (token, serial_number) DO UPDATE SET decision = excluded.decision,
+                     profile = excluded.profile, hold_until = excluded.hold_until, reason = excluded.reason,
+                     fault = excluded.fault, policy = excluded.policy, digest = excluded.digest,
+                     run = excluded.run, decided_at = excluded.decided_at
+                 WHERE (decision, profile, hold_until, reason, fault, policy, digest) IS NOT
+                     (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
+                      excluded.policy, excluded.digest)",
+            )?;
+            for (serial, verdict) in verdicts {
+                let (decision, profile, until) = match &verdict.decision {
+                    Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
+                    Decision::Hold { until } => ("hold", None, until.map(millis)),
+                    Decision::Ignore => ("ignore", None, None),
+                };
+                upsert.execute(params![
+                    token.as_str(),
+                    serial.as_str(),
+                    decision,
+                    profile,
+                    until,
+                    &*verdict.reason,
+                    verdict.fault,
+                    policy.0.as_str(),
+                    policy.1.as_str(),
+                    run.as_str(),
+                    millis(now),
+                ])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The verdict on a device, if it was ever decided about.
+    pub async fn verdict(
+        &self,
+        token: &TokenName,
+        serial: &SerialNumber,
+    ) -> Result<Option<StoredVerdict>, Error> {
+        let (token, serial) = (token.clone(), serial.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at
+                 FROM verdict WHERE token = ?1 AND serial_number = ?2",
+            )?;
+            let mut rows = statement.query(params![token.as_str(), serial.as_str()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let Some(verdict) = verdict(row, 0)? else { return Ok(None) };
+            Ok(Some(StoredVerdict {
+                verdict,
+                policy: typed(row.get(5)?, "plugin name")?,
+                digest: typed(row.get(6)?, "digest")?,
+                run: typed(row.get(7)?, "run id")?,
+                decided_at: super::time(row.get(8)?)?,
+            }))
+        })
+        .await
+    }
+}
+
+/// A verdict from five columns beginning with `first`; none if the device was never decided about.
+pub(super) fn verdict(row: &Row<'_>, first: usize) -> Result<Option<Verdict>, Error> {
+    let decision: Option<String> = row.get(first)?;
+    let decision = match decision.as_deref() {
+        None => return Ok(None),
+        Some("assign") => {
+            let profile: Option<String> = row.get(first + 1)?;
+            Decision::Assign { profile: typed(profile.unwrap_or_default(), "profile name")? }
+        }
+        Some("hold") => Decision::Hold { until: maybe_time(row.get(first + 2)?)? },
+        Some(_) => Decision::Ignore,
+    };
+    let reason: String = row.get(first + 3)?;
+    Ok(Some(Verdict { decision, reason: reason.into(), fault: row.get(first + 4)? }))
+}
