@@ -1,1 +1,8 @@
-fn main() {}
+//! Deputy from its outside: the real program, real files, and Apple played by the simulator.
+//!
+//! What is decided is tested in `domain`, where it costs nothing. Here it is wiring, wording and
+//! crashes: each test is a story of an operator, and its expectations are what they read.
+
+mod env;
+
+mod assign;

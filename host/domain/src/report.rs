@@ -9,7 +9,12 @@ use crate::workflow::When;
 
 /// The run as a few lines: a heading, then a line for each step, with hints where somebody can act.
 pub fn report(run: &Run) -> String {
-    let mut text = format!("{}\n", heading(run));
+    format!("{}\n{}", heading(run), steps(run))
+}
+
+/// A line for each step, with hints where somebody can act.
+pub fn steps(run: &Run) -> String {
+    let mut text = String::new();
     let several_tokens = {
         let mut tokens: Vec<_> = run.steps.iter().filter_map(|step| step.token.as_ref()).collect();
         tokens.dedup();

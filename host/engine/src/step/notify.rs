@@ -1,7 +1,7 @@
 //! Tells people what the run did, if it is worth telling.
 
 use domain::id::{ChannelName, RunId};
-use domain::report::{heading, is_worth_telling, report};
+use domain::report::{heading, is_worth_telling, steps};
 use domain::run::{Outcome, Run, State};
 use domain::token::Severity;
 use domain::workflow::When;
@@ -22,7 +22,8 @@ pub(crate) async fn notify(
         return Ok(Outcome::NotNeeded { why: "the run is not on record".to_owned() });
     };
     // Told as it will end: the only step to come is this one.
-    let run = Run { state: run.worst(), ..run };
+    let done = run.steps.iter().filter(|step| step.outcome.is_some()).cloned().collect();
+    let run = Run { state: run.worst(), steps: done, ..run };
     if !is_worth_telling(&run, when) {
         return Ok(Outcome::NotNeeded { why: "nothing to tell".to_owned() });
     }
@@ -34,7 +35,7 @@ pub(crate) async fn notify(
             _ => Severity::Info,
         },
         subject: heading(&run),
-        text: report(&run),
+        text: steps(&run),
         data: json!(run),
     };
     let (mut sent, mut failed) = (Vec::new(), BTreeMap::new());
