@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::id::ProfileName;
-use crate::plan::{Skip, Totals};
+use crate::plan::{Breach, Skip, Totals};
 use crate::run::{Applied, Decided, Outcome, Reminded, Run, State, StepRecord, Synced, Trigger};
 use crate::workflow::When;
 
@@ -24,7 +24,7 @@ pub fn steps(run: &Run) -> String {
         let token = step.token.as_ref().filter(|_| several_tokens);
         let whose = token.map_or(String::new(), |token| format!("{token}: "));
         let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(step));
-        for line in details(step) {
+        for line in details(run, step) {
             let _ = writeln!(text, "           {line}");
         }
     }
@@ -91,7 +91,7 @@ fn step_line(step: &StepRecord) -> String {
 }
 
 /// What more there is to say of a step, a line each.
-fn details(step: &StepRecord) -> Vec<String> {
+fn details(run: &Run, step: &StepRecord) -> Vec<String> {
     match &step.outcome {
         Some(Outcome::Decided(decided)) => decided
             .faults
@@ -102,11 +102,7 @@ fn details(step: &StepRecord) -> Vec<String> {
             .collect(),
         Some(Outcome::Refused { breaches, .. }) => {
             let mut lines: Vec<String> = breaches.iter().map(|breach| format!("rail: {breach}")).collect();
-            lines.push(
-                "hint: look at it with `deputy plan`; if it is right, raise the rail in the workflow, or for one run \
-                 with `deputy run --first-assignments N --reassignments N`"
-                    .to_owned(),
-            );
+            lines.push(way_past(run, breaches));
             lines
         }
         Some(Outcome::Applied(applied)) => {
@@ -128,6 +124,23 @@ fn details(step: &StepRecord) -> Vec<String> {
         Some(Outcome::Failed(failure)) => failure.hint.iter().map(|hint| format!("hint: {hint}")).collect(),
         _ => Vec::new(),
     }
+}
+
+/// How to go on after a broken rail.
+fn way_past(run: &Run, breaches: &[Breach]) -> String {
+    let flags = breaches.iter().filter_map(|breach| match breach {
+        Breach::FirstAssignments { wanted, .. } => Some(format!(" --first-assignments {wanted}")),
+        Breach::Reassignments { wanted, .. } => Some(format!(" --reassignments {wanted}")),
+        Breach::Protected { .. } => None,
+    });
+    let (flags, workflow): (String, _) = (flags.collect(), &run.workflow);
+    if breaches.iter().any(|breach| matches!(breach, Breach::Protected { .. })) {
+        return "hint: change the policy, or take the profile out of `protect_profiles` in the workflow"
+            .to_owned();
+    }
+    format!(
+        "hint: `deputy plan {workflow}{flags}` shows the devices; if it is right, `deputy run {workflow}{flags}` does it"
+    )
 }
 
 fn synced_line(synced: &Synced) -> String {
