@@ -6,3 +6,5 @@
 mod env;
 
 mod assign;
+mod daemon;
+mod policy;

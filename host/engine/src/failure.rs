@@ -32,9 +32,6 @@ pub enum Error {
     /// The run is to end early.
     #[error("stopped before the end")]
     Stopped,
-    /// It took too long.
-    #[error("stopped after {0}, the workflow's time limit")]
-    TimedOut(domain::duration::Span),
     /// A lock file cannot be used.
     #[error("cannot lock `{what}`")]
     Lock {
@@ -94,7 +91,7 @@ impl Error {
             }
             Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
             Self::Stalled(_) => (State::Unavailable, Some("the next run goes on from there".to_owned())),
-            Self::Stopped | Self::TimedOut(_) => (State::Stopped, None),
+            Self::Stopped => (State::Stopped, None),
             Self::Partly { source, .. } => source.state_and_hint(),
         }
     }
