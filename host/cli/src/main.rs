@@ -56,7 +56,7 @@ enum Command {
     Demo(commands::demo::Arguments),
     /// Run workflows on their schedules until stopped
     Serve(commands::serve::Arguments),
-    /// Show tokens, last and next runs, and what needs a person
+    /// Show tokens, last and next runs, and what needs a person (then it exits with 4)
     Status,
     /// Server tokens: request, import, list
     #[command(subcommand)]
@@ -72,7 +72,7 @@ enum Command {
     /// Workflows: list, check
     #[command(subcommand)]
     Workflow(commands::workflow::Command),
-    /// Show what a workflow would do, and do nothing
+    /// Show what a workflow would do, and change nothing at Apple
     Plan(commands::run::PlanArguments),
     /// Carry out a workflow now
     Run(commands::run::Arguments),

@@ -89,11 +89,11 @@ impl Channel {
         match self {
             Self::Webhook(webhook) => webhook.post(message).await,
             Self::Log => {
-                let Message { kind, subject, text, .. } = message;
+                let Message { subject, text, .. } = message;
                 match message.severity {
-                    Severity::Info => tracing::info!(target: LOG_TARGET, kind, "{subject}\n{text}"),
-                    Severity::Warning => tracing::warn!(target: LOG_TARGET, kind, "{subject}\n{text}"),
-                    Severity::Critical => tracing::error!(target: LOG_TARGET, kind, "{subject}\n{text}"),
+                    Severity::Info => tracing::info!(target: LOG_TARGET, "{subject}\n{text}"),
+                    Severity::Warning => tracing::warn!(target: LOG_TARGET, "{subject}\n{text}"),
+                    Severity::Critical => tracing::error!(target: LOG_TARGET, "{subject}\n{text}"),
                 }
                 Ok(())
             }

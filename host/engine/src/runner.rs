@@ -297,7 +297,7 @@ impl TokenRun {
             Step::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
             Step::Decide { policy } => Outcome::Decided(step::decide::decide(lane, policy).await?),
             Step::Plan { rails } => match step::plan::plan(lane, &self.rails.over(rails)).await? {
-                Ok(recorded) => Outcome::Planned(plan.insert(recorded).totals.clone()),
+                Ok(recorded) => Outcome::Planned(plan.insert(recorded).totals().clone()),
                 Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
             },
             Step::Apply { .. } if self.dry => {

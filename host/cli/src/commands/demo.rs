@@ -101,7 +101,10 @@ impl Demo {
         let serial = self.apple.devices(SERVER).map_err(sim_failed)?[0].serial_number.to_string();
         self.deputy(&["device", "explain", &serial])?;
 
-        println!("\nThat took {} seconds. The configuration is in {folder}.", began.elapsed().as_secs());
+        println!(
+            "\nThat took {:.1} seconds. The configuration is in {folder}.",
+            began.elapsed().as_secs_f32()
+        );
         if keep {
             println!(
                 "The simulator stays at {} until Ctrl-C. In another terminal, type\n  cd {folder} && {} status",

@@ -125,7 +125,9 @@ async fn list(common: &Common, app: &App) -> Outcome {
                 })
             })
             .collect();
-        print_json("tokens", &tokens.into());
+        let requested: Vec<_> =
+            requested.iter().map(|(name, at)| json!({ "name": name, "requested_at": at })).collect();
+        print_json("tokens", &json!({ "imported": tokens, "requested": requested }));
         return Ok(Exit::Success);
     }
     let mut rows: Vec<[String; 6]> = Vec::new();
@@ -161,9 +163,6 @@ fn known(app: &App, name: &TokenName) -> Outcome<()> {
     }
     let names: Vec<&str> = app.config.tokens.keys().map(TokenName::as_str).collect();
     let problem = unknown("token", name.as_str(), &names);
-    let hint = problem.hint.clone().unwrap_or_default();
-    Err(problem.hint(format!(
-        "{hint}{}or add a table `[tokens.{name}]` to deputy.toml",
-        if hint.is_empty() { "" } else { " " }
-    )))
+    let hint = problem.hint.clone().map_or_else(String::new, |hint| format!("{hint}; otherwise "));
+    Err(problem.hint(format!("{hint}add a table `[tokens.{name}]` to deputy.toml")))
 }

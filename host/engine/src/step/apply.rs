@@ -31,7 +31,7 @@ pub(crate) async fn apply(lane: &Lane<'_>, plan: &RecordedPlan, retry: Retry) ->
         Err(error) => {
             // What is in flight stays so and is read back; the rest was never sent.
             lane.engine.store.drop_actions(plan, None).await?;
-            let (done, all) = (applied.succeeded, plan.totals.actions());
+            let (done, all) = (applied.succeeded, plan.totals().actions());
             let done = format!("{done} of {all} devices assigned");
             Err(Error::Partly { done, source: Box::new(error) })
         }
@@ -44,7 +44,7 @@ async fn profiles(
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    for profile in plan.totals.by_profile.keys() {
+    for profile in plan.totals().by_profile.keys() {
         match define(lane, profile, retry, applied).await {
             Ok(id) => assign_all(lane, plan, profile, id, retry, applied).await?,
             Err(Error::Apple(apple::Error::ProfileRefused { code, .. })) => {
@@ -134,7 +134,7 @@ async fn assign_all(
             }
         }
         let done = applied.succeeded + applied.failed + applied.throttled + applied.not_accessible;
-        lane.progress("apply", done, Some(plan.totals.actions()));
+        lane.progress("apply", done, Some(plan.totals().actions()));
     }
 }
 

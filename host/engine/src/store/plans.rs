@@ -16,12 +16,16 @@ use super::{Error, Store, maybe_time, millis, typed};
 /// A plan that is in the store, action by action. Only such a plan can be applied.
 #[derive(Clone, Debug)]
 pub struct RecordedPlan {
-    /// The run it belongs to.
-    pub run: RunId,
-    /// Whose devices.
-    pub token: TokenName,
+    run: RunId,
+    token: TokenName,
+    totals: Totals,
+}
+
+impl RecordedPlan {
     /// Its numbers.
-    pub totals: Totals,
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
 }
 
 /// One action and what came of it.
