@@ -7,4 +7,7 @@ mod env;
 
 mod assign;
 mod daemon;
+mod files;
 mod policy;
+mod secrets;
+mod tokens;
