@@ -184,10 +184,14 @@ impl Config {
         let name = path.display().to_string();
         let source = Source { path: &name, text: &text };
         let (profiles, workflows) = (read_profiles(folder, &mut wrong)?, read_workflows(folder, &mut wrong)?);
-        let meant = source.read::<ConfigFile>().and_then(|file| mean(file, source, folder, &workflows));
+        let meant = source.read::<ConfigFile>().and_then(|file| mean(file, source, folder));
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
-            Ok(meant) if wrong.is_empty() => {
+            Ok(meant) => {
+                wrong.extend(check_names(&meant, &workflows));
+                if !wrong.is_empty() {
+                    return Err(Problem::new(Exit::Usage, wrong.join("\n\n")));
+                }
                 return Ok(Self {
                     path: name.clone(),
                     store: meant.store,
@@ -200,7 +204,6 @@ impl Config {
                     text: text.clone(),
                 });
             }
-            Ok(_) => {}
         }
         Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
     }
@@ -217,12 +220,7 @@ struct Meant {
 
 type Files<K, V> = BTreeMap<K, (V, String)>;
 
-fn mean(
-    file: ConfigFile,
-    source: Source<'_>,
-    folder: &Path,
-    workflows: &Files<WorkflowName, Workflow>,
-) -> Result<Meant, domain::document::Mistakes> {
+fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, domain::document::Mistakes> {
     let mut findings = Findings::new(source);
     let meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
@@ -234,7 +232,6 @@ fn mean(
         channels: named("channels", file.channels, &mut findings, channel),
     };
     findings.finish()?;
-    check_names(&meant, workflows)?;
     Ok(meant)
 }
 
@@ -317,11 +314,9 @@ fn channel(at: &str, table: ChannelTable, findings: &mut Findings<'_>) -> Option
     }
 }
 
-/// The names workflows use are names `deputy.toml` has.
-fn check_names(
-    meant: &Meant,
-    workflows: &Files<WorkflowName, Workflow>,
-) -> Result<(), domain::document::Mistakes> {
+/// The names workflows use are names `deputy.toml` has; what is wrong, file by file.
+fn check_names(meant: &Meant, workflows: &Files<WorkflowName, Workflow>) -> Vec<String> {
+    let mut wrong = Vec::new();
     for (workflow, file) in workflows.values() {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let mut findings = Findings::new(Source { path: file, text: &text });
@@ -336,6 +331,14 @@ fn check_names(
                     let names = meant.plugins.keys().map(PluginName::as_str);
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                 }
+                Step::Remind { channels: None, .. } if meant.channels.is_empty() => {
+                    let help = "add `[channels.log]` with `kind = \"log\"`, or a webhook".to_owned();
+                    findings.at(
+                        &format!("{at}/uses"),
+                        "deputy.toml has no channel to remind anybody by",
+                        Some(help),
+                    );
+                }
                 Step::Remind { channels, .. } | Step::Notify { channels, .. } => {
                     for (index, channel) in channels.iter().flatten().enumerate() {
                         let names = meant.channels.keys().map(ChannelName::as_str);
@@ -346,9 +349,9 @@ fn check_names(
                 _ => {}
             }
         }
-        findings.finish()?;
+        wrong.extend(findings.finish().err().map(|mistakes| mistakes.to_string()));
     }
-    Ok(())
+    wrong
 }
 
 fn known<'a>(

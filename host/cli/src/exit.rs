@@ -26,6 +26,21 @@ pub enum Exit {
     Unavailable = 5,
 }
 
+impl Exit {
+    /// Of two endings the one to tell: what needs a person comes before what heals by itself.
+    pub fn or_worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Success => 0,
+            Self::Unavailable => 1,
+            Self::Failure => 2,
+            Self::Usage => 3,
+            Self::Refused => 4,
+            Self::NeedsPerson => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) struct Problem {

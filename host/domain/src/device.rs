@@ -226,8 +226,8 @@ pub fn fold(held: Option<Known>, change: Change) -> (Known, Folded) {
         (false, false) if held.device == change.device => Folded::Same,
         (false, false) => Folded::Changed,
     };
-    // A device that comes back, or that Apple speaks of anew, may be tried again.
-    let wait_until = held.wait_until.filter(|_| folded == Folded::Same);
+    // Apple's wish to be left alone outlives a change of colour, not a departure.
+    let wait_until = held.wait_until.filter(|_| matches!(folded, Folded::Same | Folded::Changed));
     let changed_at = change.at.or(held.changed_at);
     (Known { device: change.device, gone, ours, changed_at, wait_until }, folded)
 }

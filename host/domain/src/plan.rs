@@ -53,6 +53,8 @@ pub struct Candidate {
     pub on: Option<ProfileId>,
     /// Apple asked not to assign it again before this time.
     pub wait_until: Option<Timestamp>,
+    /// It was sent in an earlier run, and nobody knows yet what became of it.
+    pub in_flight: bool,
     /// What the policy said, if it was asked.
     pub verdict: Option<Verdict>,
 }
@@ -93,6 +95,8 @@ pub enum Skip {
     Ignored,
     /// Apple asked for a pause.
     Waiting,
+    /// An earlier run sent it, and Apple has not said what became of it.
+    InFlight,
     /// The policy has not seen it yet; the next run asks.
     Undecided,
 }
@@ -218,6 +222,9 @@ impl<'a> Planner<'a> {
         if candidate.on.as_ref().is_some_and(|on| self.is_current(on, wanted)) {
             return Entry::Skip(Skip::AlreadyRight);
         }
+        if candidate.in_flight {
+            return Entry::Skip(Skip::InFlight);
+        }
         if candidate.wait_until.is_some_and(|until| until > self.now) {
             return Entry::Skip(Skip::Waiting);
         }
@@ -274,6 +281,7 @@ impl fmt::Display for Skip {
             Self::Fault => "held, the policy failed",
             Self::Ignored => "ignored by the policy",
             Self::Waiting => "waiting, as Apple asked",
+            Self::InFlight => "in flight, to be settled first",
             Self::Undecided => "not decided yet",
         })
     }
@@ -303,7 +311,7 @@ mod tests {
 
     use super::*;
 
-    /// `devices`: `SERIAL [on PROFILE[@old]] [waits]`, `;` between. `verdicts`: `SERIAL assign
+    /// `devices`: `SERIAL [on PROFILE[@old]] [waits] [in-flight]`, `;` between. `verdicts`: `SERIAL assign
     /// PROFILE|hold|ignore|fault`. The files say `lab`, `kiosk` and `exec`; `new` is not at Apple yet.
     #[track_caller]
     fn check_with(rails: Rails, devices: &str, verdicts: &str, expected: Expect) {
@@ -340,6 +348,7 @@ mod tests {
                 serial_number: words[0].parse().unwrap(),
                 on,
                 wait_until: words.contains(&"waits").then_some(later),
+                in_flight: words.contains(&"in-flight"),
                 verdict: verdict(words[0]),
             };
             found += &match planner.consider(&candidate) {
@@ -455,6 +464,17 @@ mod tests {
             expect![[r#"
             skip C02AA: waiting, as Apple asked
             skip C02AB: already right
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_device_in_flight_is_not_sent_again() {
+        check(
+            "C02AA in-flight",
+            "C02AA assign lab",
+            expect![[r#"
+            skip C02AA: in flight, to be settled first
         "#]],
         );
     }

@@ -184,7 +184,15 @@ fn totals_line(totals: &Totals) -> String {
     if parts.is_empty() {
         parts.push("nothing to do".to_owned());
     }
-    for skip in [Skip::AlreadyRight, Skip::Held, Skip::Fault, Skip::Ignored, Skip::Waiting, Skip::Undecided] {
+    for skip in [
+        Skip::AlreadyRight,
+        Skip::Held,
+        Skip::Fault,
+        Skip::Ignored,
+        Skip::Waiting,
+        Skip::InFlight,
+        Skip::Undecided,
+    ] {
         if totals.skipped(skip) > 0 {
             parts.push(format!("{} {skip}", totals.skipped(skip)));
         }

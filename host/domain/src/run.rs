@@ -247,10 +247,16 @@ impl Outcome {
 }
 
 impl Run {
-    /// The worst that befell it so far.
+    /// The worst that befell it so far, of the steps that have ended.
     pub fn worst(&self) -> State {
         let outcomes = self.steps.iter().filter_map(|step| step.outcome.as_ref());
         outcomes.map(Outcome::state).max().unwrap_or(State::Succeeded)
+    }
+
+    /// How it ends: as its worst step did. A step that never ended broke off, and that is a failure.
+    pub fn end(&self) -> State {
+        let broke_off = self.steps.iter().any(|step| step.outcome.is_none());
+        self.worst().max(if broke_off { State::Failed } else { State::Succeeded })
     }
 
     /// A step of it changed something.

@@ -382,24 +382,40 @@ fn span(pointer: &str, typed: Option<&str>, default: &str, findings: &mut Findin
     span.map_or(Duration::ZERO, |span| span.0)
 }
 
-/// A plan needs verdicts and applying needs a plan, from earlier in the same workflow.
+/// A plan needs verdicts and applying needs a plan, from earlier in the same workflow; each comes
+/// once; and what concerns devices comes before people are told.
 fn check_order(steps: &[StepTable], findings: &mut Findings<'_>) {
-    let (mut decided, mut planned) = (false, false);
+    let (mut decided, mut planned, mut applied, mut told) = (false, false, false, false);
     for (index, step) in steps.iter().enumerate() {
         let pointer = format!("/steps/{index}/uses");
+        let mut wrong = |message: &str, help: &str| findings.at(&pointer, message, Some(help.to_owned()));
         match step {
+            StepTable::Remind { .. } | StepTable::Notify { .. } => told = true,
+            _ if told => wrong(
+                "this step concerns devices, and comes after one that tells people",
+                "put `remind` and `notify` at the end",
+            ),
             StepTable::Decide { .. } => decided = true,
-            StepTable::Plan { .. } if !decided => {
-                let help = "put a step `uses = \"decide\"` with a `policy` before it";
-                findings.at(&pointer, "`plan` has no verdicts to plan from", Some(help.to_owned()));
+            StepTable::Plan { .. } if planned => {
+                wrong("a workflow plans once", "make another workflow of the rest");
+            }
+            StepTable::Plan { .. } => {
                 planned = true;
+                if !decided {
+                    let help = "put a step `uses = \"decide\"` with a `policy` before it";
+                    wrong("`plan` has no verdicts to plan from", help);
+                }
             }
-            StepTable::Plan { .. } => planned = true,
-            StepTable::Apply { .. } if !planned => {
-                let help = "put a step `uses = \"plan\"` before it";
-                findings.at(&pointer, "`apply` has no plan to carry out", Some(help.to_owned()));
+            StepTable::Apply { .. } if applied => {
+                wrong("a workflow applies its plan once", "make another workflow of the rest");
             }
-            _ => {}
+            StepTable::Apply { .. } => {
+                applied = true;
+                if !planned {
+                    wrong("`apply` has no plan to carry out", "put a step `uses = \"plan\"` before it");
+                }
+            }
+            StepTable::Sync { .. } => {}
         }
     }
 }
@@ -500,6 +516,33 @@ rails = { first_assigments = 5 }
                    |           ^^^^^^^^^^^^^^^^
                    |
                    = help: did you mean `first_assignments`?
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_concerns_devices_comes_before_people_are_told() {
+        check(
+            r#"version = 1
+name = "w"
+[[steps]]
+uses = "decide"
+policy = "rules"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "notify"
+[[steps]]
+uses = "apply"
+"#,
+            expect![[r#"
+                error: this step concerns devices, and comes after one that tells people
+                  --> workflows/w.toml:11:8
+                   |
+                11 | uses = "apply"
+                   |        ^^^^^^^
+                   |
+                   = help: put `remind` and `notify` at the end
             "#]],
         );
     }

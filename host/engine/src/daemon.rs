@@ -56,8 +56,14 @@ pub async fn serve(
     engine.close_interrupted_runs().await?;
     let mut runs = Runs::default();
     let mut due = runs.catch_up(&engine).await?;
+    let mut before = engine.now();
     loop {
         let now = engine.now();
+        if now < before {
+            tracing::warn!("the clock went back; the next times are worked out anew");
+            due = runs.catch_up(&engine).await?;
+        }
+        before = now;
         for entry in &mut due {
             let Some(time) = entry.next.filter(|next| starts_at(&entry.workflow, *next) <= now) else {
                 continue;
@@ -114,6 +120,8 @@ impl Runs {
             let next = match passed {
                 // Its time has come, its jitter has not gone by.
                 Some((at, _)) if starts_at(workflow, at) > now => Some(at),
+                // Its time is being used; the row may not be there yet.
+                Some(_) if self.going.contains_key(&workflow.name) => next_due(workflow, now),
                 Some((at, times)) => {
                     self.missed(engine, workflow, timing.missed, at, times).await?;
                     next_due(workflow, now)

@@ -9,6 +9,7 @@ use domain::run::State;
 use jiff::Timestamp;
 use rand::RngExt as _;
 use secrecy::ExposeSecret;
+use url::Url;
 
 use crate::apple::{Client, Credentials, Options};
 use crate::clock::Clock;
@@ -21,6 +22,14 @@ use crate::store::Store;
 /// How long to wait before asking again for a lock somebody holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// A client, and what it was made for: another token file or another address wants another one.
+#[derive(Clone)]
+struct Kept {
+    imported_at: Timestamp,
+    apple_url: Url,
+    client: Client,
+}
+
 /// What every run works with. Clones share all of it but the settings.
 #[derive(Clone)]
 pub struct Engine {
@@ -30,7 +39,7 @@ pub struct Engine {
     pub settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
     locks: Locks,
-    clients: Arc<Mutex<BTreeMap<TokenName, (Timestamp, Client)>>>,
+    clients: Arc<Mutex<BTreeMap<TokenName, Kept>>>,
 }
 
 impl Engine {
@@ -63,10 +72,10 @@ impl Engine {
         let settings = self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
         let not_imported = || Error::NotImported(name.clone());
         let token = self.store.token(name).await?.ok_or_else(not_imported)?;
-        if let Some((imported_at, client)) = self.clients().get(name)
-            && *imported_at == token.imported_at
+        if let Some(kept) = self.clients().get(name)
+            && (kept.imported_at, &kept.apple_url) == (token.imported_at, &settings.apple_url)
         {
-            return Ok(client.clone());
+            return Ok(kept.client.clone());
         }
         let sealed = self.store.credentials(name).await?.ok_or_else(not_imported)?;
         let credentials = Credentials::from_json(sealed.expose_secret()).map_err(|error| {
@@ -75,20 +84,19 @@ impl Engine {
         let options =
             Options { base_url: settings.apple_url.clone(), ..Options::new(name.clone(), credentials) };
         let client = Client::new(options)?;
-        self.clients().insert(name.clone(), (token.imported_at, client.clone()));
+        let (imported_at, apple_url) = (token.imported_at, settings.apple_url.clone());
+        self.clients().insert(name.clone(), Kept { imported_at, apple_url, client: client.clone() });
         Ok(client)
     }
 
     /// Takes a token for one run; waits while another run, of this process or another, has it.
     pub async fn hold_token(&self, token: &TokenName, stop: &Stop) -> Result<Held, Error> {
-        loop {
-            if let Some(held) = self.hold(&format!("token-{token}"))? {
-                return Ok(held);
-            }
-            if !stop.sleep(LOCK_PAUSE).await {
-                return Err(Error::Stopped);
-            }
-        }
+        self.hold_waiting(&format!("token-{token}"), stop).await
+    }
+
+    /// Keeps everybody else from reminding people at the same time.
+    pub async fn hold_reminders(&self, stop: &Stop) -> Result<Held, Error> {
+        self.hold_waiting("reminders", stop).await
     }
 
     /// Marks a run as being worked on, until the result is dropped.
@@ -116,11 +124,26 @@ impl Engine {
         Ok(closed)
     }
 
+    async fn hold_waiting(&self, name: &str, stop: &Stop) -> Result<Held, Error> {
+        let mut said = false;
+        loop {
+            if let Some(held) = self.hold(name)? {
+                return Ok(held);
+            }
+            if !std::mem::replace(&mut said, true) {
+                tracing::info!("another run has `{name}`; waiting for it");
+            }
+            if !stop.sleep(LOCK_PAUSE).await {
+                return Err(Error::Stopped);
+            }
+        }
+    }
+
     fn hold(&self, name: &str) -> Result<Option<Held>, Error> {
         self.locks.try_hold(name).map_err(|source| Error::Lock { what: name.to_owned(), source })
     }
 
-    fn clients(&self) -> std::sync::MutexGuard<'_, BTreeMap<TokenName, (Timestamp, Client)>> {
+    fn clients(&self) -> std::sync::MutexGuard<'_, BTreeMap<TokenName, Kept>> {
         self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::Engine;
 use crate::failure::Error;
+use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
 use crate::store::{NewRun, RecordedPlan};
@@ -122,7 +123,7 @@ pub async fn run(
         }
     };
     let state = match &done {
-        Ok(()) => engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.worst()),
+        Ok(()) => engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.end()),
         Err(_) => State::Failed,
     };
     engine.store.close_run(&id, state, engine.now()).await?;
@@ -159,7 +160,7 @@ impl Running<'_> {
                 self.lanes(&tokens, stretch, stop).await?;
             } else {
                 for (place, step) in stretch {
-                    self.whole(*place, step, &tokens).await?;
+                    self.whole(*place, step, &tokens, stop).await?;
                 }
             }
         }
@@ -172,6 +173,7 @@ impl Running<'_> {
             Arc::new(steps.iter().map(|(place, step)| (*place, (*step).clone())).collect());
         let mut waiting = tokens.iter().cloned();
         let mut going = JoinSet::new();
+        let mut all_well = Ok(());
         loop {
             while going.len() < LANES
                 && let Some(token) = waiting.next()
@@ -190,8 +192,9 @@ impl Running<'_> {
                 going.spawn(lane.go());
             }
             match going.join_next().await {
-                None => return Ok(()),
-                Some(Ok(done)) => done?,
+                None => return all_well,
+                // The store failed; the other lanes are let come to their end.
+                Some(Ok(done)) => all_well = all_well.and(done),
                 // A panic in one lane is a mistake of ours; the other lanes still go on.
                 Some(Err(panicked)) => tracing::error!(run = %self.id, "a token's run broke off: {panicked}"),
             }
@@ -199,15 +202,15 @@ impl Running<'_> {
     }
 
     /// A step of the whole run.
-    async fn whole(&self, place: u32, step: &Step, tokens: &[TokenName]) -> Result<(), Error> {
+    async fn whole(&self, place: u32, step: &Step, tokens: &[TokenName], stop: &Stop) -> Result<(), Error> {
         let (engine, run) = (self.engine, self.id);
         let number = engine.store.begin_step(run, place, step.uses(), None, engine.now()).await?;
         let outcome = match step {
             Step::Remind { thresholds, channels } => {
                 let channels = self.channels(channels.as_deref());
-                step::remind::remind(engine, run, tokens, thresholds, &channels, self.options.dry)
-                    .await
-                    .map(Outcome::Reminded)
+                let job =
+                    Reminding { engine, run, tokens, thresholds, channels: &channels, dry: self.options.dry };
+                job.remind(stop).await.map(Outcome::Reminded)
             }
             Step::Notify { .. } if self.options.dry => {
                 Ok(Outcome::NotNeeded { why: "a dry run tells nobody".to_owned() })

@@ -88,7 +88,7 @@ async fn push_all(common: &Common, app: &App, names: &[ProfileName], tokens: &[T
                 Ok(Pushed::Unchanged(id)) => ("unchanged", format!("unchanged, {id}")),
                 Err(error) => {
                     let problem = Problem::from(error);
-                    worst = problem.exit;
+                    worst = worst.or_worse(problem.exit);
                     problem.print();
                     ("failed", "failed".to_owned())
                 }

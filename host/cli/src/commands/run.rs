@@ -117,8 +117,9 @@ pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, m
         if tokio::signal::ctrl_c().await.is_ok() {
             eprintln!("stopping at the end of the page or call; what is done is stored");
             stopper.stop();
-            // The stopper lives as long as somebody may listen.
-            std::future::pending::<()>().await;
+            // Whoever asks twice does not want to wait; what is in flight is read back next time.
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(i32::from(Exit::Failure as u8));
         }
     });
     let run = runner::run(&app.engine, workflow, options, &stop).await?;

@@ -34,6 +34,8 @@ const PROTOCOL_HEADER: HeaderName = HeaderName::from_static("x-server-protocol-v
 const SESSION_HEADER: HeaderName = HeaderName::from_static("x-adm-auth-session");
 /// To the letter: Apple's own simulator accepts no other, not even on a GET.
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF8");
+/// An answer that comes a byte at a time never meets the read timeout; it meets this one.
+const LONGEST_CALL: Duration = Duration::from_secs(300);
 /// A page of 5,000 devices has some 3 MiB.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 
@@ -109,6 +111,7 @@ impl Client {
             .default_headers(headers)
             .connect_timeout(connect_timeout)
             .read_timeout(read_timeout)
+            .timeout(LONGEST_CALL)
             .http1_only()
             // A redirect would carry the session to wherever it points.
             .redirect(reqwest::redirect::Policy::none())

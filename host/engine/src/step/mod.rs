@@ -65,8 +65,9 @@ impl Lane<'_> {
     /// Waits before the next try, or returns the error if there is none.
     pub(crate) async fn wait_or_give_up(&self, tries: &mut Tries, error: apple::Error) -> Result<(), Error> {
         let Next::Retry { after } = error.next() else { return Err(error.into()) };
-        let pause = tries.next_pause().map(|pause| after.unwrap_or(pause).max(pause));
-        let Some(pause) = pause.filter(|pause| *pause <= LONGEST_WAIT) else { return Err(error.into()) };
+        let patient = after.is_none_or(|after| after <= LONGEST_WAIT);
+        let Some(pause) = tries.next_pause().filter(|_| patient) else { return Err(error.into()) };
+        let pause = pause.max(after.unwrap_or_default());
         let token = &self.token;
         tracing::info!(%token, run = %self.run, "{error}; trying again in {}", domain::token::in_words(pause));
         if self.stop.sleep(pause).await { Ok(()) } else { Err(Error::Stopped) }
@@ -87,7 +88,7 @@ impl Tries {
     fn next_pause(&mut self) -> Option<Duration> {
         self.left = self.left.checked_sub(1)?;
         let pause = self.pause;
-        self.pause = pause.saturating_mul(2);
+        self.pause = pause.saturating_mul(2).min(LONGEST_WAIT.max(pause));
         Some(pause)
     }
 }

@@ -14,42 +14,56 @@ use serde_json::json;
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::notify::Message;
+use crate::stop::Stop;
 
-pub(crate) async fn remind(
-    engine: &Engine,
-    run: &RunId,
-    tokens: &[TokenName],
-    thresholds: &[Span],
-    channels: &[ChannelName],
-    dry: bool,
-) -> Result<Reminded, Error> {
-    let now = engine.now();
-    let mut reminded = Reminded::default();
-    for name in tokens {
-        // A token that was never imported has no end; that it is missing is told elsewhere.
-        let Some(token) = engine.store.token(name).await? else { continue };
-        reminded.tokens += 1;
-        let mut arrived: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for channel in channels {
-            let sent = engine.store.reminders_sent(name, token.expires_at, channel).await?;
-            let Some(reminder) = due_reminder(&token, thresholds, &sent, now) else { continue };
-            if dry {
-                arrived.entry(reminder.subject).or_default().push(format!("{channel} (not sent)"));
-                continue;
+/// What is looked at, and who is told.
+pub(crate) struct Reminding<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) run: &'a RunId,
+    pub(crate) tokens: &'a [TokenName],
+    pub(crate) thresholds: &'a [Span],
+    pub(crate) channels: &'a [ChannelName],
+    /// Tell nobody.
+    pub(crate) dry: bool,
+}
+
+impl Reminding<'_> {
+    pub(crate) async fn remind(&self, stop: &Stop) -> Result<Reminded, Error> {
+        let Self { engine, run, tokens, thresholds, channels, dry } = *self;
+        // Between looking and recording nobody else may look: a reminder is sent once.
+        let _held = engine.hold_reminders(stop).await?;
+        let now = engine.now();
+        let mut reminded = Reminded::default();
+        for name in tokens {
+            if stop.is_set() {
+                return Err(Error::Stopped);
             }
-            match deliver(engine, channel, &reminder).await {
-                Ok(()) => {
-                    engine.store.reminder_arrived(&reminder, channel, run, now).await?;
-                    arrived.entry(reminder.subject).or_default().push(channel.to_string());
+            // A token that was never imported has no end; that it is missing is told elsewhere.
+            let Some(token) = engine.store.token(name).await? else { continue };
+            reminded.tokens += 1;
+            let mut arrived: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for channel in channels {
+                let sent = engine.store.reminders_sent(name, token.expires_at, channel).await?;
+                let Some(reminder) = due_reminder(&token, thresholds, &sent, now) else { continue };
+                if dry {
+                    arrived.entry(reminder.subject).or_default().push(format!("{channel} (not sent)"));
+                    continue;
                 }
-                Err(why) => reminded.failed.push(format!("{} to {channel}: {why}", reminder.subject)),
+                match deliver(engine, channel, &reminder).await {
+                    Ok(()) => {
+                        engine.store.reminder_arrived(&reminder, channel, run, now).await?;
+                        arrived.entry(reminder.subject).or_default().push(channel.to_string());
+                    }
+                    Err(why) => reminded.failed.push(format!("{} to {channel}: {why}", reminder.subject)),
+                }
             }
+            let lines = arrived
+                .into_iter()
+                .map(|(subject, channels)| format!("{subject} (to {})", channels.join(", ")));
+            reminded.sent.extend(lines);
         }
-        let lines =
-            arrived.into_iter().map(|(subject, channels)| format!("{subject} (to {})", channels.join(", ")));
-        reminded.sent.extend(lines);
+        Ok(reminded)
     }
-    Ok(reminded)
 }
 
 async fn deliver(engine: &Engine, channel: &ChannelName, reminder: &Reminder) -> Result<(), String> {

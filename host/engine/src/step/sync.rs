@@ -21,8 +21,6 @@ const MOST_NOTES: usize = 20;
 
 pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Synced, Error> {
     let mut synced = Synced { read_back: lane.read_back, ..Synced::default() };
-    // A device without a readable serial number could be any: then none may be taken for gone.
-    let mut sure = true;
     let store = &lane.engine.store;
     let mut state = store.sync_state(&lane.token).await?;
     if full || (state.phase == Phase::Fetch && state.cursor.is_none()) {
@@ -51,7 +49,6 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Sy
                 let stalled = answer.page.more_to_follow
                     && (answer.page.cursor.is_none() || answer.page.cursor == cursor);
                 let more = answer.page.more_to_follow;
-                sure &= answer.unreadable.iter().all(|device| device.serial.is_some());
                 cursor = take(lane, answer, cursor, phase, &mut synced).await?;
                 lane.progress("sync", synced.added + synced.changed + synced.gone, None);
                 if stalled {
@@ -60,7 +57,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Sy
                 match (phase, more) {
                     (_, true) => {}
                     (Phase::Fetch, false) => {
-                        synced.gone += store.complete_full_fetch(&lane.token, cursor.clone(), sure).await?;
+                        synced.gone += store.complete_full_fetch(&lane.token, cursor.clone()).await?;
                         // What changed while the pages were read is in no page; it is after the cursor.
                         phase = Phase::Sync;
                     }
@@ -69,14 +66,14 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Sy
             }
             Err(Error::Apple(error)) => match (error.next(), phase) {
                 (Next::Done, Phase::Fetch) => {
-                    synced.gone += store.complete_full_fetch(&lane.token, cursor.clone(), sure).await?;
+                    synced.gone += store.complete_full_fetch(&lane.token, cursor.clone()).await?;
                     phase = Phase::Sync;
                 }
                 (Next::Done, Phase::Sync) => break,
                 (Next::FetchEverything, _) if !restarted => {
                     tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
                     store.begin_full_fetch(&lane.token).await?;
-                    (phase, cursor, restarted, sure) = (Phase::Fetch, None, true, true);
+                    (phase, cursor, restarted) = (Phase::Fetch, None, true);
                 }
                 _ => return Err(error.into()),
             },
@@ -97,7 +94,7 @@ async fn take(
 ) -> Result<Option<Cursor>, Error> {
     let PageAnswer { page, unreadable } = answer;
     let cursor = page.cursor.or(sent);
-    let unread = unreadable.iter().filter_map(|device| device.serial.clone()).collect();
+    let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
     let stored =
         lane.engine.store.store_page(&lane.token, page.changes, unread, cursor.clone(), phase).await?;
     synced.added += stored.added;

@@ -67,12 +67,13 @@ impl Store {
     }
 
     /// Folds a page into the inventory and moves the cursor after it: both, or neither. `unread`
-    /// are devices Apple listed in a form nobody can read: they stay as they are, and are listed.
+    /// are devices Apple listed in a form nobody can read: they stay as they are, and are listed. One
+    /// without even a serial number could be any device; then none may be taken for gone.
     pub async fn store_page(
         &self,
         token: &TokenName,
         changes: Vec<Change>,
-        unread: Vec<SerialNumber>,
+        unread: Vec<Option<SerialNumber>>,
         cursor: Option<Cursor>,
         phase: Phase,
     ) -> Result<PageResult, Error> {
@@ -91,10 +92,10 @@ impl Store {
                 }
             }
             let mut listed = connection.prepare_cached(
-                "UPDATE device SET fetch_round = ?3 WHERE token = ?1 AND serial_number = ?2",
+                "UPDATE device SET fetch_round = ?3 WHERE token = ?1 AND (?2 IS NULL OR serial_number = ?2)",
             )?;
             for serial in unread {
-                listed.execute(params![token.as_str(), serial.as_str(), round])?;
+                listed.execute(params![token.as_str(), serial.as_ref().map(SerialNumber::as_str), round])?;
             }
             set_sync_state(connection, &token, cursor.as_ref(), phase)?;
             Ok(result)
@@ -102,21 +103,15 @@ impl Store {
         .await
     }
 
-    /// Ends a full fetch: the devices it did not list are no longer this token's, if the fetch is
-    /// sure of that. Returns how many.
-    pub async fn complete_full_fetch(
-        &self,
-        token: &TokenName,
-        cursor: Option<Cursor>,
-        sure: bool,
-    ) -> Result<u64, Error> {
+    /// Ends a full fetch: the devices it did not list are no longer this token's. Returns how many.
+    pub async fn complete_full_fetch(&self, token: &TokenName, cursor: Option<Cursor>) -> Result<u64, Error> {
         let token = token.clone();
         self.write(move |connection| {
             let gone = connection.execute(
                 "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL
-                 WHERE token = ?1 AND gone = 0 AND ?2
+                 WHERE token = ?1 AND gone = 0
                      AND fetch_round < (SELECT fetch_round FROM token WHERE name = ?1)",
-                params![token.as_str(), sure],
+                [token.as_str()],
             )?;
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
             Ok(gone as u64)

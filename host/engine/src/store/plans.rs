@@ -130,7 +130,7 @@ impl Store {
             let (run, token) = (run.clone(), token.clone());
             self.write(move |connection| {
                 let mut insert = connection.prepare_cached(
-                    "INSERT OR REPLACE INTO action (run, token, serial_number, profile, from_uuid, reason)
+                    "INSERT INTO action (run, token, serial_number, profile, from_uuid, reason)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?;
                 for action in actions {
@@ -153,7 +153,10 @@ impl Store {
                 let (run, token) = (run.clone(), token.clone());
                 self.write(move |connection| {
                     let own = params![run.as_str(), token.as_str()];
-                    connection.execute("DELETE FROM action WHERE run = ?1 AND token = ?2", own)?;
+                    connection.execute(
+                        "DELETE FROM action WHERE run = ?1 AND token = ?2 AND state = 'planned'",
+                        own,
+                    )?;
                     Ok(())
                 })
                 .await?;
@@ -379,7 +382,9 @@ impl Store {
                 "SELECT v.decision, v.profile, v.hold_until, v.reason, v.fault, d.serial_number,
                      coalesce(d.ours_profile,
                               iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
-                     d.wait_until
+                     d.wait_until,
+                     EXISTS (SELECT 1 FROM action a
+                             WHERE a.token = d.token AND a.serial_number = d.serial_number AND a.state = 'sent')
                  FROM device d LEFT JOIN verdict v USING (token, serial_number)
                  WHERE d.token = ?1 AND d.serial_number > ?2 AND d.gone = 0
                  ORDER BY d.serial_number LIMIT ?3",
@@ -393,6 +398,7 @@ impl Store {
                     serial_number: typed(row.get(5)?, "serial number")?,
                     on: on.map(|text| typed(text, "profile id")).transpose()?,
                     wait_until: maybe_time(row.get(7)?)?,
+                    in_flight: row.get(8)?,
                     verdict: verdict(row, 0)?,
                 });
             }
