@@ -179,7 +179,7 @@ impl Config {
             ),
             _ => Problem::file("read", path, &error),
         })?;
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or(Path::new(""));
         let mut wrong = Vec::new();
         let name = path.display().to_string();
         let source = Source { path: &name, text: &text };

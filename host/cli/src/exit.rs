@@ -75,9 +75,11 @@ impl Problem {
 
     /// The file system refused something.
     pub(crate) fn file(doing: impl Display, path: &std::path::Path, error: &std::io::Error) -> Self {
+        // A file that is not there was misnamed by whoever named it.
+        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::Usage } else { Exit::Failure };
         Self {
             chain: vec![format!("cannot {doing} {}", path.display()), error.to_string()],
-            ..Self::new(Exit::Failure, "")
+            ..Self::new(exit, "")
         }
     }
 

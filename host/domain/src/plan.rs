@@ -278,7 +278,7 @@ impl fmt::Display for Skip {
         f.write_str(match self {
             Self::AlreadyRight => "already right",
             Self::Held => "held by the policy",
-            Self::Fault => "held, the policy failed",
+            Self::Fault => "held because the policy failed",
             Self::Ignored => "ignored by the policy",
             Self::Waiting => "waiting, as Apple asked",
             Self::InFlight => "in flight, to be settled first",

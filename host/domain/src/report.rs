@@ -20,7 +20,10 @@ pub fn steps(run: &Run) -> String {
         tokens.dedup();
         tokens.len() > 1
     };
-    for step in &run.steps {
+    // Lanes go side by side; read, each token's steps belong together.
+    let mut steps: Vec<&StepRecord> = run.steps.iter().collect();
+    steps.sort_by_key(|step| (step.token.is_none(), step.token.clone(), step.index));
+    for step in steps {
         let token = step.token.as_ref().filter(|_| several_tokens);
         let whose = token.map_or(String::new(), |token| format!("{token}: "));
         let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(step));
@@ -43,7 +46,7 @@ pub fn heading(run: &Run) -> String {
         State::Running => "running",
         State::Skipped => "skipped, the run before it was still going",
         State::Succeeded => "succeeded",
-        State::Unavailable => "did not reach Apple; the next run tries again",
+        State::Unavailable => "Apple did not answer as it should; the next run tries again",
         State::Stopped => "stopped before its end; the next run goes on",
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",

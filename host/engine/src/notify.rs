@@ -89,7 +89,7 @@ impl Channel {
         match self {
             Self::Webhook(webhook) => webhook.post(message).await,
             Self::Log => {
-                let Message { subject, text, .. } = message;
+                let (subject, text) = (&message.subject, message.text.trim_end());
                 match message.severity {
                     Severity::Info => tracing::info!(target: LOG_TARGET, "{subject}\n{text}"),
                     Severity::Warning => tracing::warn!(target: LOG_TARGET, "{subject}\n{text}"),

@@ -54,7 +54,11 @@ impl Reminding<'_> {
                         engine.store.reminder_arrived(&reminder, channel, run, now).await?;
                         arrived.entry(reminder.subject).or_default().push(channel.to_string());
                     }
-                    Err(why) => reminded.failed.push(format!("{} to {channel}: {why}", reminder.subject)),
+                    Err(why) => {
+                        let note = format!("{channel}: {why}: {}", reminder.subject);
+                        tracing::warn!(token = %name, %run, "a reminder was not delivered to {note}");
+                        reminded.failed.push(note);
+                    }
                 }
             }
             let lines = arrived

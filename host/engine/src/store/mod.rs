@@ -11,9 +11,12 @@ mod runs;
 mod tokens;
 mod verdicts;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -85,9 +88,26 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// A handle on the store. Clones share it; when the last one goes, the file is closed.
 #[derive(Clone)]
 pub struct Store {
-    jobs: mpsc::Sender<Job>,
+    thread: Arc<OwnerThread>,
     key: Arc<Key>,
     path: PathBuf,
+}
+
+/// The thread that owns the connection. Dropping it waits until the file is closed, so that
+/// everything is in the one file when the program ends.
+struct OwnerThread {
+    jobs: Option<mpsc::Sender<Job>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for OwnerThread {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(handle) = self.handle.take() {
+            // It ended by panicking: there is nothing left to wait for.
+            let _ = handle.join();
+        }
+    }
 }
 
 impl Store {
@@ -98,7 +118,7 @@ impl Store {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (opened, wait) = oneshot::channel();
         let file = path.clone();
-        std::thread::Builder::new()
+        let handle = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
                 let mut connection = match connect(&file) {
@@ -114,7 +134,8 @@ impl Store {
             })
             .map_err(|_| Error::Closed)?;
         wait.await.map_err(|_| Error::Closed)??;
-        let store = Self { jobs, key: Arc::new(key), path };
+        let thread = Arc::new(OwnerThread { jobs: Some(jobs), handle: Some(handle) });
+        let store = Self { thread, key: Arc::new(key), path };
         store.check_key().await?;
         Ok(store)
     }
@@ -165,7 +186,8 @@ impl Store {
     {
         let (reply, wait) = oneshot::channel();
         let job: Job = Box::new(move |connection| drop(reply.send(job(connection))));
-        self.jobs.send(job).map_err(|_| Error::Closed)?;
+        let jobs = self.thread.jobs.as_ref().ok_or(Error::Closed)?;
+        jobs.send(job).map_err(|_| Error::Closed)?;
         wait.await.map_err(|_| Error::Closed)?
     }
 
@@ -176,9 +198,9 @@ impl Store {
             let sealed: Option<Vec<u8>> =
                 statement.query_row([], |row| row.get(0)).map(Some).or_else(absent)?;
             match sealed {
-                Some(sealed) => secrets::open(&key, "key check", &sealed).map(drop)?,
+                Some(sealed) => secrets::open(&key, "the store", &sealed).map(drop)?,
                 None => {
-                    let sealed = secrets::seal(&key, "key check", KEY_CHECK);
+                    let sealed = secrets::seal(&key, "the store", KEY_CHECK);
                     connection.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?1)", [sealed])?;
                 }
             }
@@ -190,6 +212,12 @@ impl Store {
 
 fn connect(path: &Path) -> Result<Connection, Error> {
     let at = |source| Error::Open { path: path.to_owned(), source };
+    // Made by us rather than by SQLite, for its owner alone: an inventory is nobody else's business.
+    // SQLite gives the files beside it the same mode.
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true).mode(0o600);
+    // Whatever keeps it from being made, SQLite says it better.
+    let _ = options.open(path);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(at)?;

@@ -1,0 +1,110 @@
+//! The daemon: on its schedule, told to stop, and killed.
+
+use expect_test::expect;
+use sim::{Endpoint, Fault};
+
+use crate::env::TestEnv;
+
+/// `auto-assign` every second.
+fn every_second(env: &TestEnv) {
+    env.edit("workflows/auto-assign.toml", "cron = \"*/15 * * * *\"", "cron = \"*/1 * * * * *\"");
+}
+
+/// Waits until the daemon is in the middle of a slow assignment: Apple has done it and not answered.
+fn in_the_middle(env: &TestEnv) {
+    env.until("a run is assigning", || env.with_profile("main") > 0);
+}
+
+#[test]
+fn devices_that_arrive_get_their_profile_on_schedule_and_sigterm_ends_it_cleanly() {
+    let env = TestEnv::new();
+    every_second(&env);
+    let daemon = env.start(&["serve"], "serve.log");
+    env.add("main", &["MAC1", "LIB1"]);
+    env.until("the devices have a profile", || env.with_profile("main") == 2);
+    env.add("main", &["EXEC1"]);
+    env.until("the device that came later has one too", || env.with_profile("main") == 3);
+    assert_eq!(env.end(daemon, "-TERM"), Some(0), "{}", env.read("serve.log"));
+    expect![[r#"
+        MAC1: Standard
+        LIB1: Lab iPad
+        EXEC1: Executive Mac
+    "#]]
+    .assert_eq(&env.at_apple("main"));
+    assert_eq!(env.apple().most_assignments_of_one_device(), 1);
+}
+
+#[test]
+fn sigterm_in_the_middle_of_a_run_loses_nothing() {
+    let env = TestEnv::new();
+    every_second(&env);
+    env.apple().generate_devices("main", 2_500, 1).unwrap();
+    env.apple().fault(Fault::slow(2_000).on(Endpoint::Assign));
+    let daemon = env.start(&["serve"], "serve.log");
+    in_the_middle(&env);
+    assert_eq!(env.end(daemon, "-TERM"), Some(0), "{}", env.read("serve.log"));
+    let run = &env.json(&["runs", "list"])["runs"][0];
+    assert_eq!(run["state"], "stopped", "{run:#}");
+    assert!(env.with_profile("main") < 2_500, "the stop waited for the whole run");
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(env.with_profile("main"), 2_500);
+    assert_eq!(env.apple().most_assignments_of_one_device(), 1);
+}
+
+#[test]
+fn after_a_kill_in_the_middle_the_next_run_reads_back_and_assigns_the_rest_once() {
+    let env = TestEnv::new();
+    env.apple().generate_devices("main", 2_500, 1).unwrap();
+    env.apple().fault(Fault::slow(30_000).on(Endpoint::Assign));
+    let run = env.start(&["run", "auto-assign"], "run.log");
+    in_the_middle(&env);
+    assert_eq!(env.end(run, "-KILL"), None);
+    env.apple().clear_faults();
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2500 devices: 0 new, 0 changed, 0 gone (the changes, 1 page); 54 in flight read back
+          decide   2500 devices by rules: executive-mac 54, lab-ipad 263, standard 2183
+          plan     define lab-ipad, standard, 2446 first assignments, 54 already right
+          apply    defined lab-ipad, standard, 2446 assigned, 4 calls
+    "#]]);
+    let runs = env.json(&["runs", "list"]);
+    let states: Vec<_> = runs["runs"].as_array().unwrap().iter().map(|run| &run["state"]).collect();
+    assert_eq!(states, ["succeeded", "interrupted"]);
+    assert_eq!(env.with_profile("main"), 2_500);
+    assert_eq!(env.apple().most_assignments_of_one_device(), 1);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_store_is_refused() {
+    let env = TestEnv::new();
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("the daemon serves", || env.read("serve.log").contains("serving"));
+    env.run(&["serve"]).fails(
+        1,
+        expect![[r#"
+        error: another `deputy serve` works with this store
+        hint: stop it first, or leave the work to it
+    "#]],
+    );
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+    expect![[r#"
+        TIME  INFO serving; tokens: 1, workflows: 3
+        TIME  INFO stopped
+    "#]]
+    .assert_eq(&env.normal(&env.read("serve.log")));
+}
+
+#[test]
+fn a_reload_with_a_mistake_leaves_the_daemon_with_what_it_had() {
+    let env = TestEnv::new();
+    every_second(&env);
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("the daemon serves", || env.read("serve.log").contains("serving"));
+    env.edit("deputy.toml", "[secrets]", "[secrtes]");
+    env.signal(daemon, "-HUP");
+    env.until("the mistake is told", || env.read("serve.log").contains("secrtes"));
+    env.add("main", &["MAC1"]);
+    env.until("it goes on", || env.with_profile("main") == 1);
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+    env.edit("deputy.toml", "[secrtes]", "[secrets]");
+}

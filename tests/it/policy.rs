@@ -1,0 +1,406 @@
+//! Policies that fail, and policies that were never going to work: devices are held, nothing is lost.
+
+use domain::id::Digest;
+use expect_test::{Expect, expect};
+
+use crate::env::TestEnv;
+
+/// `auto-assign` asks the plugin `bad`, which misbehaves in this way.
+fn with_misbehaving(behaviour: &str) -> TestEnv {
+    let env = TestEnv::new();
+    let digest = Digest::of(artifacts::MISBEHAVE);
+    with_plugin(&env, artifacts::MISBEHAVE, &format!("sha256 = \"{digest}\"\nlimits = {{ time = \"1s\" }}"));
+    env.append("deputy.toml", &format!("[plugins.bad.settings]\nbehaviour = \"{behaviour}\"\n"));
+    env
+}
+
+fn with_plugin(env: &TestEnv, component: &[u8], keys: &str) {
+    env.write("plugins/bad.wasm", component);
+    env.append("deputy.toml", &format!("\n[plugins.bad]\npath = \"plugins/bad.wasm\"\n{keys}\n"));
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"bad\"");
+}
+
+/// A run over three devices, one of them with a poisoned record: what it says, and what
+/// `device explain` says of that one.
+#[track_caller]
+fn check_misbehaving(behaviour: &str, run: Expect, explained: Expect) {
+    let env = with_misbehaving(behaviour);
+    env.add("main", &["MAC1", "MAC2", "MACBAD"]);
+    env.run(&["run", "auto-assign"]).succeeds(run);
+    env.run(&["device", "explain", "MACBAD"]).succeeds(explained);
+    assert_eq!(env.with_profile("main"), 0);
+}
+
+#[test]
+fn a_policy_that_loops_holds_every_device_and_is_named() {
+    check_misbehaving(
+        "loop",
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by bad: held 3
+                       3 devices held, such as MAC1: plugin `bad` ran out of fuel (N for one device)
+              plan     nothing to do, 3 held because the policy failed
+              apply    nothing to do
+        "#]],
+        expect![[r#"
+            MACBAD of token main
+              is        MacBook Pro, Mac, OSX
+              asset tag POOL-1
+              at Apple  on this server since TIME by enroll-admin@main.example; profile empty
+              profile   none
+              policy    bad failed on it: plugin `bad` ran out of fuel (N for one device)
+                        since run RUN of TIME, by the component DIGEST…
+              next      the policy is asked again at the next run of auto-assign, TIME
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_eats_memory_holds_every_device_and_is_named() {
+    check_misbehaving(
+        "eat-memory",
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by bad: held 3
+                       3 devices held, such as MAC1: plugin `bad` wanted more than its 64 MiB of memory
+              plan     nothing to do, 3 held because the policy failed
+              apply    nothing to do
+        "#]],
+        expect![[r#"
+            MACBAD of token main
+              is        MacBook Pro, Mac, OSX
+              asset tag POOL-1
+              at Apple  on this server since TIME by enroll-admin@main.example; profile empty
+              profile   none
+              policy    bad failed on it: plugin `bad` wanted more than its 64 MiB of memory
+                        since run RUN of TIME, by the component DIGEST…
+              next      the policy is asked again at the next run of auto-assign, TIME
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_traps_holds_every_device_and_is_named() {
+    check_misbehaving(
+        "trap",
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by bad: held 3
+                       3 devices held, such as MAC1: plugin `bad` trapped: wasm `unreachable` instruction executed
+              plan     nothing to do, 3 held because the policy failed
+              apply    nothing to do
+        "#]],
+        expect![[r#"
+            MACBAD of token main
+              is        MacBook Pro, Mac, OSX
+              asset tag POOL-1
+              at Apple  on this server since TIME by enroll-admin@main.example; profile empty
+              profile   none
+              policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
+                        since run RUN of TIME, by the component DIGEST…
+              next      the policy is asked again at the next run of auto-assign, TIME
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_traps_on_one_device_holds_that_one_alone() {
+    check_misbehaving(
+        "trap-on-bad",
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by bad: held 3
+                       1 device held, such as MACBAD: plugin `bad` trapped: wasm `unreachable` instruction executed
+              plan     nothing to do, 2 held by the policy, 1 held because the policy failed
+              apply    nothing to do
+        "#]],
+        expect![[r#"
+            MACBAD of token main
+              is        MacBook Pro, Mac, OSX
+              asset tag POOL-1
+              at Apple  on this server since TIME by enroll-admin@main.example; profile empty
+              profile   none
+              policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
+                        since run RUN of TIME, by the component DIGEST…
+              next      the policy is asked again at the next run of auto-assign, TIME
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_loops_on_one_device_holds_that_one_alone() {
+    check_misbehaving(
+        "loop-on-bad",
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by bad: held 3
+                       1 device held, such as MACBAD: plugin `bad` ran out of fuel (N for one device)
+              plan     nothing to do, 2 held by the policy, 1 held because the policy failed
+              apply    nothing to do
+        "#]],
+        expect![[r#"
+            MACBAD of token main
+              is        MacBook Pro, Mac, OSX
+              asset tag POOL-1
+              at Apple  on this server since TIME by enroll-admin@main.example; profile empty
+              profile   none
+              policy    bad failed on it: plugin `bad` ran out of fuel (N for one device)
+                        since run RUN of TIME, by the component DIGEST…
+              next      the policy is asked again at the next run of auto-assign, TIME
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_eats_memory_on_one_device_holds_that_one_alone() {
+    check_misbehaving(
+        "eat-memory-on-bad",
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by bad: held 3
+                       1 device held, such as MACBAD: plugin `bad` wanted more than its 64 MiB of memory
+              plan     nothing to do, 2 held by the policy, 1 held because the policy failed
+              apply    nothing to do
+        "#]],
+        expect![[r#"
+            MACBAD of token main
+              is        MacBook Pro, Mac, OSX
+              asset tag POOL-1
+              at Apple  on this server since TIME by enroll-admin@main.example; profile empty
+              profile   none
+              policy    bad failed on it: plugin `bad` wanted more than its 64 MiB of memory
+                        since run RUN of TIME, by the component DIGEST…
+              next      the policy is asked again at the next run of auto-assign, TIME
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_refuses_its_settings_is_not_asked() {
+    let env = with_misbehaving("refuse-settings");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: plugin `bad` cannot be used: it does not accept its settings
+        error: nor is[31m the rest
+          --> deputy.toml:54:14
+           |
+        54 | [plugins.bad.settings]
+           |              ^^^^^^^^
+           |
+           = help: did you mean `none`?
+
+        error: never good enough
+          --> deputy.toml:55:13
+           |
+        55 | behaviour = "refuse-settings"
+           |             ^^^^^^^^^^^^^^^^^
+    "#]],
+    );
+    env.run(&["run", "auto-assign"]).fails(
+        4,
+        expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   failed: plugin `bad` cannot be used: it does not accept its settings
+        error: nor is[31m the rest
+          --> deputy.toml:54:14
+           |
+        54 | [plugins.bad.settings]
+           |              ^^^^^^^^
+           |
+           = help: did you mean `none`?
+
+        error: never good enough
+          --> deputy.toml:55:13
+           |
+        55 | behaviour = "refuse-settings"
+           |             ^^^^^^^^^^^^^^^^^
+    "#]],
+    );
+}
+
+/// A file as plugin, pinned: what `workflow check` says.
+#[track_caller]
+fn check_file(component: &[u8], expected: Expect) {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    with_plugin(&env, component, &format!("sha256 = \"{}\"", Digest::of(component)));
+    env.run(&["workflow", "check"]).fails(2, expected);
+}
+
+#[test]
+fn a_core_module_is_no_component() {
+    check_file(
+        artifacts::CORE_MODULE,
+        expect![[r#"
+        error: plugin `bad` cannot be used: this is a core module, not a WebAssembly component; wrap it as a component, as `wasm-tools component new` does
+    "#]],
+    );
+}
+
+#[test]
+fn a_text_is_no_component() {
+    check_file(
+        artifacts::TEXT,
+        expect![[r#"
+        error: plugin `bad` cannot be used: this is some other kind of file, not a WebAssembly component; give the path of the component that the build made
+    "#]],
+    );
+}
+
+#[test]
+fn a_component_that_imports_what_nobody_grants_is_refused() {
+    check_file(
+        artifacts::UNGRANTED_IMPORTS,
+        expect![[r#"
+        error: plugin `bad` cannot be used: the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+    "#]],
+    );
+}
+
+#[test]
+fn a_component_of_a_later_contract_is_refused() {
+    check_file(
+        artifacts::FUTURE_CONTRACT,
+        expect![[r#"
+        error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `deputy:policy/assignment@9.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`
+    "#]],
+    );
+}
+
+#[test]
+fn a_component_that_answers_no_question_is_refused() {
+    check_file(
+        artifacts::NO_QUESTION,
+        expect![[r#"
+        error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`
+    "#]],
+    );
+}
+
+#[test]
+fn a_component_that_is_not_the_pinned_one_is_refused_and_nothing_is_assigned() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.write("plugins/rules.wasm", artifacts::MISBEHAVE);
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+            error: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
+            hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
+        "#]],
+    );
+    env.run(&["run", "auto-assign"]).fails(
+        4,
+        expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   failed: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
+                   hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
+    "#]],
+    );
+    assert_eq!(env.with_profile("main"), 0);
+}
+
+#[test]
+fn a_component_that_is_not_pinned_is_refused() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    with_plugin(&env, artifacts::MISBEHAVE, "");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: plugin `bad` cannot be used: it is not pinned to a digest
+        hint: if the file is the one you mean, write under [plugins.bad]: sha256 = "DIGEST"
+    "#]],
+    );
+}
+
+#[test]
+fn a_component_that_is_not_there_is_named() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.edit("deputy.toml", "plugins/rules.wasm", "plugins/rulez.wasm");
+    env.run(&["workflow", "check"]).fails(2, expect![[r#"
+        error: plugin `rules` cannot be used: cannot read plugins/rulez.wasm: No such file or directory (os error 2)
+    "#]]);
+}
+
+#[test]
+fn a_profile_that_no_rule_can_assign_is_found_where_it_stands() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.edit("deputy.toml", "assign = \"lab-ipad\"", "assign = \"lab-ipda\"");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: plugin `rules` cannot be used: it does not accept its settings
+        error: there is no profile `lab-ipda` to assign
+          --> deputy.toml:39:10
+           |
+        39 | assign = "lab-ipda"
+           |          ^^^^^^^^^^
+           |
+           = help: did you mean `lab-ipad`?
+    "#]],
+    );
+}
+
+#[test]
+fn a_typo_in_a_rule_is_found_where_it_stands() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.edit("deputy.toml", "asset_tag = \"EXEC-*\"", "aset_tag = \"EXEC-*\"");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: plugin `rules` cannot be used: it does not accept its settings
+        error: devices have no field `aset_tag`
+          --> deputy.toml:32:44
+           |
+        32 | when = { device_family = "Mac", aset_tag = "EXEC-*" }
+           |                                            ^^^^^^^^
+           |
+           = help: did you mean `asset_tag`?
+    "#]],
+    );
+}
+
+#[test]
+fn an_inspection_shows_what_the_shipped_rules_are() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    let ran = env.run(&["plugin", "inspect", "plugins/rules.wasm"]);
+    ran.ends_with(0);
+    let text: String = ran
+        .text()
+        .lines()
+        .filter(|line| !line.contains(" size "))
+        .fold(String::new(), |text, line| text + line + "\n");
+    expect![[r#"
+        plugins/rules.wasm
+          sha256     DIGEST
+          contract   0.1.0
+          answers    assignment
+          imports    none
+          exports    deputy:policy/assignment@0.1.0
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn an_inspection_says_what_is_not_granted() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.write("bad.wasm", artifacts::UNGRANTED_IMPORTS);
+    env.run(&["plugin", "inspect", "bad.wasm"]).fails(2, expect![[r#"
+        bad.wasm
+          sha256     DIGEST
+          size       141 bytes
+          contract   none
+          answers    none
+          imports    wasi:cli/environment@0.2.0 (not granted), acme:directory/people@1.0.0 (not granted)
+          exports    none
+        error: bad.wasm: the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+    "#]]);
+}
