@@ -437,9 +437,9 @@ mod tests {
             "C02AA; C02AB",
             "C02AA fault; C02AB assign lab",
             expect![[r#"
-            skip C02AA: held, the policy failed
-            assign C02AB to lab
-        "#]],
+                skip C02AA: held because the policy failed
+                assign C02AB to lab
+            "#]],
         );
     }
 

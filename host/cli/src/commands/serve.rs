@@ -30,10 +30,10 @@ pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
         tracing::error!("{}{hint}", unusable.error);
     }
     let (tokens, workflows) = (app.config.tokens.len(), app.config.workflows.len());
-    tracing::info!("serving; tokens: {tokens}, workflows: {workflows}");
-
     let (sender, events) = mpsc::channel(8);
     listen(sender)?;
+    tracing::info!("serving; tokens: {tokens}, workflows: {workflows}");
+
     let path = common.config.clone();
     let reload = Box::new(move || match Config::read(&path) {
         Ok(config) => Ok(settings(&config, Policies::Loaded)),

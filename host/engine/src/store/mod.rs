@@ -275,3 +275,21 @@ fn time(millis: i64) -> Result<Timestamp, Error> {
 fn maybe_time(millis: Option<i64>) -> Result<Option<Timestamp>, Error> {
     millis.map(time).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_deputy_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key) =
+            (folder.path().join("deputy.db"), || Key::from_text(&"0".repeat(64), "a test").unwrap());
+        let store = Store::open(&path, key()).await.unwrap();
+        store.read(|connection| Ok(connection.pragma_update(None, "user_version", 99)?)).await.unwrap();
+        drop(store);
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(Store::open(&path, key()).await, Err(Error::Newer { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}
