@@ -183,6 +183,9 @@ impl Known {
     }
 }
 
+/// For how long Apple's full list may still show the state before an assignment. Minutes were seen.
+const LAG: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
 /// What a change made of a device we hold, or hold now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folded {
@@ -200,8 +203,8 @@ pub enum Folded {
 ///
 /// Of two records the later counts. Within one second the later in the stream does, except that
 /// nothing takes back a deletion but an `added`. Our own assignment outlives a record that merely
-/// repeats the state before it, because Apple's lists lag.
-pub fn fold(held: Option<Known>, change: Change) -> (Known, Folded) {
+/// repeats the state before it, because Apple's lists lag; but not for ever. `now` is when Apple said it.
+pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Folded) {
     let gone = change.kind == ChangeKind::Deleted;
     let Some(held) = held else {
         let known =
@@ -216,7 +219,11 @@ pub fn fold(held: Option<Known>, change: Change) -> (Known, Folded) {
     }
     let moved =
         |a: &Device, b: &Device| (a.profile_status, &a.profile_uuid) != (b.profile_status, &b.profile_uuid);
-    let newer_than_ours = |ours: &Assignment| change.at.is_some_and(|at| at > ours.at);
+    let newer_than_ours = |ours: &Assignment| match change.at {
+        Some(at) => at > ours.at,
+        // A full fetch gives no date. After an hour it does not lag any more.
+        None => now.duration_since(ours.at) > LAG,
+    };
     let ours =
         held.ours.filter(|ours| !moved(&held.device, &change.device) && !newer_than_ours(ours) && !gone);
     let folded = match (held.gone, gone) {
@@ -241,15 +248,20 @@ mod tests {
     const A: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     const B: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
 
-    /// Folds changes in order: `KIND[@SECOND] STATUS [A|B]`, `;` between; `assign A@SECOND` is ours.
+    /// Folds changes in order: `KIND[@SECOND] STATUS [A|B]`, `;` between; `assign A@SECOND` is ours; `later` is two hours on.
     #[track_caller]
     fn check(story: &str, expected: Expect) {
         let at = |second: &str| Timestamp::from_second(second.parse().unwrap()).unwrap();
         let profile = |letter: &str| if letter.starts_with('A') { A } else { B }.parse().unwrap();
+        let mut now = at("10");
         let mut held: Option<Known> = None;
         let mut found = String::new();
         for line in story.split(';').map(str::trim) {
             let words: Vec<&str> = line.split_whitespace().collect();
+            if words[0] == "later" {
+                now = at("7200");
+                continue;
+            }
             if words[0] == "assign" {
                 let (letter, second) = words[1].split_once('@').unwrap();
                 held.as_mut().unwrap().ours = Some(Assignment { profile: profile(letter), at: at(second) });
@@ -267,7 +279,7 @@ mod tests {
                 other => panic!("{other}"),
             };
             let (known, folded) =
-                fold(held, Change { device, kind, at: (!second.is_empty()).then(|| at(second)) });
+                fold(held, Change { device, kind, at: (!second.is_empty()).then(|| at(second)) }, now);
             let on = known.on().map_or("nothing".to_owned(), |on| on.as_str()[..1].to_owned());
             found += &format!("{folded:?}, on {on}\n");
             held = Some(known);
@@ -319,6 +331,14 @@ mod tests {
             Changed, on A
         "#]],
         );
+    }
+
+    #[test]
+    fn after_an_hour_a_full_list_is_believed_again() {
+        check("listed removed A; assign A@9; later; listed removed A", expect![[r#"
+            New, on nothing
+            Same, on nothing
+        "#]]);
     }
 
     #[test]

@@ -95,8 +95,8 @@ async fn take(
     let PageAnswer { page, unreadable } = answer;
     let cursor = page.cursor.or(sent);
     let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
-    let stored =
-        lane.engine.store.store_page(&lane.token, page.changes, unread, cursor.clone(), phase).await?;
+    let (store, now) = (&lane.engine.store, lane.engine.now());
+    let stored = store.store_page(&lane.token, page.changes, unread, cursor.clone(), phase, now).await?;
     synced.added += stored.added;
     synced.changed += stored.changed;
     synced.gone += stored.gone;

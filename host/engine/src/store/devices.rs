@@ -76,6 +76,7 @@ impl Store {
         unread: Vec<Option<SerialNumber>>,
         cursor: Option<Cursor>,
         phase: Phase,
+        now: Timestamp,
     ) -> Result<PageResult, Error> {
         let token = token.clone();
         self.write(move |connection| {
@@ -84,7 +85,7 @@ impl Store {
                 .query_row([token.as_str()], |row| row.get(0))?;
             let mut result = PageResult::default();
             for change in changes {
-                match store_change(connection, &token, change, round)? {
+                match store_change(connection, &token, change, round, now)? {
                     Folded::New => result.added += 1,
                     Folded::Changed => result.changed += 1,
                     Folded::Gone => result.gone += 1,
@@ -234,13 +235,14 @@ pub(super) fn store_change(
     token: &TokenName,
     change: Change,
     round: i64,
+    now: Timestamp,
 ) -> Result<Folded, Error> {
     let mut select = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM device WHERE token = ?1 AND serial_number = ?2"))?;
     let mut rows = select.query(params![token.as_str(), change.device.serial_number.as_str()])?;
     let held = rows.next()?.map(known).transpose()?;
     drop(rows);
-    let (known, folded) = fold(held, change);
+    let (known, folded) = fold(held, change, now);
     write_known(connection, token, &known, round)?;
     Ok(folded)
 }

@@ -309,6 +309,7 @@ impl Store {
                         &token,
                         Change { device, kind: ChangeKind::Listed, at: None },
                         round,
+                        now,
                     )?;
                 }
                 answer(connection, &run, &token, &serial, state, None, now)?;
