@@ -335,10 +335,13 @@ mod tests {
 
     #[test]
     fn after_an_hour_a_full_list_is_believed_again() {
-        check("listed removed A; assign A@9; later; listed removed A", expect![[r#"
+        check(
+            "listed removed A; assign A@9; later; listed removed A",
+            expect![[r#"
             New, on nothing
             Same, on nothing
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
