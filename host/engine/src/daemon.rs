@@ -1,8 +1,9 @@
 //! The loop of the daemon: waits for whatever comes first and has it done.
 //!
 //! What is due is worked out from the schedules and from what is on record, never from a timer that
-//! may have been missed: a machine that slept, a clock that jumped and a daemon that was off are
-//! one case. A scheduled time is a row in the store, unique, so it is carried out once, by whoever
+//! may have been missed. Times that passed while no daemon ran are caught up or skipped, as the
+//! workflow says, at start and at reload; a machine that slept under a daemon runs once, late, when
+//! it wakes. A scheduled time is a row in the store, unique, so it is carried out once, by whoever
 //! inserts it.
 
 use std::collections::BTreeMap;

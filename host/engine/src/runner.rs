@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::Engine;
 use crate::failure::Error;
+use crate::lock::Held;
 use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
@@ -246,35 +247,13 @@ struct TokenRun {
 impl TokenRun {
     async fn go(self) -> Result<(), Error> {
         let Some((first, step)) = self.steps.first() else { return Ok(()) };
-        let held = self.engine.hold_token(&self.token, &self.stop).await;
-        let client = match held {
-            Ok(held) => self.engine.client(&self.token).await.map(|client| (client, held)),
-            Err(error) => Err(error),
-        };
-        let (client, _held) = match client {
-            Ok(client) => client,
+        let (lane, _held) = match self.open().await {
+            Ok(opened) => opened,
             Err(error) => {
                 let number = self.begin(*first, step).await?;
                 return self.end(number, &Outcome::Failed(error.failure())).await;
             }
         };
-        let mut lane = Lane {
-            engine: &self.engine,
-            run: &self.run,
-            now: self.now,
-            token: self.token.clone(),
-            client,
-            stop: &self.stop,
-            observer: &self.observer,
-            read_back: 0,
-        };
-        match step::sync::read_back(&lane).await {
-            Ok(settled) => lane.read_back = settled,
-            Err(error) => {
-                let number = self.begin(*first, step).await?;
-                return self.end(number, &Outcome::Failed(error.failure())).await;
-            }
-        }
         let mut plan: Option<RecordedPlan> = None;
         for (place, step) in self.steps.iter() {
             let number = self.begin(*place, step).await?;
@@ -288,6 +267,23 @@ impl TokenRun {
             }
         }
         Ok(())
+    }
+
+    /// The lane, once the token is ours and nothing of an earlier run is in flight any more.
+    async fn open(&self) -> Result<(Lane<'_>, Held), Error> {
+        let held = self.engine.hold_token(&self.token, &self.stop).await?;
+        let mut lane = Lane {
+            engine: &self.engine,
+            run: &self.run,
+            now: self.now,
+            token: self.token.clone(),
+            client: self.engine.client(&self.token).await?,
+            stop: &self.stop,
+            observer: &self.observer,
+            read_back: 0,
+        };
+        lane.read_back = step::sync::read_back(&lane).await?;
+        Ok((lane, held))
     }
 
     async fn step(
