@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ProfileId, SerialNumber};
+use crate::pause::Pause;
 
 /// One device of a token, as Apple describes it. Only the serial number is certain to be there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,8 +164,9 @@ pub struct Known {
     pub ours: Option<Assignment>,
     /// When Apple's last word on it was true, by Apple's clock; unknown after a full fetch.
     pub changed_at: Option<Timestamp>,
-    /// Apple asked not to assign it again before this time.
-    pub wait_until: Option<Timestamp>,
+    /// Since when, and for how long, it is left alone because Apple would not assign it; kept after
+    /// its end, until something goes well.
+    pub pause: Option<Pause>,
 }
 
 /// A profile we assigned, and Apple's `SUCCESS`.
@@ -207,8 +209,7 @@ pub enum Folded {
 pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Folded) {
     let gone = change.kind == ChangeKind::Deleted;
     let Some(held) = held else {
-        let known =
-            Known { device: change.device, gone, ours: None, changed_at: change.at, wait_until: None };
+        let known = Known { device: change.device, gone, ours: None, changed_at: change.at, pause: None };
         return (known, if gone { Folded::Gone } else { Folded::New });
     };
     if let (Some(now), Some(then)) = (change.at, held.changed_at) {
@@ -233,10 +234,11 @@ pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Fold
         (false, false) if held.device == change.device => Folded::Same,
         (false, false) => Folded::Changed,
     };
-    // Apple's wish to be left alone outlives a change of colour, not a departure.
-    let wait_until = held.wait_until.filter(|_| matches!(folded, Folded::Same | Folded::Changed));
+    // Apple's wish to be left alone outlives a change of colour, not a departure or an arrival.
+    let stayed = matches!(folded, Folded::Same | Folded::Changed) && change.kind != ChangeKind::Added;
+    let pause = held.pause.filter(|_| stayed);
     let changed_at = change.at.or(held.changed_at);
-    (Known { device: change.device, gone, ours, changed_at, wait_until }, folded)
+    (Known { device: change.device, gone, ours, changed_at, pause }, folded)
 }
 
 #[cfg(test)]

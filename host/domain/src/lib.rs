@@ -6,6 +6,8 @@
 pub mod id;
 
 pub mod device;
+pub mod history;
+pub mod pause;
 pub mod plan;
 pub mod profile;
 pub mod report;

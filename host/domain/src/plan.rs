@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, ProfileId, ProfileName, SerialNumber};
+use crate::pause::Pause;
 use crate::verdict::{Decision, Verdict};
 
 /// The operator's limits on what one run may do to the devices of one token.
@@ -51,8 +52,8 @@ pub struct Candidate {
     pub serial_number: SerialNumber,
     /// The profile it is on.
     pub on: Option<ProfileId>,
-    /// Apple asked not to assign it again before this time.
-    pub wait_until: Option<Timestamp>,
+    /// Apple would not assign it, and until when it is left alone.
+    pub pause: Option<Pause>,
     /// It was sent in an earlier run, and nobody knows yet what became of it.
     pub in_flight: bool,
     /// What the policy said, if it was asked.
@@ -93,7 +94,7 @@ pub enum Skip {
     Fault,
     /// It is none of the policy's business.
     Ignored,
-    /// Apple asked for a pause.
+    /// Apple would not assign it lately.
     Waiting,
     /// An earlier run sent it, and Apple has not said what became of it.
     InFlight,
@@ -225,7 +226,7 @@ impl<'a> Planner<'a> {
         if candidate.in_flight {
             return Entry::Skip(Skip::InFlight);
         }
-        if candidate.wait_until.is_some_and(|until| until > self.now) {
+        if candidate.pause.is_some_and(|pause| pause.is_on(self.now)) {
             return Entry::Skip(Skip::Waiting);
         }
         Entry::Action(Action {
@@ -280,7 +281,7 @@ impl fmt::Display for Skip {
             Self::Held => "held by the policy",
             Self::Fault => "held because the policy failed",
             Self::Ignored => "ignored by the policy",
-            Self::Waiting => "waiting, as Apple asked",
+            Self::Waiting => "waiting, after a refusal",
             Self::InFlight => "in flight, to be settled first",
             Self::Undecided => "not decided yet",
         })
@@ -310,12 +311,14 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
+    use crate::pause::Refusal;
 
     /// `devices`: `SERIAL [on PROFILE[@old]] [waits] [in-flight]`, `;` between. `verdicts`: `SERIAL assign
     /// PROFILE|hold|ignore|fault`. The files say `lab`, `kiosk` and `exec`; `new` is not at Apple yet.
     #[track_caller]
     fn check_with(rails: Rails, devices: &str, verdicts: &str, expected: Expect) {
-        let (now, later) = ("2026-01-09T09:00:00Z".parse().unwrap(), "2026-01-10T09:00:00Z".parse().unwrap());
+        let now = "2026-01-09T09:00:00Z".parse().unwrap();
+        let pause = Pause::after(Refusal::Throttled, None, None, now);
         let mut profiles = Profiles::default();
         let id =
             |name: &str| format!("{:0>32}", name.bytes().map(|b| format!("{b:02x}")).collect::<String>());
@@ -347,7 +350,7 @@ mod tests {
             let candidate = Candidate {
                 serial_number: words[0].parse().unwrap(),
                 on,
-                wait_until: words.contains(&"waits").then_some(later),
+                pause: words.contains(&"waits").then_some(pause),
                 in_flight: words.contains(&"in-flight"),
                 verdict: verdict(words[0]),
             };
@@ -462,9 +465,9 @@ mod tests {
             "C02AA waits; C02AB on lab waits",
             "C02AA assign lab; C02AB assign lab",
             expect![[r#"
-            skip C02AA: waiting, as Apple asked
-            skip C02AB: already right
-        "#]],
+                skip C02AA: waiting, after a refusal
+                skip C02AB: already right
+            "#]],
         );
     }
 

@@ -60,7 +60,7 @@ pub fn heading(run: &Run) -> String {
 pub fn is_worth_telling(run: &Run, when: When) -> bool {
     let worst = run.worst();
     let needs_attention = matches!(worst, State::Refused | State::NeedsPerson);
-    let failed = worst.is_bad() || run.steps.iter().any(has_faults);
+    let failed = worst.is_bad() || run.steps.iter().any(left_devices_out);
     match when {
         When::Always => true,
         When::Changed => run.changed_something() || failed,
@@ -69,8 +69,13 @@ pub fn is_worth_telling(run: &Run, when: When) -> bool {
     }
 }
 
-fn has_faults(step: &StepRecord) -> bool {
-    matches!(&step.outcome, Some(Outcome::Decided(decided)) if !decided.faults.is_empty())
+/// Devices the policy failed on, or that nobody can read: they get nothing until somebody looks.
+fn left_devices_out(step: &StepRecord) -> bool {
+    match &step.outcome {
+        Some(Outcome::Decided(decided)) => !decided.faults.is_empty(),
+        Some(Outcome::Synced(synced)) => synced.set_aside > 0,
+        _ => false,
+    }
 }
 
 fn step_line(step: &StepRecord) -> String {
@@ -115,7 +120,13 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
                 .collect()
         }
         Some(Outcome::Synced(synced)) => {
-            synced.unreadable.iter().map(|note| format!("set aside: {note}")).collect()
+            let mut lines: Vec<String> =
+                synced.unreadable.iter().map(|note| format!("set aside: {note}")).collect();
+            let more = synced.set_aside.saturating_sub(lines.len() as u64);
+            if more > 0 {
+                lines.push(format!("set aside: {} more", devices(more)));
+            }
+            lines
         }
         Some(Outcome::Reminded(reminded)) => {
             let failed = reminded.failed.iter().map(|note| format!("not delivered: {note}"));
@@ -213,12 +224,16 @@ fn applied_line(applied: &Applied) -> String {
         (applied.failed, "failed"),
         (applied.throttled, "throttled"),
         (applied.not_accessible, "no longer ours"),
+        (applied.in_flight, "in flight"),
     ];
     parts.extend(
         outcomes.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")),
     );
     if applied.calls > 0 {
         parts.push(count(applied.calls, "call"));
+    }
+    if let Some(confirmed) = applied.confirmed {
+        parts.push(format!("{confirmed} read back"));
     }
     or_nothing(parts)
 }

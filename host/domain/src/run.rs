@@ -157,7 +157,10 @@ pub struct Synced {
     pub devices: u64,
     /// Assignments of a run that ended under them, read back from Apple.
     pub read_back: u64,
-    /// Devices set aside because what Apple sent of them cannot be read: which, and why.
+    /// Devices set aside because what Apple sent of them cannot be read.
+    #[serde(default)]
+    pub set_aside: u64,
+    /// The first of them: which, and why.
     #[serde(default)]
     pub unreadable: Vec<String>,
 }
@@ -205,6 +208,12 @@ pub struct Applied {
     pub throttled: u64,
     /// Devices that are no longer ours.
     pub not_accessible: u64,
+    /// Devices sent of which nobody can say yet what became; asked about at the next run.
+    #[serde(default)]
+    pub in_flight: u64,
+    /// Of the devices assigned, those that Apple shows on their profile; none if it was not asked.
+    #[serde(default)]
+    pub confirmed: Option<u64>,
     /// Profiles Apple would not take, and what it said.
     pub refused_profiles: BTreeMap<ProfileName, String>,
 }

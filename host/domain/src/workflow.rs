@@ -50,8 +50,8 @@ pub struct Timing {
 pub enum Step {
     /// Ask Apple what changed.
     Sync {
-        /// Fetch every device, not only the changes.
-        full: bool,
+        /// When to fetch every device, not only the changes.
+        full: Full,
         /// What to do when Apple does not answer.
         retry: Retry,
     },
@@ -69,6 +69,8 @@ pub enum Step {
     Apply {
         /// What to do when Apple does not answer.
         retry: Retry,
+        /// Ask Apple about the devices it says are assigned.
+        read_back: bool,
     },
     /// Tell people about tokens that run out.
     Remind {
@@ -84,6 +86,21 @@ pub enum Step {
         /// Where to; every channel, if absent.
         channels: Option<Vec<ChannelName>>,
     },
+}
+
+/// When a sync fetches every device instead of the changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Now: a person wants it.
+    Now,
+    /// When the last complete list is this old.
+    Every(Duration),
+}
+
+impl Full {
+    /// The shortest time between two full fetches that a workflow may ask for: they cost Apple a
+    /// call for every page of the fleet.
+    pub const SHORTEST: Duration = Duration::from_secs(3_600);
 }
 
 /// How often something is tried, and the pause before the second try; it doubles each time.
@@ -186,9 +203,10 @@ struct ScheduleTable {
 enum StepTable {
     /// Ask Apple what changed and store it.
     Sync {
-        /// Fetch every device instead of the changes. Default: false.
+        /// Fetch every device when the last complete list is older than this, else the changes. It
+        /// finds what Apple never reported as a change. At least `1h`. Default: `1d`.
         #[serde(default)]
-        full: bool,
+        full_every: Option<String>,
         /// What to do when Apple does not answer.
         #[serde(default)]
         retry: Option<RetryTable>,
@@ -210,6 +228,10 @@ enum StepTable {
         /// What to do when Apple does not answer.
         #[serde(default)]
         retry: Option<RetryTable>,
+        /// Ask Apple about the devices it says are assigned, and store what it shows: one call more
+        /// for 1,000 devices. Default: false.
+        #[serde(default)]
+        read_back: bool,
     },
     /// Tell people about tokens that run out.
     Remind {
@@ -331,14 +353,17 @@ fn step(pointer: &str, table: &StepTable, findings: &mut Findings<'_>) -> Option
         channels.as_ref().map(|channels| findings.parse_all(&format!("{pointer}/{key}"), channels))
     };
     Some(match table {
-        StepTable::Sync { full, retry } => {
-            Step::Sync { full: *full, retry: self::retry(pointer, retry, findings) }
-        }
+        StepTable::Sync { full_every, retry } => Step::Sync {
+            full: Full::Every(full_every_span(pointer, full_every.as_deref(), findings)),
+            retry: self::retry(pointer, retry, findings),
+        },
         StepTable::Decide { policy } => {
             Step::Decide { policy: findings.parse(&format!("{pointer}/policy"), policy)? }
         }
         StepTable::Plan { rails } => Step::Plan { rails: self::rails(pointer, rails, findings) },
-        StepTable::Apply { retry } => Step::Apply { retry: self::retry(pointer, retry, findings) },
+        StepTable::Apply { retry, read_back } => {
+            Step::Apply { retry: self::retry(pointer, retry, findings), read_back: *read_back }
+        }
         StepTable::Remind { thresholds, channels } => {
             let channels = list("channels", channels);
             let thresholds =
@@ -352,6 +377,16 @@ fn step(pointer: &str, table: &StepTable, findings: &mut Findings<'_>) -> Option
             Step::Notify { when: *when, channels: list("channels", channels) }
         }
     })
+}
+
+fn full_every_span(pointer: &str, typed: Option<&str>, findings: &mut Findings<'_>) -> Duration {
+    let pointer = format!("{pointer}/full_every");
+    let Some(Span(every)) = findings.parse(&pointer, typed.unwrap_or("1d")) else { return Full::SHORTEST };
+    if every < Full::SHORTEST {
+        let help = format!("write `{}` or more", Span(Full::SHORTEST));
+        findings.at(&pointer, "a full list more than once an hour is more than Apple wants", Some(help));
+    }
+    every
 }
 
 /// How long before its end a token is worth a word, if the workflow does not say.
@@ -443,7 +478,9 @@ mod tests {
             expect![[r#"
                 [
                     Sync {
-                        full: false,
+                        full: Every(
+                            86400s,
+                        ),
                         retry: Retry {
                             attempts: 3,
                             backoff: 5s,

@@ -29,6 +29,16 @@ pub enum Error {
     /// Apple repeats a cursor and claims there is more.
     #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
     Stalled(TokenName),
+    /// Apple's answers are those of another server than the token was imported for.
+    #[error("Apple calls the server of `{token}` \"{theirs}\", and it was \"{ours}\"; nothing was fetched")]
+    OtherServer {
+        /// Which token.
+        token: TokenName,
+        /// The server it was imported for.
+        ours: String,
+        /// The server that answers.
+        theirs: String,
+    },
     /// The run is to end early.
     #[error("stopped before the end")]
     Stopped,
@@ -90,6 +100,13 @@ impl Error {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }
             Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
+            Self::OtherServer { token, .. } => (
+                State::NeedsPerson,
+                Some(format!(
+                    "look at `apple_url` of `[tokens.{token}]`; if the server is meant to be another one, configure it \
+                     under a name of its own and import its token there"
+                )),
+            ),
             Self::Stalled(_) => (State::Unavailable, Some("the next run goes on from there".to_owned())),
             Self::Stopped => (State::Stopped, None),
             Self::Partly { source, .. } => source.state_and_hint(),

@@ -10,6 +10,7 @@ use crate::failure::Error;
 use crate::runner::nobody;
 use crate::step::Lane;
 use crate::step::apply::define_profile;
+use crate::step::place::Places;
 use crate::stop::Stopper;
 
 /// What came of pushing a profile.
@@ -48,6 +49,7 @@ async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> 
         client,
         stop: &stop,
         observer: &observer,
+        place: Places::new(1).take().await,
         read_back: 0,
     };
     // Apple answers a profile it dislikes with a 500: a few tries, not many.

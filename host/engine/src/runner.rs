@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::lock::Held;
+use crate::step::place::Places;
 use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
@@ -172,34 +173,33 @@ impl Running<'_> {
     async fn lanes(&self, tokens: &[TokenName], steps: &[(u32, &Step)], stop: &Stop) -> Result<(), Error> {
         let steps: Arc<Vec<(u32, Step)>> =
             Arc::new(steps.iter().map(|(place, step)| (*place, (*step).clone())).collect());
-        let mut waiting = tokens.iter().cloned();
+        let places = Places::new(LANES);
         let mut going = JoinSet::new();
+        for token in tokens {
+            let lane = TokenRun {
+                engine: self.engine.clone(),
+                run: self.id.clone(),
+                now: self.now,
+                dry: self.options.dry,
+                rails: self.options.rails,
+                observer: self.options.observer.clone(),
+                stop: stop.clone(),
+                steps: steps.clone(),
+                token: token.clone(),
+                places: places.clone(),
+            };
+            going.spawn(lane.go());
+        }
         let mut all_well = Ok(());
-        loop {
-            while going.len() < LANES
-                && let Some(token) = waiting.next()
-            {
-                let lane = TokenRun {
-                    engine: self.engine.clone(),
-                    run: self.id.clone(),
-                    now: self.now,
-                    dry: self.options.dry,
-                    rails: self.options.rails,
-                    observer: self.options.observer.clone(),
-                    stop: stop.clone(),
-                    steps: steps.clone(),
-                    token,
-                };
-                going.spawn(lane.go());
-            }
-            match going.join_next().await {
-                None => return all_well,
-                // The store failed; the other lanes are let come to their end.
-                Some(Ok(done)) => all_well = all_well.and(done),
+        while let Some(ended) = going.join_next().await {
+            match ended {
+                // If the store failed, the other lanes are let come to their end.
+                Ok(done) => all_well = all_well.and(done),
                 // A panic in one lane is a mistake of ours; the other lanes still go on.
-                Some(Err(panicked)) => tracing::error!(run = %self.id, "a token's run broke off: {panicked}"),
+                Err(panicked) => tracing::error!(run = %self.id, "a token's run broke off: {panicked}"),
             }
         }
+        all_well
     }
 
     /// A step of the whole run.
@@ -242,6 +242,7 @@ struct TokenRun {
     stop: Stop,
     steps: Arc<Vec<(u32, Step)>>,
     token: TokenName,
+    places: Places,
 }
 
 impl TokenRun {
@@ -280,6 +281,7 @@ impl TokenRun {
             client: self.engine.client(&self.token).await?,
             stop: &self.stop,
             observer: &self.observer,
+            place: self.places.take().await,
             read_back: 0,
         };
         lane.read_back = step::sync::read_back(&lane).await?;
@@ -302,8 +304,8 @@ impl TokenRun {
             Step::Apply { .. } if self.dry => {
                 Outcome::NotNeeded { why: "a dry run ends with the plan".to_owned() }
             }
-            Step::Apply { retry } => match plan {
-                Some(plan) => Outcome::Applied(step::apply::apply(lane, plan, *retry).await?),
+            Step::Apply { retry, read_back } => match plan {
+                Some(plan) => Outcome::Applied(step::apply::apply(lane, plan, *retry, *read_back).await?),
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
             Step::Remind { .. } | Step::Notify { .. } => {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::id::{ProfileId, SerialNumber, TokenName};
+use domain::pause::Refusal;
 use domain::verdict::Decision;
 use engine::store::{ActionState, DeviceFilter, StoredDevice};
 use serde_json::{Value, json};
@@ -161,7 +162,7 @@ async fn explanation(app: &App, stored: &StoredDevice) -> Outcome<(String, Value
 
     let value = json!({
         "token": token, "device": device, "gone": known.gone, "on": known.on(), "profile": on,
-        "wait_until": known.wait_until, "next": next,
+        "pause": known.pause, "next": next,
         "verdict": verdict.map(|it| json!({
             "decision": it.verdict.decision, "reason": &*it.verdict.reason, "fault": it.verdict.fault,
             "policy": it.policy, "digest": it.digest, "run": it.run, "decided_at": it.decided_at,
@@ -189,8 +190,13 @@ async fn next_words(app: &App, stored: &StoredDevice, decision: Option<&Decision
         Some((at, workflow)) => format!("at the next run of {workflow}, {}", time(at)),
         None => "at the next run by hand".to_owned(),
     };
-    if let Some(until) = known.wait_until.filter(|until| *until > now) {
-        return Ok(format!("nothing before {}, as Apple asked; then {when}", time(until)));
+    if let Some(pause) = known.pause.filter(|pause| pause.is_on(now)) {
+        let why = match pause.why {
+            Refusal::Failed => "Apple would not assign it and gave no reason",
+            Refusal::Throttled => "Apple wants it left alone for so long",
+            Refusal::NotAccessible => "Apple says it is not this server's, or until it is added again",
+        };
+        return Ok(format!("nothing before {}: {why}; then {when}", time(pause.until)));
     }
     let Some(Decision::Assign { profile }) = decision else {
         return Ok(format!("the policy is asked again {when}"));

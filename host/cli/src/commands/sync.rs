@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::id::TokenName;
-use domain::workflow::{Retry, Step, Workflow};
+use domain::workflow::{Full, Retry, Step, Workflow};
 
 use crate::Common;
 use crate::app::{App, Policies};
@@ -25,6 +25,8 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     let tokens = app.tokens(&arguments.tokens)?;
     let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+    // Between two full fetches of a workflow's own accord; a person gets theirs at once.
+    let full = if arguments.full { Full::Now } else { Full::Every(Duration::from_secs(24 * 3600)) };
     let workflow = Workflow {
         // Not the name of a file in workflows/: their runs are told apart.
         name: "sync-by-hand".parse().expect("a good name"),
@@ -32,7 +34,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         tokens: Some(tokens),
         timing: None,
         timeout: Duration::from_secs(24 * 3600),
-        steps: vec![Step::Sync { full: arguments.full, retry }],
+        steps: vec![Step::Sync { full, retry }],
     };
     carry_out(common, &app, &workflow, Manner::default()).await
 }

@@ -3,14 +3,10 @@
 //! An action is marked as sent before the call and settled after it. When an answer is lost, Apple
 //! is asked what became of the devices before any of them is sent again.
 
-use std::time::Duration;
-
 use domain::id::{ProfileId, ProfileName, SerialNumber};
 use domain::run::Applied;
 use domain::workflow::Retry;
-use jiff::Timestamp;
 
-use super::sync::is_ambiguous;
 use super::{Lane, Tries};
 use crate::apple::{self, AssignStatus, Assigned, Lookup, Next};
 use crate::failure::Error;
@@ -18,13 +14,14 @@ use crate::store::{ActionState, RecordedPlan};
 
 /// The most devices in one call. (Apple: "Assign a Profile".)
 const BATCH: u32 = 1_000;
-/// After an unexplained refusal. Apple counts tries, so not soon.
-const PAUSE_FAILED: Duration = Duration::from_secs(3_600);
-/// For a throttled device when Apple does not say how long, by its own advice.
-const PAUSE_THROTTLED: Duration = Duration::from_secs(24 * 3_600);
 
-pub(crate) async fn apply(lane: &Lane<'_>, plan: &RecordedPlan, retry: Retry) -> Result<Applied, Error> {
-    let mut applied = Applied::default();
+pub(crate) async fn apply(
+    lane: &Lane<'_>,
+    plan: &RecordedPlan,
+    retry: Retry,
+    read_back: bool,
+) -> Result<Applied, Error> {
+    let mut applied = Applied { confirmed: read_back.then_some(0), ..Applied::default() };
     let outcome = profiles(lane, plan, retry, &mut applied).await;
     match outcome {
         Ok(()) => Ok(applied),
@@ -47,15 +44,31 @@ async fn profiles(
     for profile in plan.totals().by_profile.keys() {
         match define(lane, profile, retry, applied).await {
             Ok(id) => assign_all(lane, plan, profile, id, retry, applied).await?,
-            Err(Error::Apple(apple::Error::ProfileRefused { code, .. })) => {
+            Err(error) => match refusal_of_profile(&error) {
                 // One profile's trouble is not the others'.
-                lane.engine.store.drop_actions(plan, Some(profile)).await?;
-                applied.refused_profiles.insert(profile.clone(), code);
-            }
-            Err(error) => return Err(error),
+                Some(why) => {
+                    lane.engine.store.drop_actions(plan, Some(profile)).await?;
+                    applied.refused_profiles.insert(profile.clone(), why);
+                }
+                None => return Err(error),
+            },
         }
     }
     Ok(())
+}
+
+/// What Apple has against a profile, if that is what the error is about. Apple's service breaks down,
+/// with a 500, over values that it dislikes.
+fn refusal_of_profile(error: &Error) -> Option<String> {
+    match error {
+        Error::Apple(apple::Error::ProfileRefused { code, .. }) => Some(code.clone()),
+        Error::Apple(apple::Error::Unavailable { call: apple::Call::DefineProfile, answer, .. })
+            if answer.status == 500 =>
+        {
+            Some(format!("its service broke down over it ({answer})"))
+        }
+        _ => None,
+    }
 }
 
 /// Apple's id of the profile as its file says now; defines it if Apple was never told.
@@ -112,14 +125,18 @@ async fn assign_all(
         }
         store.actions_sent(plan, serials.clone(), &id).await?;
         applied.calls += 1;
-        match lane.client.assign(&id, &serials).await {
+        match lane.call(lane.client.assign(&id, &serials)).await {
             Ok(answer) => {
-                settle(lane, plan, answer, applied).await?;
+                settle(lane, plan, answer, retry, applied).await?;
                 tries = Tries::new(retry);
             }
-            Err(error) if is_ambiguous(&error) => {
+            Err(error) if may_be_done(&error) => {
                 lane.wait_or_give_up(&mut tries, error).await?;
                 ask_what_became(lane, plan, &serials, &id, retry, applied).await?;
+            }
+            Err(error) if matches!(error.next(), Next::Retry { .. }) => {
+                store.actions_not_sent(plan, serials).await?;
+                lane.wait_or_give_up(&mut tries, error).await?;
             }
             Err(error) if error.next() == Next::DefineProfile && !redefined => {
                 store.actions_not_sent(plan, serials).await?;
@@ -138,36 +155,56 @@ async fn assign_all(
     }
 }
 
+/// Records what Apple answered.
 async fn settle(
     lane: &Lane<'_>,
     plan: &RecordedPlan,
     answer: Assigned,
+    retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let now = lane.engine.now();
-    let throttled = answer.retry_after.unwrap_or(PAUSE_THROTTLED);
     let outcomes = answer.outcomes.into_iter().map(|(serial, status)| {
-        let (state, pause) = match status {
-            AssignStatus::Success => (ActionState::Succeeded, None),
-            AssignStatus::NotAccessible => (ActionState::NotAccessible, Some(PAUSE_THROTTLED)),
-            AssignStatus::Throttled => (ActionState::Throttled, Some(throttled)),
-            AssignStatus::Failed(_) => (ActionState::Failed, Some(PAUSE_FAILED)),
+        let state = match status {
+            AssignStatus::Success => ActionState::Succeeded,
+            AssignStatus::NotAccessible => ActionState::NotAccessible,
+            AssignStatus::Throttled => ActionState::Throttled,
+            AssignStatus::Failed(_) => ActionState::Failed,
         };
-        (serial, state, pause.and_then(|pause| later(now, pause)))
+        (serial, state)
     });
     let outcomes: Vec<_> = outcomes.collect();
-    for (_, state, _) in &outcomes {
-        match state {
-            ActionState::Succeeded => applied.succeeded += 1,
-            ActionState::Throttled => applied.throttled += 1,
-            ActionState::NotAccessible => applied.not_accessible += 1,
-            _ => applied.failed += 1,
-        }
+    let succeeded = outcomes.iter().filter(|(_, state)| *state == ActionState::Succeeded);
+    let succeeded: Vec<SerialNumber> = succeeded.map(|(serial, _)| serial.clone()).collect();
+    for (_, state) in &outcomes {
+        count(*state, applied);
     }
-    Ok(lane.engine.store.actions_answered(plan, outcomes, now).await?)
+    lane.engine.store.actions_answered(plan, outcomes, answer.retry_after, lane.engine.now()).await?;
+    if applied.confirmed.is_some() {
+        read_successes_back(lane, &succeeded, retry, applied).await?;
+    }
+    Ok(())
 }
 
-/// After a lost answer: what Apple carried out is settled, the rest is planned again.
+/// Stores what Apple shows of devices it says are assigned: the profile and its times. Apple's word
+/// that it assigned them stands whatever it shows; its lists lag.
+async fn read_successes_back(
+    lane: &Lane<'_>,
+    serials: &[SerialNumber],
+    retry: Retry,
+    applied: &mut Applied,
+) -> Result<(), Error> {
+    let answers = lane.retrying(retry, || lane.client.devices(serials)).await?;
+    let found = answers.into_values().filter_map(|lookup| match lookup {
+        Lookup::Found(device) if device.profile().is_some() => Some(*device),
+        _ => None,
+    });
+    let found: Vec<_> = found.collect();
+    *applied.confirmed.get_or_insert_default() += found.len() as u64;
+    Ok(lane.engine.store.confirm(&lane.token, found, lane.seen()).await?)
+}
+
+/// After a lost answer: what Apple carried out is settled, what it did not is planned again, and what
+/// it does not tell of stays in flight.
 async fn ask_what_became(
     lane: &Lane<'_>,
     plan: &RecordedPlan,
@@ -176,18 +213,40 @@ async fn ask_what_became(
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let answers = lane.retrying(retry, || lane.client.devices(serials)).await?;
-    let has_it = |serial: &SerialNumber| match answers.get(serial) {
-        Some(Lookup::Found(device)) => device.profile() == Some(profile),
-        _ => false,
-    };
-    let (done, again): (Vec<_>, Vec<_>) = serials.iter().cloned().partition(has_it);
-    applied.succeeded += done.len() as u64;
-    let done = done.into_iter().map(|serial| (serial, ActionState::Succeeded, None)).collect();
-    lane.engine.store.actions_answered(plan, done, lane.engine.now()).await?;
+    let mut answers = lane.retrying(retry, || lane.client.devices(serials)).await?;
+    let (mut settled, mut again) = (Vec::new(), Vec::new());
+    for serial in serials {
+        match answers.remove(serial) {
+            Some(Lookup::Found(device)) if device.profile() == Some(profile) => {
+                settled.push((serial.clone(), ActionState::Succeeded));
+            }
+            Some(Lookup::Found(_)) => again.push(serial.clone()),
+            Some(Lookup::NotAccessible) => settled.push((serial.clone(), ActionState::NotAccessible)),
+            Some(Lookup::Failed(_)) | None => applied.in_flight += 1,
+        }
+    }
+    for (_, state) in &settled {
+        count(*state, applied);
+    }
+    lane.engine.store.actions_answered(plan, settled, None, lane.engine.now()).await?;
     Ok(lane.engine.store.actions_not_sent(plan, again).await?)
 }
 
-fn later(now: Timestamp, pause: Duration) -> Option<Timestamp> {
-    now.checked_add(pause).ok()
+fn count(state: ActionState, applied: &mut Applied) {
+    match state {
+        ActionState::Succeeded => applied.succeeded += 1,
+        ActionState::Throttled => applied.throttled += 1,
+        ActionState::NotAccessible => applied.not_accessible += 1,
+        _ => applied.failed += 1,
+    }
+}
+
+/// Whether Apple may have carried out a call that failed: the answer was lost, or is none. A
+/// connection that never stood carried nothing, and a session that was refused did nothing.
+fn may_be_done(error: &apple::Error) -> bool {
+    match error {
+        apple::Error::Unreachable { source, .. } => !source.is_connect(),
+        apple::Error::Unavailable { .. } | apple::Error::BadAnswer { .. } => true,
+        _ => false,
+    }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod decide;
 pub(crate) mod notify;
+pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod remind;
 pub(crate) mod sync;
@@ -18,10 +19,14 @@ use crate::apple::{self, Client, Next};
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::runner::{Observer, Progress};
+use crate::step::place::Place;
 use crate::stop::Stop;
+use crate::store::Seen;
 
 /// Longer than this Apple's own wish is not waited for within a run; the next run comes.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// An answer that takes longer than this is waited for without a place among the lanes.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One token's way through a run: what its steps work with.
 pub(crate) struct Lane<'a> {
@@ -33,6 +38,7 @@ pub(crate) struct Lane<'a> {
     pub(crate) client: Client,
     pub(crate) stop: &'a Stop,
     pub(crate) observer: &'a Observer,
+    pub(crate) place: Place,
     /// Assignments that were in flight when an earlier run's process ended, settled since.
     pub(crate) read_back: u64,
 }
@@ -48,6 +54,16 @@ impl Lane<'_> {
         (self.observer)(Progress { token: Some(self.token.clone()), uses, done, total });
     }
 
+    /// What is learned from Apple now belongs to this run.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { run: self.run.clone(), at: self.engine.now() }
+    }
+
+    /// Calls Apple, once.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = T>) -> T {
+        self.place.lend(PATIENCE, call).await
+    }
+
     /// Calls Apple, again while the error says that this may help and tries are left.
     pub(crate) async fn retrying<T, F>(&self, retry: Retry, call: impl Fn() -> F) -> Result<T, Error>
     where
@@ -55,7 +71,7 @@ impl Lane<'_> {
     {
         let mut tries = Tries::new(retry);
         loop {
-            match call().await {
+            match self.call(call()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.wait_or_give_up(&mut tries, error).await?,
             }
@@ -70,7 +86,11 @@ impl Lane<'_> {
         let pause = pause.max(after.unwrap_or_default());
         let token = &self.token;
         tracing::info!(%token, run = %self.run, "{error}; trying again in {}", domain::token::in_words(pause));
-        if self.stop.sleep(pause).await { Ok(()) } else { Err(Error::Stopped) }
+        if self.place.lend(Duration::ZERO, self.stop.sleep(pause)).await {
+            Ok(())
+        } else {
+            Err(Error::Stopped)
+        }
     }
 }
 

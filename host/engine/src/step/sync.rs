@@ -3,14 +3,18 @@
 //! The invariant: a page and the cursor after it are stored together. So a run that ends anywhere
 //! goes on at the next page, and none is lost or skipped.
 
+use std::time::Duration;
+
 use domain::device::Cursor;
+use domain::id::SerialNumber;
 use domain::run::Synced;
-use domain::workflow::Retry;
+use domain::workflow::{Full, Retry};
+use jiff::Timestamp;
 
 use super::Lane;
 use crate::apple::{self, Lookup, Next, PageAnswer};
 use crate::failure::Error;
-use crate::store::Phase;
+use crate::store::{Phase, SyncState};
 
 /// What Apple allows when it does not say otherwise. (Apple: "Get a List of Devices".)
 const DEFAULT_PAGE: u32 = 100;
@@ -19,128 +23,193 @@ const LOOKUP_BATCH: usize = 1_000;
 /// As many notes on devices that cannot be read go into the run's record.
 const MOST_NOTES: usize = 20;
 
-pub(crate) async fn sync(lane: &Lane<'_>, full: bool, retry: Retry) -> Result<Synced, Error> {
-    let mut synced = Synced { read_back: lane.read_back, ..Synced::default() };
-    let store = &lane.engine.store;
-    let mut state = store.sync_state(&lane.token).await?;
-    if full || (state.phase == Phase::Fetch && state.cursor.is_none()) {
-        store.begin_full_fetch(&lane.token).await?;
-        state.phase = Phase::Fetch;
-        state.cursor = None;
+pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Synced, Error> {
+    let state = lane.engine.store.sync_state(&lane.token).await?;
+    let begin = begins_anew(full, &state, lane.engine.now());
+    let mut syncing = Syncing {
+        lane,
+        retry,
+        limit: state.page_limit.unwrap_or(DEFAULT_PAGE),
+        phase: state.phase,
+        cursor: state.cursor,
+        fetched_anew: false,
+        // An hour without a full fetch: one that heals something is no burden to Apple.
+        may_heal: is_older(state.full_at, Full::SHORTEST, lane.engine.now()),
+        synced: Synced { read_back: lane.read_back, ..Synced::default() },
+    };
+    if begin {
+        syncing.begin_full_fetch().await?;
     }
-    let limit = state.page_limit.unwrap_or(DEFAULT_PAGE);
-    let (mut phase, mut cursor) = (state.phase, state.cursor);
-    let mut restarted = false;
-    loop {
-        lane.go_on()?;
-        let answer = match phase {
-            Phase::Fetch => {
-                synced.full = true;
-                lane.retrying(retry, || lane.client.fetch(cursor.as_ref(), limit)).await
-            }
-            Phase::Sync => {
-                let sent = cursor.clone().unwrap_or(Cursor(String::new()));
-                lane.retrying(retry, || lane.client.sync(&sent, limit)).await
-            }
-        };
-        match answer {
-            Ok(answer) => {
-                synced.pages += 1;
-                let stalled = answer.page.more_to_follow
-                    && (answer.page.cursor.is_none() || answer.page.cursor == cursor);
-                let more = answer.page.more_to_follow;
-                cursor = take(lane, answer, cursor, phase, &mut synced).await?;
-                lane.progress("sync", synced.added + synced.changed + synced.gone, None);
-                if stalled {
-                    return Err(Error::Stalled(lane.token.clone()));
-                }
-                match (phase, more) {
-                    (_, true) => {}
-                    (Phase::Fetch, false) => {
-                        synced.gone += store.complete_full_fetch(&lane.token, cursor.clone()).await?;
-                        // What changed while the pages were read is in no page; it is after the cursor.
-                        phase = Phase::Sync;
-                    }
-                    (Phase::Sync, false) => break,
-                }
-            }
-            Err(Error::Apple(error)) => match (error.next(), phase) {
-                (Next::Done, Phase::Fetch) => {
-                    synced.gone += store.complete_full_fetch(&lane.token, cursor.clone()).await?;
-                    phase = Phase::Sync;
-                }
-                (Next::Done, Phase::Sync) => break,
-                (Next::FetchEverything, _) if !restarted => {
-                    tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
-                    store.begin_full_fetch(&lane.token).await?;
-                    (phase, cursor, restarted) = (Phase::Fetch, None, true);
-                }
-                _ => return Err(error.into()),
-            },
-            Err(other) => return Err(other),
-        }
-    }
-    synced.devices = store.synced(&lane.token, lane.engine.now()).await?;
+    while syncing.next_page().await? {}
+    let mut synced = syncing.synced;
+    synced.devices = lane.engine.store.synced(&lane.token, lane.engine.now()).await?;
     Ok(synced)
 }
 
-/// Stores one page and returns the cursor after it.
-async fn take(
-    lane: &Lane<'_>,
-    answer: PageAnswer,
-    sent: Option<Cursor>,
+/// Whether every device is to be fetched from the first page on. A fetch that was interrupted goes on
+/// where it was, unless a person wants it anew.
+fn begins_anew(full: Full, state: &SyncState, now: Timestamp) -> bool {
+    match (full, state.phase) {
+        (Full::Now, _) => true,
+        (Full::Every(_), Phase::Fetch) => state.cursor.is_none(),
+        (Full::Every(every), Phase::Sync) => state.cursor.is_none() || is_older(state.full_at, every, now),
+    }
+}
+
+fn is_older(at: Option<Timestamp>, than: Duration, now: Timestamp) -> bool {
+    at.is_none_or(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default() >= than)
+}
+
+/// A sync under way.
+struct Syncing<'a, 'b> {
+    lane: &'a Lane<'b>,
+    retry: Retry,
+    limit: u32,
     phase: Phase,
-    synced: &mut Synced,
-) -> Result<Option<Cursor>, Error> {
-    let PageAnswer { page, unreadable } = answer;
-    let cursor = page.cursor.or(sent);
-    let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
-    let (store, now) = (&lane.engine.store, lane.engine.now());
-    let stored = store.store_page(&lane.token, page.changes, unread, cursor.clone(), phase, now).await?;
-    synced.added += stored.added;
-    synced.changed += stored.changed;
-    synced.gone += stored.gone;
-    for device in unreadable {
+    cursor: Option<Cursor>,
+    /// This run has begun a full fetch. It does so once: what needs another has not healed by it.
+    fetched_anew: bool,
+    /// The last full fetch is long enough ago for one that nobody asked for.
+    may_heal: bool,
+    synced: Synced,
+}
+
+impl Syncing<'_, '_> {
+    /// One page. False if it was the last.
+    async fn next_page(&mut self) -> Result<bool, Error> {
+        self.lane.go_on()?;
+        let (lane, limit) = (self.lane, self.limit);
+        let answer = match (self.phase, &self.cursor) {
+            (Phase::Sync, Some(cursor)) => {
+                lane.retrying(self.retry, || lane.client.sync(cursor, limit)).await
+            }
+            (_, cursor) => {
+                self.synced.full = true;
+                lane.retrying(self.retry, || lane.client.fetch(cursor.as_ref(), limit)).await
+            }
+        };
+        match answer {
+            Ok(answer) => self.take(answer).await,
+            Err(Error::Apple(error)) => match error.next() {
+                Next::Done => self.end_of_phase().await,
+                Next::FetchEverything if !self.fetched_anew => {
+                    tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
+                    self.begin_full_fetch().await?;
+                    Ok(true)
+                }
+                _ => Err(error.into()),
+            },
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Stores a page with the cursor after it. False if it was the last.
+    async fn take(&mut self, answer: PageAnswer) -> Result<bool, Error> {
+        let lane = self.lane;
+        let PageAnswer { page, unreadable } = answer;
+        let stalled = page.more_to_follow && (page.cursor.is_none() || page.cursor == self.cursor);
+        self.cursor = page.cursor.or(self.cursor.take());
+        let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
+        let cursor = self.cursor.clone();
+        let store = &lane.engine.store;
+        let stored =
+            store.store_page(&lane.token, page.changes, unread, cursor, self.phase, lane.seen()).await?;
+        self.synced.pages += 1;
+        self.synced.added += stored.added;
+        self.synced.changed += stored.changed;
+        self.synced.gone += stored.gone;
+        for device in unreadable {
+            self.set_aside(device);
+        }
+        let Synced { added, changed, gone, .. } = self.synced;
+        lane.progress("sync", added + changed + gone, None);
+        match page.more_to_follow {
+            true if stalled => self.stalled().await,
+            true => Ok(true),
+            false => self.end_of_phase().await,
+        }
+    }
+
+    /// What changed while the pages of a fetch were read is in none of them: it is after the cursor.
+    async fn end_of_phase(&mut self) -> Result<bool, Error> {
+        if self.phase == Phase::Sync {
+            return Ok(false);
+        }
+        let (lane, cursor) = (self.lane, self.cursor.clone());
+        self.synced.gone += lane.engine.store.complete_full_fetch(&lane.token, cursor, lane.seen()).await?;
+        self.phase = Phase::Sync;
+        Ok(true)
+    }
+
+    /// Apple repeats a cursor and claims that more follows: to ask again would never end. A new
+    /// cursor comes only with a full fetch.
+    async fn stalled(&mut self) -> Result<bool, Error> {
+        let lane = self.lane;
+        if self.fetched_anew || !self.may_heal {
+            return Err(Error::Stalled(lane.token.clone()));
+        }
+        tracing::warn!(token = %lane.token, run = %lane.run, "Apple repeats the sync cursor; fetching every device");
+        self.begin_full_fetch().await?;
+        Ok(true)
+    }
+
+    /// Goes back to the first page, after a look at whose devices these are and how large a page may be.
+    async fn begin_full_fetch(&mut self) -> Result<(), Error> {
+        let (lane, store) = (self.lane, &self.lane.engine.store);
+        let account = lane.retrying(self.retry, || lane.client.account()).await?;
+        let known = store.token(&lane.token).await?.ok_or_else(|| Error::NotImported(lane.token.clone()))?;
+        if account.server_uuid.as_ref().is_some_and(|theirs| *theirs != known.server_uuid) {
+            // Everything of the other server would look new, and everything of ours gone.
+            let theirs = account.server_name.unwrap_or_default();
+            return Err(Error::OtherServer { token: lane.token.clone(), ours: known.server_name, theirs });
+        }
+        self.limit = account.page_limit.unwrap_or(DEFAULT_PAGE);
+        let mut token = known;
+        token.server_name = account.server_name.unwrap_or(token.server_name);
+        token.org_name = account.org_name.unwrap_or(token.org_name);
+        token.admin_id = account.admin_id.unwrap_or(token.admin_id);
+        store.refresh_token(token, account.page_limit).await?;
+        store.begin_full_fetch(&lane.token).await?;
+        (self.phase, self.cursor, self.fetched_anew) = (Phase::Fetch, None, true);
+        Ok(())
+    }
+
+    /// A device that cannot be read costs itself, and is named.
+    fn set_aside(&mut self, device: apple::Unreadable) {
         let serial =
             device.serial.map_or_else(|| "a device without serial number".to_owned(), |it| it.to_string());
         let note = format!("{serial}: {}", device.why);
-        tracing::warn!(token = %lane.token, run = %lane.run, "a device was set aside: {note}");
-        if synced.unreadable.len() < MOST_NOTES {
-            synced.unreadable.push(note);
+        tracing::warn!(token = %self.lane.token, run = %self.lane.run, "a device was set aside: {note}");
+        self.synced.set_aside += 1;
+        if self.synced.unreadable.len() < MOST_NOTES {
+            self.synced.unreadable.push(note);
         }
     }
-    Ok(cursor)
 }
 
 /// Asks Apple what became of assignments that were sent and never answered. Done before a lane's
 /// first step, whatever that is. Returns how many are settled now.
 pub(crate) async fn read_back(lane: &Lane<'_>) -> Result<u64, Error> {
     let in_flight = lane.engine.store.in_flight(&lane.token).await?;
+    // The steps' own way of retrying is not known here; this is the usual one.
+    let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
     let mut read = 0;
     for batch in in_flight.chunks(LOOKUP_BATCH) {
         lane.go_on()?;
-        let serials: Vec<_> = batch.iter().map(|(_, serial, _)| serial.clone()).collect();
-        let mut answers = lane.client.devices(&serials).await?;
+        let serials: Vec<SerialNumber> = batch.iter().map(|(_, serial, _)| serial.clone()).collect();
+        let mut answers = lane.retrying(retry, || lane.client.devices(&serials)).await?;
         let mut found = Vec::new();
         for (run, serial, profile) in batch {
-            match answers.remove(serial) {
-                Some(Lookup::Found(device)) => {
-                    found.push((run.clone(), serial.clone(), profile.clone(), Some(*device)));
-                }
-                Some(Lookup::NotAccessible) => {
-                    found.push((run.clone(), serial.clone(), profile.clone(), None))
-                }
+            let device = match answers.remove(serial) {
+                Some(Lookup::Found(device)) => Some(*device),
+                Some(Lookup::NotAccessible) => None,
                 // Not settled: it stays in flight and is asked about again.
-                Some(Lookup::Failed(_)) | None => {}
-            }
+                Some(Lookup::Failed(_)) | None => continue,
+            };
+            found.push((run.clone(), serial.clone(), profile.clone(), device));
         }
         read += found.len() as u64;
-        lane.engine.store.read_back(&lane.token, found, lane.engine.now()).await?;
+        lane.engine.store.read_back(&lane.token, found, lane.seen()).await?;
     }
     Ok(read)
-}
-
-/// Whether an error leaves open if Apple carried the call out.
-pub(super) fn is_ambiguous(error: &apple::Error) -> bool {
-    matches!(error.next(), Next::Retry { .. })
 }

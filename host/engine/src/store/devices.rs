@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use domain::device::{Assignment, Change, Cursor, Device, Folded, Known, ProfileStatus, fold};
+use domain::history::{EventKind, news};
 use domain::id::{ProfileId, SerialNumber, TokenName};
+use domain::pause::Pause;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::tokens::{Phase, set_sync_state};
+use super::history::{self, Seen};
+use super::tokens::{Phase, fetch_round, set_sync_state};
 use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
 
 const COLUMNS: &str =
     "serial_number, model, description, color, asset_tag, os, device_family, profile_status,
     profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra,
-    gone, changed_at, ours_profile, ours_at, wait_until";
+    gone, changed_at, ours_profile, ours_at, wait_until, wait_why, wait_times";
 
 /// What a page of changes made of the inventory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,16 +79,14 @@ impl Store {
         unread: Vec<Option<SerialNumber>>,
         cursor: Option<Cursor>,
         phase: Phase,
-        now: Timestamp,
+        seen: Seen,
     ) -> Result<PageResult, Error> {
         let token = token.clone();
         self.write(move |connection| {
-            let round: i64 = connection
-                .prepare_cached("SELECT fetch_round FROM token WHERE name = ?1")?
-                .query_row([token.as_str()], |row| row.get(0))?;
+            let round = fetch_round(connection, &token)?;
             let mut result = PageResult::default();
             for change in changes {
-                match store_change(connection, &token, change, round, now)? {
+                match store_change(connection, &token, change, round, &seen)? {
                     Folded::New => result.added += 1,
                     Folded::Changed => result.changed += 1,
                     Folded::Gone => result.gone += 1,
@@ -105,16 +106,27 @@ impl Store {
     }
 
     /// Ends a full fetch: the devices it did not list are no longer this token's. Returns how many.
-    pub async fn complete_full_fetch(&self, token: &TokenName, cursor: Option<Cursor>) -> Result<u64, Error> {
+    pub async fn complete_full_fetch(
+        &self,
+        token: &TokenName,
+        cursor: Option<Cursor>,
+        seen: Seen,
+    ) -> Result<u64, Error> {
         let token = token.clone();
         self.write(move |connection| {
+            let round = fetch_round(connection, &token)?;
+            history::record_missing(connection, &token, round, &seen)?;
             let gone = connection.execute(
-                "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL
-                 WHERE token = ?1 AND gone = 0
-                     AND fetch_round < (SELECT fetch_round FROM token WHERE name = ?1)",
-                [token.as_str()],
+                "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL,
+                     wait_until = NULL, wait_why = NULL, wait_times = 0
+                 WHERE token = ?1 AND gone = 0 AND fetch_round < ?2",
+                params![token.as_str(), round],
             )?;
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
+            connection.execute(
+                "UPDATE token SET full_at = ?2 WHERE name = ?1",
+                params![token.as_str(), millis(seen.at)],
+            )?;
             Ok(gone as u64)
         })
         .await
@@ -229,30 +241,48 @@ impl Store {
     }
 }
 
-/// Folds one change into the inventory.
+/// Folds one change into the inventory, and what it made of a device into its history.
 pub(super) fn store_change(
     connection: &Connection,
     token: &TokenName,
     change: Change,
     round: i64,
-    now: Timestamp,
+    seen: &Seen,
 ) -> Result<Folded, Error> {
     let mut select = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM device WHERE token = ?1 AND serial_number = ?2"))?;
     let mut rows = select.query(params![token.as_str(), change.device.serial_number.as_str()])?;
     let held = rows.next()?.map(known).transpose()?;
     drop(rows);
-    let (known, folded) = fold(held, change, now);
-    write_known(connection, token, &known, round)?;
+    let was_known = held.is_some();
+    let changes = held.as_ref().map_or(Vec::new(), |held| news(held, &change.device));
+    let (known, folded) = fold(held, change, seen.at);
+    write_known(connection, token, &known, round, seen)?;
+    let event = match folded {
+        Folded::Changed => (!changes.is_empty()).then_some((EventKind::Changed, changes)),
+        Folded::Gone => Some((EventKind::Gone, Vec::new())),
+        Folded::New if was_known => Some((EventKind::Returned, changes)),
+        Folded::New | Folded::Same => None,
+    };
+    if let Some((kind, fields)) = event {
+        history::record(connection, token, &known, kind, &fields, seen)?;
+    }
     Ok(folded)
 }
 
-fn write_known(connection: &Connection, token: &TokenName, known: &Known, round: i64) -> Result<(), Error> {
+fn write_known(
+    connection: &Connection,
+    token: &TokenName,
+    known: &Known,
+    round: i64,
+    seen: &Seen,
+) -> Result<(), Error> {
     let device = &known.device;
     let extra = (!device.extra.is_empty()).then(|| to_json(&device.extra));
     let mut upsert = connection.prepare_cached(&format!(
-        "INSERT INTO device (token, fetch_round, {COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+        "INSERT INTO device (token, fetch_round, seen_at, seen_run, {COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+             ?22, ?23, ?24, ?25)
          ON CONFLICT (token, serial_number) DO UPDATE SET fetch_round = excluded.fetch_round, model = excluded.model,
              description = excluded.description, color = excluded.color, asset_tag = excluded.asset_tag,
              os = excluded.os, device_family = excluded.device_family,
@@ -262,11 +292,14 @@ fn write_known(connection: &Connection, token: &TokenName, known: &Known, round:
              device_assigned_by = excluded.device_assigned_by,
              device_assigned_date = excluded.device_assigned_date, extra = excluded.extra,
              gone = excluded.gone, changed_at = excluded.changed_at, ours_profile = excluded.ours_profile,
-             ours_at = excluded.ours_at, wait_until = excluded.wait_until"
+             ours_at = excluded.ours_at, wait_until = excluded.wait_until, wait_why = excluded.wait_why,
+             wait_times = excluded.wait_times"
     ))?;
     upsert.execute(params![
         token.as_str(),
         round,
+        millis(seen.at),
+        seen.run.as_str(),
         device.serial_number.as_str(),
         device.model,
         device.description,
@@ -285,13 +318,22 @@ fn write_known(connection: &Connection, token: &TokenName, known: &Known, round:
         known.changed_at.map(millis),
         known.ours.as_ref().map(|ours| ours.profile.as_str()),
         known.ours.as_ref().map(|ours| millis(ours.at)),
-        known.wait_until.map(millis),
+        known.pause.map(|pause| millis(pause.until)),
+        known.pause.map(|pause| pause.why.as_str()),
+        known.pause.map_or(0, |pause| pause.times),
     ])?;
     Ok(())
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredDevice, Error> {
     Ok(StoredDevice { token: typed(row.get("token")?, "token name")?, known: known(row)? })
+}
+
+/// A pause from three columns beginning with `first`: until when, why, how often in a row.
+pub(super) fn pause(row: &Row<'_>, first: usize) -> Result<Option<Pause>, Error> {
+    let (until, why): (Option<i64>, Option<String>) = (row.get(first)?, row.get(first + 1)?);
+    let (Some(until), Some(why)) = (until, why) else { return Ok(None) };
+    Ok(Some(Pause { until: time(until)?, why: typed(why, "refusal")?, times: row.get(first + 2)? }))
 }
 
 /// A device from the columns of [`COLUMNS`].
@@ -324,6 +366,6 @@ fn known(row: &Row<'_>) -> Result<Known, Error> {
         gone: row.get(14)?,
         changed_at: maybe_time(row.get(15)?)?,
         ours,
-        wait_until: maybe_time(row.get(18)?)?,
+        pause: pause(row, 18)?,
     })
 }

@@ -5,6 +5,7 @@
 //! after it are written together or not at all. All SQL is in this folder.
 
 mod devices;
+mod history;
 mod plans;
 mod profiles;
 mod runs;
@@ -27,12 +28,14 @@ use tokio::sync::oneshot;
 use crate::secrets::{self, Key};
 
 pub use devices::{DeviceFilter, PageResult, StoredDevice};
+pub use history::Seen;
 pub use plans::{ActionRecord, ActionState, RecordedPlan};
 pub use runs::NewRun;
 pub use tokens::{Phase, StoredToken, SyncState, TokenKey};
 pub use verdicts::StoredVerdict;
 
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("migrations/0001-first.sql"))];
+const MIGRATIONS: &[M<'static>] =
+    &[M::up(include_str!("migrations/0001-first.sql")), M::up(include_str!("migrations/0002-history.sql"))];
 
 /// The word sealed to tell a wrong key.
 const KEY_CHECK: &[u8] = b"deputy";

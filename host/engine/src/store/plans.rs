@@ -3,13 +3,18 @@
 //! An action is here before it is sent: `planned`, then `sent` with the call, then what Apple
 //! answered. Whatever is still `sent` when nobody works on it was in flight when a process died.
 
-use domain::device::{Change, ChangeKind};
+use std::time::Duration;
+
+use domain::device::{Change, ChangeKind, Device};
 use domain::id::{ProfileId, ProfileName, RunId, SerialNumber, TokenName};
+use domain::pause::{Pause, Refusal};
 use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::devices::store_change;
+use super::devices::{pause, store_change};
+use super::history::Seen;
+use super::tokens::fetch_round;
 use super::verdicts::verdict;
 use super::{Error, Store, maybe_time, millis, typed};
 
@@ -229,18 +234,20 @@ impl Store {
         .await
     }
 
-    /// Records what Apple answered for actions that were sent, and when a device may be tried
-    /// again. A success is also kept with the device.
+    /// Records what Apple answered for actions that were sent. A success is also kept with the
+    /// device, and so is the pause that follows a refusal; `asked` is how long Apple wants throttled
+    /// devices left alone.
     pub async fn actions_answered(
         &self,
         plan: &RecordedPlan,
-        answers: Vec<(SerialNumber, ActionState, Option<Timestamp>)>,
+        answers: Vec<(SerialNumber, ActionState)>,
+        asked: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), Error> {
         let (run, token) = (plan.run.clone(), plan.token.clone());
         self.write(move |connection| {
-            for (serial, state, wait_until) in answers {
-                answer(connection, &run, &token, &serial, state, wait_until, now)?;
+            for (serial, state) in answers {
+                answer(connection, &run, &token, &serial, state, asked, now)?;
             }
             Ok(())
         })
@@ -289,14 +296,12 @@ impl Store {
     pub async fn read_back(
         &self,
         token: &TokenName,
-        found: Vec<(RunId, SerialNumber, ProfileId, Option<domain::device::Device>)>,
-        now: Timestamp,
+        found: Vec<(RunId, SerialNumber, ProfileId, Option<Device>)>,
+        seen: Seen,
     ) -> Result<(), Error> {
         let token = token.clone();
         self.write(move |connection| {
-            let round: i64 = connection
-                .prepare_cached("SELECT fetch_round FROM token WHERE name = ?1")?
-                .query_row([token.as_str()], |row| row.get(0))?;
+            let round = fetch_round(connection, &token)?;
             for (run, serial, sent, device) in found {
                 let state = match &device {
                     None => ActionState::NotAccessible,
@@ -304,15 +309,22 @@ impl Store {
                     Some(_) => ActionState::Dropped,
                 };
                 if let Some(device) = device {
-                    store_change(
-                        connection,
-                        &token,
-                        Change { device, kind: ChangeKind::Listed, at: None },
-                        round,
-                        now,
-                    )?;
+                    store_change(connection, &token, listed(device), round, &seen)?;
                 }
-                answer(connection, &run, &token, &serial, state, None, now)?;
+                answer(connection, &run, &token, &serial, state, None, seen.at)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores what Apple says of devices that were just assigned.
+    pub async fn confirm(&self, token: &TokenName, devices: Vec<Device>, seen: Seen) -> Result<(), Error> {
+        let token = token.clone();
+        self.write(move |connection| {
+            let round = fetch_round(connection, &token)?;
+            for device in devices {
+                store_change(connection, &token, listed(device), round, &seen)?;
             }
             Ok(())
         })
@@ -383,7 +395,7 @@ impl Store {
                 "SELECT v.decision, v.profile, v.hold_until, v.reason, v.fault, d.serial_number,
                      coalesce(d.ours_profile,
                               iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
-                     d.wait_until,
+                     d.wait_until, d.wait_why, d.wait_times,
                      EXISTS (SELECT 1 FROM action a
                              WHERE a.token = d.token AND a.serial_number = d.serial_number AND a.state = 'sent')
                  FROM device d LEFT JOIN verdict v USING (token, serial_number)
@@ -398,8 +410,8 @@ impl Store {
                 candidates.push(Candidate {
                     serial_number: typed(row.get(5)?, "serial number")?,
                     on: on.map(|text| typed(text, "profile id")).transpose()?,
-                    wait_until: maybe_time(row.get(7)?)?,
-                    in_flight: row.get(8)?,
+                    pause: pause(row, 7)?,
+                    in_flight: row.get(10)?,
                     verdict: verdict(row, 0)?,
                 });
             }
@@ -415,7 +427,7 @@ fn answer(
     token: &TokenName,
     serial: &SerialNumber,
     state: ActionState,
-    wait_until: Option<Timestamp>,
+    asked: Option<Duration>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut update = connection.prepare_cached(
@@ -427,19 +439,46 @@ fn answer(
             let mut update = connection.prepare_cached(
                 "UPDATE device SET ours_profile = (SELECT uuid FROM action WHERE run = ?1 AND token = ?2
                          AND serial_number = ?3),
-                     ours_at = ?4, wait_until = NULL
+                     ours_at = ?4, wait_until = NULL, wait_why = NULL, wait_times = 0
                  WHERE token = ?2 AND serial_number = ?3",
             )?;
             update.execute(params![run.as_str(), token.as_str(), serial.as_str(), millis(now)])?;
         }
-        _ => {
-            let mut update = connection.prepare_cached(
-                "UPDATE device SET wait_until = ?3 WHERE token = ?1 AND serial_number = ?2",
-            )?;
-            update.execute(params![token.as_str(), serial.as_str(), wait_until.map(millis)])?;
-        }
+        ActionState::Failed => refused(connection, token, serial, Refusal::Failed, asked, now)?,
+        ActionState::Throttled => refused(connection, token, serial, Refusal::Throttled, asked, now)?,
+        ActionState::NotAccessible => refused(connection, token, serial, Refusal::NotAccessible, asked, now)?,
+        ActionState::Planned | ActionState::Sent | ActionState::Dropped => {}
     }
     Ok(())
+}
+
+/// Leaves a device alone that Apple would not assign, for as long as that is wise.
+fn refused(
+    connection: &Connection,
+    token: &TokenName,
+    serial: &SerialNumber,
+    why: Refusal,
+    asked: Option<Duration>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut select = connection.prepare_cached(
+        "SELECT wait_until, wait_why, wait_times FROM device WHERE token = ?1 AND serial_number = ?2",
+    )?;
+    let mut rows = select.query(params![token.as_str(), serial.as_str()])?;
+    let before = rows.next()?.map(|row| pause(row, 0)).transpose()?.flatten();
+    drop(rows);
+    let Pause { until, why, times } = Pause::after(why, before, asked, now);
+    let mut update = connection.prepare_cached(
+        "UPDATE device SET wait_until = ?3, wait_why = ?4, wait_times = ?5
+         WHERE token = ?1 AND serial_number = ?2",
+    )?;
+    update.execute(params![token.as_str(), serial.as_str(), millis(until), why.as_str(), times])?;
+    Ok(())
+}
+
+/// A device as a lookup shows it: without a reason and without a time, as in a full fetch.
+fn listed(device: Device) -> Change {
+    Change { device, kind: ChangeKind::Listed, at: None }
 }
 
 /// An action from six columns beginning with `first`.

@@ -50,6 +50,8 @@ pub struct SyncState {
     pub phase: Phase,
     /// The largest page the account allows, if Apple said.
     pub page_limit: Option<u32>,
+    /// When every device was last fetched.
+    pub full_at: Option<Timestamp>,
 }
 
 /// Whether everything is being fetched, or the changes since.
@@ -161,6 +163,18 @@ impl Store {
         .await
     }
 
+    /// Takes over what Apple says of the server behind a token now: its names and limits.
+    pub async fn refresh_token(&self, token: Token, page_limit: Option<u32>) -> Result<(), Error> {
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE token SET server_name = ?2, org_name = ?3, admin_id = ?4, page_limit = ?5 WHERE name = ?1",
+                params![token.name.as_str(), token.server_name, token.org_name, token.admin_id, page_limit],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Every token, by name.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, Error> {
         self.read(|connection| {
@@ -217,17 +231,17 @@ impl Store {
     pub async fn sync_state(&self, name: &TokenName) -> Result<SyncState, Error> {
         let name = name.clone();
         self.read(move |connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT cursor, phase, page_limit FROM token WHERE name = ?1")?;
-            Ok(statement.query_row([name.as_str()], |row| {
-                let cursor: Option<String> = row.get(0)?;
-                let phase: String = row.get(1)?;
-                Ok(SyncState {
-                    cursor: cursor.map(Cursor),
-                    phase: if phase == "sync" { Phase::Sync } else { Phase::Fetch },
-                    page_limit: row.get(2)?,
-                })
-            })?)
+            let mut statement = connection
+                .prepare_cached("SELECT cursor, phase, page_limit, full_at FROM token WHERE name = ?1")?;
+            let mut rows = statement.query([name.as_str()])?;
+            let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+            let (cursor, phase): (Option<String>, String) = (row.get(0)?, row.get(1)?);
+            Ok(SyncState {
+                cursor: cursor.map(Cursor),
+                phase: if phase == "sync" { Phase::Sync } else { Phase::Fetch },
+                page_limit: row.get(2)?,
+                full_at: maybe_time(row.get(3)?)?,
+            })
         })
         .await
     }
@@ -281,6 +295,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// The number of the full fetch that is going on, or was the last.
+pub(super) fn fetch_round(connection: &Connection, token: &TokenName) -> Result<i64, Error> {
+    let mut statement = connection.prepare_cached("SELECT fetch_round FROM token WHERE name = ?1")?;
+    Ok(statement.query_row([token.as_str()], |row| row.get(0))?)
 }
 
 /// Writes where the sync of a token stands, in the transaction that brought it there.

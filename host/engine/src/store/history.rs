@@ -1,0 +1,99 @@
+//! What happened to each device at Apple.
+
+use domain::device::Known;
+use domain::history::{Event, EventKind, FieldChange};
+use domain::id::{RunId, SerialNumber, TokenName};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
+
+/// In which run something was seen, and when.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The run.
+    pub run: RunId,
+    /// Now.
+    pub at: Timestamp,
+}
+
+impl Store {
+    /// What happened to a device, newest first; at most `limit`. The last, if there are no more, is that
+    /// it was added.
+    pub async fn device_history(
+        &self,
+        token: &TokenName,
+        serial: &SerialNumber,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
+        let (token, serial) = (token.clone(), serial.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT kind, seen_at, run, at, fields, number FROM device_event
+                     WHERE token = ?1 AND serial_number = ?2
+                 UNION ALL
+                 SELECT 'added', seen_at, seen_run, NULL, NULL, 0 FROM device
+                     WHERE token = ?1 AND serial_number = ?2 AND seen_at IS NOT NULL
+                 ORDER BY number DESC LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                let fields: Option<String> = row.get(4)?;
+                events.push(Event {
+                    kind: typed(row.get(0)?, "kind of event")?,
+                    seen_at: time(row.get(1)?)?,
+                    run: typed(row.get(2)?, "run id")?,
+                    at: maybe_time(row.get(3)?)?,
+                    fields: fields.map_or(Ok(Vec::new()), |text| from_json(&text, "list of changes"))?,
+                });
+            }
+            Ok(events)
+        })
+        .await
+    }
+}
+
+/// Records what happened to a device that is in the inventory.
+pub(super) fn record(
+    connection: &Connection,
+    token: &TokenName,
+    known: &Known,
+    kind: EventKind,
+    fields: &[FieldChange],
+    seen: &Seen,
+) -> Result<(), Error> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO device_event (token, serial_number, number, kind, seen_at, run, at, fields)
+         VALUES (?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM device_event
+                          WHERE token = ?1 AND serial_number = ?2), ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute(params![
+        token.as_str(),
+        known.device.serial_number.as_str(),
+        kind.as_str(),
+        millis(seen.at),
+        seen.run.as_str(),
+        known.changed_at.map(millis),
+        (!fields.is_empty()).then(|| to_json(&fields)),
+    ])?;
+    Ok(())
+}
+
+/// Records that the devices which a full fetch did not list have gone, before they are marked so.
+pub(super) fn record_missing(
+    connection: &Connection,
+    token: &TokenName,
+    round: i64,
+    seen: &Seen,
+) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO device_event (token, serial_number, number, kind, seen_at, run)
+         SELECT token, serial_number, (SELECT coalesce(max(number), 0) + 1 FROM device_event e
+                                       WHERE e.token = d.token AND e.serial_number = d.serial_number),
+             'gone', ?3, ?4
+         FROM device d WHERE token = ?1 AND gone = 0 AND fetch_round < ?2",
+        params![token.as_str(), round, millis(seen.at), seen.run.as_str()],
+    )?;
+    Ok(())
+}
