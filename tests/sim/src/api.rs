@@ -3,12 +3,14 @@
 //! No authentication, so only callers on this machine are let in, whatever address we listen on. Errors
 //! are JSON with an `error` that says what to do differently.
 
+use crate::api_devices;
 use crate::control::{Control, Error};
-use crate::faults::{Endpoint, Fault};
+use crate::endpoint::Endpoint;
+use crate::faults::Fault;
 use crate::http::Peer;
 use crate::info::ServerChange;
 use crate::portal::TokenOptions;
-use crate::state::{AssignStatus, ServerOptions, Settings};
+use crate::state::{ServerOptions, Settings};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
@@ -22,22 +24,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-type Answer = Result<Response, Error>;
+pub(crate) type Answer = Result<Response, Error>;
 
 pub(crate) fn routes() -> Router<Control> {
-    Router::new()
+    api_devices::routes()
         .route("/", get(help))
         .route("/servers", get(list_servers).post(create_server))
         .route("/servers/{name}", get(show_server).patch(change_server))
         .route("/servers/{name}/token", post(make_token))
         .route("/servers/{name}/terms", post(sign_terms))
         .route("/servers/{name}/session", axum::routing::delete(end_session))
-        .route("/servers/{name}/devices", get(list_devices).post(add_devices))
-        .route(
-            "/servers/{name}/devices/{serial}",
-            get(show_device).patch(change_device).delete(remove_device),
-        )
-        .route("/servers/{name}/assign-answers", post(answer_assignments))
         .route("/servers/{name}/profiles", get(list_profiles))
         .route("/sessions", axum::routing::delete(forget_sessions))
         .route("/calls", get(list_calls).delete(clear_calls))
@@ -54,9 +50,11 @@ const HELP: &str = "\
 The control side of the simulator. Apple's side is at the root of the same address.
 
 GET    /sim/servers                             every server entry
-POST   /sim/servers                             {name, org_name?, admin_id?, page_limit?, terms_signed?}
+POST   /sim/servers                             {name, org_name?, admin_id?, page_limit?, terms_signed?,
+                                                 org_type?, beta_access?}
 GET    /sim/servers/NAME
-PATCH  /sim/servers/NAME                        {page_limit?, terms_signed?, active?, org_name?, admin_id?}
+PATCH  /sim/servers/NAME                        {page_limit?, terms_signed?, active?, org_name?, admin_id?,
+                                                 org_type?, beta_access?}
 POST   /sim/servers/NAME/token                  a PEM certificate; ?expires_in_days= ?expires= ?der= ?crlf= ?markers=
 POST   /sim/servers/NAME/terms                  {signed}
 DELETE /sim/servers/NAME/session                its key is UNAUTHORIZED from now on
@@ -65,6 +63,9 @@ POST   /sim/servers/NAME/devices                a device, a list of them, or {co
 GET    /sim/servers/NAME/devices/SERIAL
 PATCH  /sim/servers/NAME/devices/SERIAL         any fields; null takes one away
 DELETE /sim/servers/NAME/devices/SERIAL         ?record=false leaves no `deleted` record
+GET    /sim/servers/NAME/locks                  Activation Locks
+POST   /sim/servers/NAME/locks                  {serial_number}: its user locks it
+DELETE /sim/servers/NAME/locks/SERIAL
 POST   /sim/servers/NAME/assign-answers         {serial_numbers, status, times?, retry_after_seconds?}
 GET    /sim/servers/NAME/profiles
 DELETE /sim/sessions                            all keys are FORBIDDEN from now on
@@ -72,10 +73,11 @@ GET    /sim/calls                               ?server= ?endpoint= ?since=
 DELETE /sim/calls
 GET    /sim/counters
 GET    /sim/faults
-POST   /sim/faults                              {kind, endpoint?, server?, status?, body?, retry_after?, ms?, times?, after?}
+POST   /sim/faults                              {kind, endpoint?, server?, status?, body?, retry_after?, ms?,
+                                                 fields?, times?, after?, probability?}
 DELETE /sim/faults
 GET    /sim/settings
-PATCH  /sim/settings                            {latency_ms?, rotate_every?, session_lifetime_seconds?, error_style?}
+PATCH  /sim/settings                            any of those; the others stay
 GET    /sim/clock
 POST   /sim/clock                               {advance_seconds}
 ";
@@ -136,7 +138,7 @@ struct TokenQuery {
     markers: bool,
 }
 
-fn yes() -> bool {
+pub(crate) fn yes() -> bool {
     true
 }
 
@@ -182,110 +184,6 @@ async fn end_session(State(control): State<Control>, Path(name): Path<String>) -
 
 async fn forget_sessions(State(control): State<Control>) -> Answer {
     control.forget_sessions();
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Part {
-    #[serde(default)]
-    offset: usize,
-    #[serde(default = "thousand")]
-    limit: usize,
-}
-
-fn thousand() -> usize {
-    1000
-}
-
-async fn list_devices(
-    State(control): State<Control>,
-    Path(name): Path<String>,
-    Asked(part): Asked<Part>,
-) -> Answer {
-    ok(control.devices_from(&name, part.offset, part.limit)?)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Generate {
-    count: usize,
-    #[serde(default)]
-    seed: u64,
-}
-
-/// How many devices one request may generate: what the serial numbers of one seed suffice for.
-const MOST_GENERATED: usize = 10_000_000;
-
-async fn add_devices(State(control): State<Control>, Path(name): Path<String>, body: Bytes) -> Answer {
-    let devices = match read::<Value>(&body)? {
-        Value::Array(devices) => devices,
-        Value::Object(fields) if fields.contains_key("count") => {
-            let Generate { count, seed } = read(&body)?;
-            if count > MOST_GENERATED {
-                return Err(Error::BadRequest(format!("`count` can be {MOST_GENERATED} at most")));
-            }
-            let serials = control.generate_devices(&name, count, seed)?;
-            let first = serials.iter().take(100).map(|serial| &**serial).collect::<Vec<_>>();
-            return ok(json!({ "added": serials.len(), "first_serial_numbers": first }));
-        }
-        device => vec![device],
-    };
-    ok(json!({ "added": control.add_devices(&name, &devices)? }))
-}
-
-async fn show_device(State(control): State<Control>, Path((name, serial)): Path<(String, String)>) -> Answer {
-    ok(control.device(&name, &serial)?)
-}
-
-async fn change_device(
-    State(control): State<Control>,
-    Path((name, serial)): Path<(String, String)>,
-    body: Bytes,
-) -> Answer {
-    control.change_device(&name, &serial, &read(&body)?)?;
-    ok(control.device(&name, &serial)?)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Removal {
-    #[serde(default = "yes")]
-    record: bool,
-}
-
-async fn remove_device(
-    State(control): State<Control>,
-    Path((name, serial)): Path<(String, String)>,
-    Asked(removal): Asked<Removal>,
-) -> Answer {
-    control.remove_device(&name, &serial, removal.record)?;
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AssignAnswers {
-    serial_numbers: Vec<String>,
-    status: AssignStatus,
-    #[serde(default = "once")]
-    times: u32,
-    #[serde(default = "an_hour")]
-    retry_after_seconds: u64,
-}
-
-fn once() -> u32 {
-    1
-}
-
-fn an_hour() -> u64 {
-    3600
-}
-
-async fn answer_assignments(State(control): State<Control>, Path(name): Path<String>, body: Bytes) -> Answer {
-    let AssignAnswers { serial_numbers, status, times, retry_after_seconds } = read(&body)?;
-    let serials = serial_numbers.iter().map(String::as_str).collect::<Vec<_>>();
-    control.answer_assignments(&name, &serials, status, times, retry_after_seconds)?;
     done()
 }
 
@@ -367,7 +265,7 @@ async fn advance_clock(State(control): State<Control>, body: Bytes) -> Answer {
 }
 
 /// The query of a request; what is wrong with it is told like any other mistake.
-struct Asked<T>(T);
+pub(crate) struct Asked<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
     type Rejection = Error;
@@ -379,15 +277,15 @@ impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
 }
 
 /// Reads JSON whatever its content type says, so that `curl -d` needs no header.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| Error::BadRequest(format!("the body is not right: {error}")))
 }
 
-fn ok(value: impl serde::Serialize) -> Answer {
+pub(crate) fn ok(value: impl serde::Serialize) -> Answer {
     Ok(Json(value).into_response())
 }
 
-fn done() -> Answer {
+pub(crate) fn done() -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -106,6 +106,8 @@ impl Control {
             server.page_limit = change.page_limit.unwrap_or(server.page_limit).max(1);
             server.terms_signed = change.terms_signed.unwrap_or(server.terms_signed);
             server.active = change.active.unwrap_or(server.active);
+            server.org_type = change.org_type.unwrap_or(server.org_type);
+            server.beta_access = change.beta_access.unwrap_or(server.beta_access);
             server.org_name = change.org_name.unwrap_or_else(|| server.org_name.clone());
             server.admin_id = change.admin_id.map_or_else(|| server.admin_id.clone(), Into::into);
             Ok(ServerInfo::from(&*server))
@@ -324,7 +326,7 @@ impl Control {
 
     /// Changes how the service behaves.
     pub fn set_settings(&self, settings: Settings) {
-        self.state().settings = settings;
+        self.state().set_settings(settings);
     }
 
     /// Sets how long every answer of Apple's side takes.
@@ -349,7 +351,7 @@ impl Control {
         service::answer(&mut self.state(), request, Timestamp::now())
     }
 
-    fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         name: &str,
         act: impl FnOnce(&mut Server, Timestamp) -> Result<T, Error>,
@@ -361,7 +363,7 @@ impl Control {
     }
 
     /// A panic elsewhere must not make the simulator useless: the state has no half-done changes to fear.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

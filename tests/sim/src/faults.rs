@@ -1,104 +1,12 @@
 //! Bad days on demand: which call is to fail next, and how.
 //!
-//! Faults are asked in the order they were set; the first that matches is played. A fault that still lets
-//! calls through counts them down and does not hide those behind it.
+//! Faults are asked in the order they were set; the first that matches is played. A fault that lets a call
+//! through, because it counts first or because the dice say so, does not hide those behind it. What a fault
+//! does to the body of an answer is `distort`'s business.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::fmt;
-
-/// Apple's endpoints, by the names used for faults and in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Endpoint {
-    /// `GET /session`
-    Session,
-    /// `GET /account`
-    Account,
-    /// `POST /server/devices`
-    Fetch,
-    /// `POST /devices/sync`
-    Sync,
-    /// `POST /devices`
-    Details,
-    /// `POST /devices/disown`
-    Disown,
-    /// `POST /profile`
-    Define,
-    /// `GET /profile`
-    Profile,
-    /// `POST` or `PUT /profile/devices`
-    Assign,
-    /// `DELETE /profile/devices`
-    Clear,
-    /// Anything else that was called.
-    Unknown,
-}
-
-impl Endpoint {
-    const ALL: [(Self, &'static str, &'static str, &'static str); 11] = [
-        (Self::Session, "session", "GET", "/session"),
-        (Self::Account, "account", "GET", "/account"),
-        (Self::Fetch, "fetch", "POST", "/server/devices"),
-        (Self::Sync, "sync", "POST", "/devices/sync"),
-        (Self::Details, "details", "POST", "/devices"),
-        (Self::Disown, "disown", "POST", "/devices/disown"),
-        (Self::Define, "define", "POST", "/profile"),
-        (Self::Profile, "profile", "GET", "/profile"),
-        (Self::Assign, "assign", "POST", "/profile/devices"),
-        (Self::Assign, "assign", "PUT", "/profile/devices"),
-        (Self::Clear, "clear", "DELETE", "/profile/devices"),
-    ];
-
-    /// The endpoint of a request; `Err(true)` if the path exists, but not with this method.
-    pub(crate) fn of(method: &str, path: &str) -> Result<Self, bool> {
-        let here = || Self::ALL.iter().filter(|(_, _, _, at)| *at == path);
-        here()
-            .find(|(_, _, with, _)| *with == method)
-            .map(|(endpoint, ..)| *endpoint)
-            .ok_or(here().next().is_some())
-    }
-
-    /// Reads `assign` as well as `POST /profile/devices`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let found = Self::ALL.iter().find(|(_, name, method, path)| {
-            *name == text || text.split_once(' ').is_some_and(|(with, at)| with == *method && at == *path)
-        });
-        found.map(|(endpoint, ..)| *endpoint).or((text == "unknown").then_some(Self::Unknown))
-    }
-
-    /// The short name, for example `assign`.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(endpoint, ..)| *endpoint == self).map_or("unknown", |(_, name, ..)| name)
-    }
-
-    /// The methods and paths there are, for `/account` and for help.
-    pub(crate) fn routes() -> impl Iterator<Item = (Self, &'static str, &'static str)> {
-        Self::ALL.iter().map(|(endpoint, _, method, path)| (*endpoint, *method, *path))
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl Serialize for Endpoint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            let mut names = Self::ALL.map(|(_, name, ..)| name).to_vec();
-            names.dedup();
-            let names = names.join(", ");
-            de::Error::custom(format!("there is no endpoint `{text}`; there are {names} and unknown"))
-        })
-    }
-}
+use crate::dice::Dice;
+use crate::endpoint::Endpoint;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,10 +24,25 @@ pub enum FaultKind {
     Truncate,
     /// Is carried out; the answer has the cursor that was asked for and claims that more follows.
     SameCursor,
+    /// Is carried out; the answer's headers promise all of it, half of it is sent, then the connection closed.
+    ResetInBody,
+    /// Is not carried out and never answered: until the client goes away, or the simulator stops.
+    Hang,
+    /// Is carried out, and answered 200 with `body`; without one, with valid JSON of another shape.
+    WrongJson,
+    /// Is carried out; every object of the answer, each device too, has members nobody has heard of.
+    UnknownFields,
+    /// Is carried out; the members named in `fields` are missing from the answer. If none is named, all that
+    /// a client has no right to expect: of a device, all but its serial number and model.
+    MissingFields,
+    /// Like `missing_fields`, but the members are there and `null`.
+    NullFields,
+    /// The server's session ends: this call is 401 `UNAUTHORIZED`, and not carried out.
+    EndSession,
 }
 
 /// One fault: which calls, how, and how many of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// How the call fails.
@@ -133,7 +56,7 @@ pub struct Fault {
     /// For `status`: the HTTP status.
     #[serde(default = "unavailable")]
     pub status: u16,
-    /// For `status`: the body, sent as it is.
+    /// For `status` and `wrong_json`: the body, sent as it is.
     #[serde(default)]
     pub body: String,
     /// For `status`: the value of a `Retry-After` header, in seconds or as an HTTP date.
@@ -142,12 +65,19 @@ pub struct Fault {
     /// For `slow`: how many milliseconds.
     #[serde(default)]
     pub ms: u64,
-    /// How many matching calls fail.
+    /// For `missing_fields` and `null_fields`: which members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// How many matching calls fail; 0 means without end.
     #[serde(default = "once")]
     pub times: u32,
     /// How many matching calls are let through first.
     #[serde(default)]
     pub after: u32,
+    /// How likely a matching call fails, from 0 to 1. The dice are those of `Settings::seed`, so the same
+    /// calls in the same order fail again.
+    #[serde(default = "surely", deserialize_with = "probability", skip_serializing_if = "is_sure")]
+    pub probability: f64,
 }
 
 fn once() -> u32 {
@@ -156,6 +86,23 @@ fn once() -> u32 {
 
 fn unavailable() -> u16 {
     503
+}
+
+fn surely() -> f64 {
+    1.0
+}
+
+fn is_sure(probability: &f64) -> bool {
+    *probability >= 1.0
+}
+
+fn probability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let given = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&given) {
+        Ok(given)
+    } else {
+        Err(de::Error::custom("`probability` is from 0 to 1"))
+    }
 }
 
 impl Fault {
@@ -169,8 +116,10 @@ impl Fault {
             body: String::new(),
             retry_after: None,
             ms: 0,
+            fields: Vec::new(),
             times: once(),
             after: 0,
+            probability: surely(),
         }
     }
 
@@ -194,6 +143,55 @@ impl Fault {
         Self { ms, ..Self::new(FaultKind::Slow) }
     }
 
+    /// Does what was asked, sends half of the answer, then closes the connection.
+    pub fn reset_in_body() -> Self {
+        Self::new(FaultKind::ResetInBody)
+    }
+
+    /// Never answers.
+    pub fn hang() -> Self {
+        Self::new(FaultKind::Hang)
+    }
+
+    /// Does what was asked, and answers with valid JSON of another shape.
+    pub fn wrong_json() -> Self {
+        Self::new(FaultKind::WrongJson)
+    }
+
+    /// Does what was asked, and answers this instead, with status 200.
+    pub fn answer(body: &str) -> Self {
+        Self { body: body.into(), ..Self::wrong_json() }
+    }
+
+    /// Puts members into every object of the answer that nobody has heard of.
+    pub fn unknown_fields() -> Self {
+        Self::new(FaultKind::UnknownFields)
+    }
+
+    /// Leaves out everything that a client has no right to expect.
+    pub fn missing_fields() -> Self {
+        Self::new(FaultKind::MissingFields)
+    }
+
+    /// Leaves out these members wherever the answer has them.
+    pub fn without_fields(fields: &[&str]) -> Self {
+        Self::missing_fields().naming(fields)
+    }
+
+    /// Sets these members to `null` wherever the answer has them; with no names, all optional ones.
+    pub fn null_fields(fields: &[&str]) -> Self {
+        Self::new(FaultKind::NullFields).naming(fields)
+    }
+
+    /// Ends the session of whoever calls.
+    pub fn end_session() -> Self {
+        Self::new(FaultKind::EndSession)
+    }
+
+    fn naming(self, fields: &[&str]) -> Self {
+        Self { fields: fields.iter().map(|&field| field.into()).collect(), ..self }
+    }
+
     /// Only calls of this endpoint.
     pub fn on(self, endpoint: Endpoint) -> Self {
         Self { endpoint: Some(endpoint), ..self }
@@ -209,7 +207,7 @@ impl Fault {
         Self { retry_after: Some(value.into()), ..self }
     }
 
-    /// That many calls.
+    /// That many calls; 0 means without end.
     pub fn times(self, times: u32) -> Self {
         Self { times, ..self }
     }
@@ -217,6 +215,17 @@ impl Fault {
     /// Only once that many calls were let through.
     pub fn after(self, after: u32) -> Self {
         Self { after, ..self }
+    }
+
+    /// Every matching call from now on.
+    pub fn always(self) -> Self {
+        self.times(0)
+    }
+
+    /// Only as many of the matching calls as chance has it; what is no number from 0 to 1 is brought there.
+    pub fn with_probability(self, probability: f64) -> Self {
+        let probability = if probability.is_nan() { 0.0 } else { probability.clamp(0.0, 1.0) };
+        Self { probability, ..self }
     }
 }
 
@@ -226,23 +235,32 @@ pub(crate) struct Faults(pub(crate) Vec<Fault>);
 
 impl Faults {
     /// The fault of this call, if it has one; counts it.
-    pub(crate) fn take(&mut self, endpoint: Endpoint, server: Option<&str>) -> Option<Fault> {
+    pub(crate) fn take(
+        &mut self,
+        endpoint: Endpoint,
+        server: Option<&str>,
+        dice: &mut Dice,
+    ) -> Option<Fault> {
         let matches = |fault: &Fault| {
             fault.endpoint.is_none_or(|only| only == endpoint)
                 && fault.server.as_deref().is_none_or(|only| Some(only) == server)
         };
-        let mut played = None;
-        for fault in self.0.iter_mut().filter(|fault| matches(fault)) {
+        let plays = |fault: &mut Fault| {
+            if !matches(fault) {
+                return false;
+            }
             if fault.after > 0 {
                 fault.after -= 1;
-            } else if fault.times > 0 {
-                fault.times -= 1;
-                played = Some(fault.clone());
-                break;
+                return false;
             }
+            is_sure(&fault.probability) || dice.roll() < fault.probability
+        };
+        let at = self.0.iter_mut().position(plays)?;
+        if self.0[at].times == 1 {
+            return Some(self.0.remove(at));
         }
-        self.0.retain(|fault| fault.times > 0);
-        played
+        self.0[at].times = self.0[at].times.saturating_sub(1);
+        Some(self.0[at].clone())
     }
 }
 
@@ -254,9 +272,10 @@ mod tests {
     /// Plays calls, written as endpoint or server:endpoint, against faults written in JSON.
     fn check(faults: &[&str], calls: &str, expect: Expect) {
         let mut faults = Faults(faults.iter().map(|json| serde_json::from_str(json).unwrap()).collect());
+        let mut dice = Dice::new(1);
         let played = calls.split(' ').map(|call| {
             let (server, endpoint) = call.split_once(':').unwrap_or(("emea", call));
-            match faults.take(Endpoint::parse(endpoint).unwrap(), Some(server)) {
+            match faults.take(Endpoint::parse(endpoint).unwrap(), Some(server), &mut dice) {
                 None => "-".to_owned(),
                 Some(fault) if fault.kind == FaultKind::Status => fault.status.to_string(),
                 Some(fault) => format!("{:?}", fault.kind),
@@ -298,9 +317,27 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_without_end_lets_those_before_it_have_their_turn() {
+        check(
+            &[r#"{"kind":"truncate","endpoint":"sync"}"#, r#"{"kind":"status","times":0}"#],
+            "sync sync sync assign",
+            expect!["Truncate 503 503 503"],
+        );
+    }
+
+    #[test]
+    fn chance_has_it_the_same_way_every_time_and_only_failures_count() {
+        let faults = [r#"{"kind":"status","times":3,"probability":0.5}"#];
+        check(&faults, "sync sync sync sync sync sync sync sync", expect!["- - - - - 503 503 503"]);
+        check(&faults, "sync sync sync sync sync sync sync sync", expect!["- - - - - 503 503 503"]);
+        check(&[r#"{"kind":"hang","times":0,"probability":0}"#], "sync sync sync", expect!["- - -"]);
+    }
+
+    #[test]
     fn misspelt_faults_are_refused_with_what_there_is() {
         let refused = |json: &str| serde_json::from_str::<Fault>(json).unwrap_err().to_string();
         assert!(refused(r#"{"kind":"status","endpoint":"asign"}"#).contains("there is no endpoint `asign`"));
         assert!(refused(r#"{"kind":"status","time":2}"#).contains("unknown field `time`"));
+        assert!(refused(r#"{"kind":"hang","probability":2}"#).contains("`probability` is from 0 to 1"));
     }
 }

@@ -5,6 +5,7 @@
 //! (factory, year, week, number, model) and never repeat within the first 33 million of a seed.
 
 use crate::device::{Device, Kind};
+use crate::dice::mix;
 use std::sync::{Arc, LazyLock};
 
 /// Makes the devices of one seed, one after the other.
@@ -76,14 +77,6 @@ fn pick(mut chance: u64) -> &'static Sort {
         chance -= sort.share;
     }
     &SORTS[0]
-}
-
-/// SplitMix64.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Shares add up to 1000: half Macs, a third iPads, the rest telephones and televisions.

@@ -1,11 +1,12 @@
 //! Apple's side over HTTP: headers in, headers out, and a way to hang up.
 //!
 //! The only thing HTTP libraries do not offer is to take a request and close the connection without an
-//! answer. Each connection therefore has a switch: once it is cut, nothing is written to it any more.
+//! answer, or in the middle of one. Each connection therefore has a switch: once it is cut, nothing is
+//! written to it any more.
 
 use crate::api;
 use crate::control::Control;
-use crate::service::Request;
+use crate::service::{Outcome, Reply, Request};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
@@ -16,11 +17,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Enough for adding a hundred thousand devices in one request of the control API.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -38,8 +40,13 @@ pub(crate) async fn serve(
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(control)
         .into_make_service_with_connect_info::<Peer>();
+    let (stop_waiting, stopping) = watch::channel(false);
+    let stop = async move {
+        stop.await;
+        _ = stop_waiting.send(true);
+    };
     // It returns when it was told to stop; accepting connections does not fail for good.
-    _ = axum::serve(Doors(listener), app).with_graceful_shutdown(stop).await;
+    _ = axum::serve(Doors { listener, stopping }, app).with_graceful_shutdown(stop).await;
 }
 
 async fn apple(
@@ -63,12 +70,25 @@ async fn apple(
         body: &body,
     });
     if !answer.delay.is_zero() {
-        tokio::time::sleep(answer.delay).await;
+        peer.wait(answer.delay).await;
     }
-    let Some(reply) = answer.reply else {
-        peer.cut.store(true, Ordering::Release);
-        return Response::new(Body::empty());
-    };
+    match answer.outcome {
+        Outcome::Whole(reply) => response(reply),
+        Outcome::Half(reply) if reply.body.len() < 2 => peer.hang_up(),
+        Outcome::Half(reply) => {
+            peer.line.cut_after(reply.body.len() / 2);
+            response(reply)
+        }
+        Outcome::HangUp => peer.hang_up(),
+        Outcome::Silence => {
+            // Should the client go away first, we are dropped here.
+            peer.wait(Duration::MAX).await;
+            peer.hang_up()
+        }
+    }
+}
+
+fn response(reply: Reply) -> Response<Body> {
     let content_type = if reply.json { "application/json;charset=UTF8" } else { "text/plain;charset=UTF8" };
     let mut response = Response::builder()
         .status(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
@@ -91,7 +111,21 @@ async fn apple(
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    cut: Arc<AtomicBool>,
+    line: Arc<Switch>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Peer {
+    /// Waits so long, unless the simulator stops: nobody should wait for a call that is slow on purpose.
+    async fn wait(&self, time: Duration) {
+        let mut stopping = self.stopping.clone();
+        _ = tokio::time::timeout(time, stopping.wait_for(|stopping| *stopping)).await;
+    }
+
+    fn hang_up(&self) -> Response<Body> {
+        self.line.cut_now();
+        Response::new(Body::empty())
+    }
 }
 
 impl Connected<IncomingStream<'_, Doors>> for Peer {
@@ -100,8 +134,35 @@ impl Connected<IncomingStream<'_, Doors>> for Peer {
     }
 }
 
+/// Where in the next answer a connection ends.
+#[derive(Debug)]
+struct Switch(AtomicUsize);
+
+impl Switch {
+    const NEVER: usize = usize::MAX;
+    /// Before its first byte; every other number counts bytes of the body.
+    const NOW: usize = usize::MAX - 1;
+
+    fn cut_now(&self) {
+        self.0.store(Self::NOW, Ordering::Release);
+    }
+
+    fn cut_after(&self, body: usize) {
+        self.0.store(body, Ordering::Release);
+    }
+}
+
+impl Default for Switch {
+    fn default() -> Self {
+        Self(AtomicUsize::new(Self::NEVER))
+    }
+}
+
 /// Accepts connections, and puts the switch into each.
-struct Doors(TcpListener);
+struct Doors {
+    listener: TcpListener,
+    stopping: watch::Receiver<bool>,
+}
 
 impl Listener for Doors {
     type Io = Line;
@@ -109,12 +170,13 @@ impl Listener for Doors {
 
     async fn accept(&mut self) -> (Line, Peer) {
         loop {
-            match self.0.accept().await {
+            match self.listener.accept().await {
                 Ok((stream, address)) => {
                     // Small answers must not wait for one another.
                     _ = stream.set_nodelay(true);
-                    let cut = Arc::new(AtomicBool::new(false));
-                    return (Line { stream, cut: cut.clone() }, Peer { address, cut });
+                    let line = Arc::<Switch>::default();
+                    let peer = Peer { address, line: line.clone(), stopping: self.stopping.clone() };
+                    return (Line { stream, switch: line, matched: 0 }, peer);
                 }
                 // Out of file handles, most likely: some will come free.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -123,18 +185,43 @@ impl Listener for Doors {
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer { address: self.0.local_addr()?, cut: Arc::default() })
+        let address = self.listener.local_addr()?;
+        Ok(Peer { address, line: Arc::default(), stopping: self.stopping.clone() })
     }
 }
 
 struct Line {
     stream: TcpStream,
-    cut: Arc<AtomicBool>,
+    switch: Arc<Switch>,
+    /// How much of the empty line after the headers has gone by, of an answer that is to be cut.
+    matched: usize,
 }
 
 impl Line {
-    fn whole(&self) -> io::Result<()> {
-        if self.cut.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    /// How many of these bytes are headers, and how much of the empty line has gone by after them.
+    fn headers(&self, bytes: &[u8]) -> (usize, usize) {
+        let (mut at, mut matched) = (0, self.matched);
+        while matched < 4 && at < bytes.len() {
+            matched = match bytes[at] {
+                byte if byte == b"\r\n\r\n"[matched] => matched + 1,
+                byte => usize::from(byte == b'\r'),
+            };
+            at += 1;
+        }
+        (at, matched)
+    }
+
+    /// Sends what may be sent, and remembers how much of the body is left to send.
+    fn send_part(&mut self, context: &mut Context<'_>, bytes: &[u8], left: usize) -> Poll<io::Result<usize>> {
+        let allowed = (self.headers(bytes).0 + left).min(bytes.len());
+        if allowed == 0 && !bytes.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let sent = ready!(Pin::new(&mut self.stream).poll_write(context, &bytes[..allowed]))?;
+        let (headers, matched) = self.headers(&bytes[..sent]);
+        self.matched = matched;
+        self.switch.cut_after(left - (sent - headers));
+        Poll::Ready(Ok(sent))
     }
 }
 
@@ -154,8 +241,11 @@ impl AsyncWrite for Line {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.whole()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match self.switch.0.load(Ordering::Acquire) {
+            Switch::NEVER => Pin::new(&mut self.stream).poll_write(context, bytes),
+            Switch::NOW => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            left => self.send_part(context, bytes, left),
+        }
     }
 
     fn poll_write_vectored(
@@ -163,8 +253,11 @@ impl AsyncWrite for Line {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.whole()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        if self.switch.0.load(Ordering::Acquire) == Switch::NEVER {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        }
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.poll_write(context, first.map_or(&[], |slice| slice))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -4,7 +4,7 @@
 
 use crate::device::{Device, ProfileStatus};
 use crate::portal::Credentials;
-use crate::state::Server;
+use crate::state::{OrgType, Server};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,6 +28,10 @@ pub struct ServerInfo {
     pub terms_signed: bool,
     /// Whether the entry still works in the portal.
     pub active: bool,
+    /// What kind of organisation it is.
+    pub org_type: OrgType,
+    /// Whether the organisation has beta tokens.
+    pub beta_access: bool,
     /// Devices on the server now.
     pub devices: usize,
     /// Profiles defined on it.
@@ -46,6 +50,10 @@ pub struct ServerChange {
     pub terms_signed: Option<bool>,
     /// Whether the entry works; if not, all calls are `SERVER_INACTIVE`.
     pub active: Option<bool>,
+    /// What kind of organisation it is.
+    pub org_type: Option<OrgType>,
+    /// Whether the organisation has beta tokens; if not, asking for them is `APPLE_SEED_FOR_IT_TURNED_OFF`.
+    pub beta_access: Option<bool>,
     /// The organisation's name.
     pub org_name: Option<String>,
     /// The Apple Account of who makes its tokens.
@@ -112,6 +120,8 @@ impl From<&Server> for ServerInfo {
             page_limit: server.page_limit,
             terms_signed: server.terms_signed,
             active: server.active,
+            org_type: server.org_type,
+            beta_access: server.beta_access,
             devices: server.inventory.len(),
             profiles: server.profiles.len(),
             token_expiry: server.token.as_ref().map(|token| token.access_token_expiry),

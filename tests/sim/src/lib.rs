@@ -8,32 +8,40 @@
 //! `Sim` runs inside an async program, `SimHandle` on a thread of its own.
 
 mod control;
+mod endpoint;
 mod faults;
 mod info;
 mod log;
 mod portal;
 mod state;
+mod world;
 
 mod ber;
 mod calls;
 mod cursor;
 mod device;
+mod dice;
+mod distort;
 mod fleet;
 mod inventory;
+mod locks;
+mod lookups;
 mod oauth;
 mod profile;
 mod service;
 
 mod api;
+mod api_devices;
 mod http;
 
 pub use control::{Control, Error};
 pub use device::{BadField, ProfileStatus};
-pub use faults::{Endpoint, Fault, FaultKind};
+pub use endpoint::Endpoint;
+pub use faults::{Fault, FaultKind};
 pub use info::{DeviceInfo, ProfileInfo, ServerChange, ServerInfo, TokenFile};
 pub use log::{Call, Counters};
 pub use portal::{Credentials, Refused, TokenOptions};
-pub use state::{AssignStatus, ErrorStyle, ServerOptions, Settings};
+pub use state::{AssignStatus, ErrorStyle, Lock, OrgType, ServerOptions, Settings};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;

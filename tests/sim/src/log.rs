@@ -3,7 +3,7 @@
 //! Kept apart from the state it speaks of: clearing the log changes nothing that a client could notice.
 //! Only the latest 100,000 calls are kept; the counters count them all.
 
-use crate::faults::Endpoint;
+use crate::endpoint::Endpoint;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +29,9 @@ pub struct Call {
     pub status: Option<u16>,
     /// The code in the body of an error, for example `EXPIRED_CURSOR`, or what OAuth found wrong.
     pub error: Option<String>,
+    /// Whether it was carried out, also if the answer was spoilt or never sent.
+    #[serde(default)]
+    pub done: bool,
     /// How many devices the request named.
     pub devices_in: usize,
     /// How many devices the answer spoke of.

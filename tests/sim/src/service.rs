@@ -4,15 +4,16 @@
 //! is the service's: faults, `User-Agent`, path and method, session, terms, body.
 
 use crate::calls::BodyCall;
-use crate::faults::{Endpoint, Fault, FaultKind};
+use crate::distort::distort;
+use crate::endpoint::Endpoint;
+use crate::faults::{Fault, FaultKind};
 use crate::log::Call;
+use crate::lookups::Lookup;
 use crate::oauth;
-use crate::profile::{self, ProfileUuid};
 use crate::state::{BadSession, ErrorStyle, Server, State};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How far a signature's time may be from ours, in seconds.
@@ -33,12 +34,25 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// What goes back, after how long; without a reply the connection is closed.
+/// What goes back, and after how long.
 pub(crate) struct Answer {
-    pub(crate) reply: Option<Reply>,
+    pub(crate) outcome: Outcome,
     pub(crate) delay: Duration,
 }
 
+/// What the client sees of an answer.
+pub(crate) enum Outcome {
+    /// All of it.
+    Whole(Reply),
+    /// Its headers and the first half of its body, then the end of the connection.
+    Half(Reply),
+    /// The end of the connection.
+    HangUp,
+    /// Nothing, and the connection stays.
+    Silence,
+}
+
+#[derive(Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
@@ -77,33 +91,43 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
     let server = identify(state, request);
     let name = server.map(|at| state.servers[at].name.clone());
     let endpoint = Endpoint::of(request.method, request.path).unwrap_or(Endpoint::Unknown);
-    let fault = state.faults.take(endpoint, name.as_deref());
+    let fault = state.faults.take(endpoint, name.as_deref(), &mut state.dice);
     let kind = fault.as_ref().map(|fault| fault.kind);
     let mut facts = Facts::default();
     let mut error = None;
+    let mut done = false;
 
     let mut reply = match (&fault, kind) {
-        (Some(fault), Some(FaultKind::Status)) => Some(failing(fault)),
-        (_, Some(FaultKind::HangUp)) => None,
-        _ => Some(match carry_out(state, request, endpoint, real, &mut facts) {
-            Ok(body) => Reply { status: 200, body, json: true, session: None, retry_after: None },
+        (Some(fault), Some(FaultKind::Status)) => failing(fault),
+        (_, Some(FaultKind::HangUp | FaultKind::Hang)) => Reply::default(),
+        (_, Some(FaultKind::EndSession)) => {
+            if let Some(server) = server {
+                state.servers[server].session = None;
+            }
+            refused(&Refusal { status: 401, code: "UNAUTHORIZED", why: None }, state.settings.error_style)
+        }
+        _ => match carry_out(state, request, endpoint, real, &mut facts) {
+            Ok(body) => {
+                done = true;
+                let json = !body.is_empty();
+                Reply { status: 200, body, json, session: facts.session.take(), retry_after: None }
+            }
             Err(refusal) => {
                 error = Some(refusal.why.unwrap_or(refusal.code).to_owned());
-                refused(&refusal, state.settings.error_style)
+                let session = facts.session.take();
+                Reply { session, ..refused(&refusal, state.settings.error_style) }
             }
-        }),
+        },
     };
-    if let Some(reply) = &mut reply {
-        reply.session = facts.session;
-        match kind {
-            Some(FaultKind::Truncate) => reply.body.truncate(reply.body.len() / 2),
-            Some(FaultKind::SameCursor) => claim_more(&mut reply.body, facts.cursor.as_deref()),
-            _ => {}
-        }
+    if let Some(fault) = fault.as_ref().filter(|_| done) {
+        distort(&mut reply.body, fault, facts.cursor.as_deref());
     }
-    if kind == Some(FaultKind::HangUpAfter) {
-        reply = None;
-    }
+    let outcome = match kind {
+        Some(FaultKind::HangUp | FaultKind::HangUpAfter) => Outcome::HangUp,
+        Some(FaultKind::Hang) => Outcome::Silence,
+        Some(FaultKind::ResetInBody) => Outcome::Half(reply),
+        _ => Outcome::Whole(reply),
+    };
     state.log.push(Call {
         seq: 0,
         time: now,
@@ -111,8 +135,9 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
         endpoint,
         method: request.method.into(),
         path: request.path.into(),
-        status: reply.as_ref().map(|reply| reply.status),
-        error,
+        status: outcome.status(),
+        error: error.or_else(|| outcome.code()),
+        done,
         devices_in: facts.devices_in,
         devices_out: facts.devices_out,
         limit: facts.limit,
@@ -121,7 +146,26 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
         fault: kind.and_then(|kind| Some(serde_json::to_value(kind).ok()?.as_str()?.to_owned())),
     });
     let slow = fault.filter(|fault| fault.kind == FaultKind::Slow).map_or(0, |fault| fault.ms);
-    Answer { reply, delay: Duration::from_millis(state.settings.latency_ms + slow) }
+    Answer { outcome, delay: Duration::from_millis(state.settings.latency_ms + slow) }
+}
+
+impl Outcome {
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Whole(reply) | Self::Half(reply) => Some(reply.status),
+            Self::HangUp | Self::Silence => None,
+        }
+    }
+
+    /// The code in an error that was not ours to explain.
+    fn code(&self) -> Option<String> {
+        match self {
+            Self::Whole(reply) if reply.status != 200 && !reply.body.is_empty() => {
+                Some(String::from_utf8_lossy(&reply.body).trim().into())
+            }
+            _ => None,
+        }
+    }
 }
 
 fn identify(state: &State, request: &Request) -> Option<usize> {
@@ -154,18 +198,6 @@ fn refused(refusal: &Refusal, style: ErrorStyle) -> Reply {
     };
     let json = matches!(style, ErrorStyle::Quoted | ErrorStyle::Json);
     Reply { status: refusal.status, body: body.into_bytes(), json, session: None, retry_after: None }
-}
-
-fn claim_more(body: &mut Vec<u8>, cursor: Option<&str>) {
-    if let Ok(Value::Object(mut page)) = serde_json::from_slice::<Value>(body)
-        && page.contains_key("cursor")
-    {
-        if let Some(cursor) = cursor {
-            page.insert("cursor".into(), cursor.into());
-        }
-        page.insert("more_to_follow".into(), true.into());
-        *body = Value::Object(page).to_string().into_bytes();
-    }
 }
 
 fn version(request: &Request) -> u32 {
@@ -205,27 +237,31 @@ fn carry_out(
         Some(Err(BadSession::Ended)) | None => return refuse(401, "UNAUTHORIZED"),
     };
     admit(server)?;
+    let mut lookup = Lookup { server, settings: &state.settings, query: request.query, version };
     match endpoint {
-        Endpoint::Account => account(server, version),
-        Endpoint::Profile => show_profile(server, request, version),
-        _ => {
-            let Ok(Value::Object(body)) = serde_json::from_slice(request.body) else {
-                return refuse(400, "MALFORMED_REQUEST_BODY");
-            };
-            let mut call = BodyCall { server, body, version, now, facts };
-            match endpoint {
-                Endpoint::Fetch => call.fetch(),
-                Endpoint::Sync => call.sync(),
-                Endpoint::Details => call.details(),
-                Endpoint::Disown => call.disown(),
-                Endpoint::Define => call.define(),
-                Endpoint::Assign => call.assign(),
-                Endpoint::Clear => call.clear(),
-                Endpoint::Session | Endpoint::Account | Endpoint::Profile | Endpoint::Unknown => {
-                    refuse(404, "")
-                }
-            }
-        }
+        Endpoint::Account => return lookup.account(),
+        Endpoint::Profile => return lookup.profile(),
+        Endpoint::Replacement => return lookup.replacement(),
+        Endpoint::BetaTokens => return lookup.beta_tokens(),
+        Endpoint::Discovery => return lookup.discovery(),
+        Endpoint::ClearDiscovery => return lookup.clear_discovery(),
+        _ => {}
+    }
+    let Ok(Value::Object(body)) = serde_json::from_slice(request.body) else {
+        return refuse(400, "MALFORMED_REQUEST_BODY");
+    };
+    let mut call = BodyCall { server, body, version, now, facts };
+    match endpoint {
+        Endpoint::Fetch => call.fetch(),
+        Endpoint::Sync => call.sync(),
+        Endpoint::Details => call.details(),
+        Endpoint::Disown => call.disown(),
+        Endpoint::Define => call.define(),
+        Endpoint::Assign => call.assign(),
+        Endpoint::Clear => call.clear(),
+        Endpoint::ActivationLock => call.lock(),
+        Endpoint::AssignDiscovery => call.assign_discovery(),
+        _ => refuse(404, ""),
     }
 }
 
@@ -268,51 +304,6 @@ fn open_session(state: &mut State, request: &Request, real: Timestamp) -> Result
     admit(server)?;
     let key = state.open_session(at, now.as_second());
     body(&json!({ "auth_session_token": key }))
-}
-
-fn account(server: &Server, version: u32) -> Result<Vec<u8>, Refusal> {
-    let host = server.admin_id.split_once('@').map_or("example.com", |(_, host)| host);
-    let mut account = json!({
-        "server_name": server.name,
-        "server_uuid": server.uuid,
-        "admin_id": &*server.admin_id,
-        "facilitator_id": &*server.admin_id,
-        "org_name": server.org_name,
-        "org_email": format!("it@{host}"),
-        "org_phone": "+44 20 7946 0000",
-        "org_address": "1 Apple Row, Leeds LS1 1AA, GB",
-    });
-    if version >= 3 {
-        account["org_id"] = json!(server.org_id);
-        account["org_id_hash"] = json!(server.org_id_hash);
-        account["org_type"] = json!("org");
-        account["org_version"] = json!("v2");
-        let mut urls: BTreeMap<&str, (BTreeSet<&str>, bool)> = BTreeMap::new();
-        for (endpoint, method, path) in Endpoint::routes() {
-            let url = urls.entry(path).or_default();
-            url.0.insert(method);
-            url.1 |= matches!(endpoint, Endpoint::Fetch | Endpoint::Sync);
-        }
-        let limit = json!({ "default": server.page_limit, "maximum": server.page_limit });
-        let urls = urls.into_iter().map(|(path, (methods, in_pages))| {
-            let mut url = json!({ "uri": path, "http_method": methods });
-            if in_pages {
-                url["limit"] = limit.clone();
-            }
-            url
-        });
-        account["urls"] = urls.collect();
-    }
-    body(&account)
-}
-
-fn show_profile(server: &Server, request: &Request, version: u32) -> Result<Vec<u8>, Refusal> {
-    let uuid = url::form_urlencoded::parse(request.query.as_bytes())
-        .find_map(|(name, value)| (name == "profile_uuid" && !value.is_empty()).then_some(value));
-    let Some(uuid) = uuid else { return refuse(400, "PROFILE_UUID_REQUIRED") };
-    let found = ProfileUuid::parse(&uuid).and_then(|uuid| Some((uuid, server.profiles.get(&uuid)?)));
-    let Some((uuid, profile)) = found else { return refuse(400, "NOT_FOUND") };
-    body(&profile::shown(uuid, &profile.content, version))
 }
 
 pub(crate) fn body(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {

@@ -4,6 +4,7 @@
 //! a test can move time. What a client may ask is `service`'s business, what the portal may is `control`'s.
 
 use crate::device::Device;
+use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::fleet::Generator;
 use crate::inventory::Inventory;
@@ -27,13 +28,28 @@ pub struct Settings {
     pub rotate_every: u32,
     /// How long a session's key is good for.
     pub session_lifetime_seconds: i64,
+    /// How many calls a session is good for, whatever becomes of its key; without end if 0.
+    pub session_calls: u32,
     /// How the code of an error is written in a body.
     pub error_style: ErrorStyle,
+    /// `GET /device/replacementDetails` answers 404 for a device that replaced none, as Apple documents it,
+    /// and not 400, as was seen.
+    pub documented_404: bool,
+    /// Where the dice begin that decide on faults with a probability.
+    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { latency_ms: 0, rotate_every: 10, session_lifetime_seconds: 180, error_style: ErrorStyle::Bare }
+        Self {
+            latency_ms: 0,
+            rotate_every: 10,
+            session_lifetime_seconds: 180,
+            session_calls: 0,
+            error_style: ErrorStyle::Bare,
+            documented_404: false,
+            seed: 1,
+        }
     }
 }
 
@@ -69,13 +85,60 @@ pub struct ServerOptions {
     /// Whether the organisation has accepted the current terms.
     #[serde(default)]
     pub terms_signed: Option<bool>,
+    /// What kind of organisation it is.
+    #[serde(default)]
+    pub org_type: Option<OrgType>,
+    /// Whether the organisation takes part in AppleSeed for IT, and so has beta tokens.
+    #[serde(default)]
+    pub beta_access: Option<bool>,
 }
 
 impl ServerOptions {
     /// A server with this name and everything else as usual.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), org_name: None, admin_id: None, page_limit: None, terms_signed: None }
+        Self {
+            name: name.into(),
+            org_name: None,
+            admin_id: None,
+            page_limit: None,
+            terms_signed: None,
+            org_type: None,
+            beta_access: None,
+        }
     }
+}
+
+/// What `/account` calls `org_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrgType {
+    /// A business.
+    #[default]
+    Org,
+    /// A school.
+    Edu,
+    /// A television provider; has neither Activation Lock nor account-driven enrolment.
+    TvProvider,
+}
+
+/// An Activation Lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// A person's own lock, and not the organisation's.
+    pub by_user: bool,
+    /// What opens the organisation's lock, as 64 hex digits, if it gave one.
+    pub escrow_key: Option<String>,
+    /// What a lost device shows.
+    pub lost_message: Option<String>,
+    /// When it was locked.
+    pub since: Timestamp,
+}
+
+/// That a device came in place of another.
+#[derive(Debug, Clone)]
+pub(crate) struct Replacement {
+    pub(crate) original: String,
+    pub(crate) at: Timestamp,
 }
 
 /// What assigning a profile to a device answers instead of doing it.
@@ -120,6 +183,14 @@ pub(crate) struct Server {
     pub(crate) profiles: BTreeMap<ProfileUuid, Profile>,
     pub(crate) assign_answers: HashMap<String, AssignAnswer>,
     pub(crate) assignments: u64,
+    pub(crate) org_type: OrgType,
+    pub(crate) beta_access: bool,
+    /// Activation Locks, by serial number.
+    pub(crate) locks: BTreeMap<String, Lock>,
+    /// By the serial number of the new device.
+    pub(crate) replacements: HashMap<String, Replacement>,
+    /// Where account-driven enrolment goes, and since when.
+    pub(crate) discovery: Option<(String, i64)>,
 }
 
 #[derive(Debug)]
@@ -135,13 +206,17 @@ pub(crate) struct Session {
     key: String,
     /// The key before this one: requests that were under way at the change still carry it.
     previous: Option<String>,
+    /// Calls with this key.
     calls: u32,
+    /// Calls since the session began.
+    calls_in_all: u32,
     issued: i64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) settings: Settings,
+    pub(crate) dice: Dice,
     pub(crate) servers: Vec<Server>,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
@@ -168,6 +243,14 @@ impl State {
         real.checked_add(self.ahead).unwrap_or(real)
     }
 
+    /// Changes how the service behaves; another seed, and the dice begin anew.
+    pub(crate) fn set_settings(&mut self, settings: Settings) {
+        if settings.seed != self.dice.seed() {
+            self.dice = Dice::new(settings.seed);
+        }
+        self.settings = settings;
+    }
+
     pub(crate) fn server(&self, name: &str) -> Option<&Server> {
         self.servers.iter().find(|server| server.name == name)
     }
@@ -192,20 +275,23 @@ impl State {
     pub(crate) fn open_session(&mut self, server: usize, now: i64) -> String {
         let key = self.new_key(server);
         self.servers[server].session =
-            Some(Session { key: key.clone(), previous: None, calls: 0, issued: now });
+            Some(Session { key: key.clone(), previous: None, calls: 0, calls_in_all: 0, issued: now });
         key
     }
 
     /// Accepts or refuses a session key, and says which server it is for and which key to use next.
     pub(crate) fn use_session(&mut self, key: &str, now: i64) -> Result<(usize, Option<String>), BadSession> {
         let server = self.server_of_session(key).ok_or(BadSession::Unknown)?;
-        let Settings { rotate_every, session_lifetime_seconds, .. } = self.settings;
+        let Settings { rotate_every, session_lifetime_seconds, session_calls, .. } = self.settings;
         let session = self.servers[server].session.as_mut().ok_or(BadSession::Ended)?;
         let is_previous = session.previous.as_deref() == Some(key);
-        if !(session.key == key || is_previous) || now - session.issued > session_lifetime_seconds {
+        let worn_out = session_calls > 0 && session.calls_in_all >= session_calls;
+        let too_old = now - session.issued > session_lifetime_seconds;
+        if !(session.key == key || is_previous) || too_old || worn_out {
             return Err(BadSession::Ended);
         }
         session.calls += 1;
+        session.calls_in_all = session.calls_in_all.saturating_add(1);
         if rotate_every == 0 || session.calls < rotate_every {
             return Ok((server, is_previous.then(|| session.key.clone())));
         }
@@ -258,6 +344,11 @@ impl Server {
             profiles: BTreeMap::new(),
             assign_answers: HashMap::new(),
             assignments: 0,
+            org_type: options.org_type.unwrap_or_default(),
+            beta_access: options.beta_access.unwrap_or(true),
+            locks: BTreeMap::new(),
+            replacements: HashMap::new(),
+            discovery: None,
             name,
         }
     }
@@ -294,8 +385,12 @@ mod tests {
     /// Uses keys by their number in the order they were given out; `open` opens a session, `+9` lets
     /// seconds pass, `forget` forgets.
     fn check(story: &str, expect: Expect) {
+        check_with(0, story, expect);
+    }
+
+    fn check_with(session_calls: u32, story: &str, expect: Expect) {
         let mut state = State::default();
-        state.settings.rotate_every = 3;
+        (state.settings.rotate_every, state.settings.session_calls) = (3, session_calls);
         state.servers.push(Server::new(ServerOptions::new("emea")));
         let (mut keys, mut now) = (Vec::new(), 0);
         let mut said = Vec::new();
@@ -326,6 +421,11 @@ mod tests {
     #[test]
     fn a_key_is_replaced_every_n_calls_and_good_until_the_next_replacement() {
         check("open 0 0 0 0 1 0 0 2", expect!["ok ok next:1 next:1 ok next:2 Ended ok"]);
+    }
+
+    #[test]
+    fn a_session_can_be_good_for_so_many_calls_whatever_its_key() {
+        check_with(4, "open 0 0 0 1 1 0 open 2", expect!["ok ok next:1 ok Ended Ended ok"]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The simulator, asked over real HTTP by a client that shares no code with it.
 
 mod client;
+mod doors;
+mod faults;
 
 use client::{Answer, Client};
 use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use sim::{AssignStatus, Endpoint, Fault, FaultKind, Options, ServerOptions, Sim, SimHandle};
+use sim::{AssignStatus, Endpoint, Options, ServerOptions, Sim, SimHandle};
 
 /// A simulator with a server `emea` that has these devices.
 async fn sim(serials: &str) -> Sim {
@@ -371,49 +373,6 @@ async fn a_throttled_device_looks_different_to_every_version() {
 }
 
 #[tokio::test]
-async fn a_fault_is_answered_instead_of_the_call() {
-    let sim = sim("A").await;
-    let client = client(&sim).await;
-    sim.fault(Fault::status(429, "TOO_MANY_REQUESTS").retry_after("120").on(Endpoint::Account));
-    let answer = client.get("/account").await;
-    assert_eq!(
-        (answer.short().as_str(), answer.retry_after.as_deref()),
-        ("429 TOO_MANY_REQUESTS", Some("120"))
-    );
-    assert_eq!(client.get("/account").await.short(), "200");
-}
-
-#[tokio::test]
-async fn hanging_up_before_does_nothing_and_hanging_up_after_does_it() {
-    let sim = sim("A").await;
-    let client = client(&sim).await;
-    let uuid = define(&client).await;
-    let body = json!({ "profile_uuid": uuid, "devices": ["A"] }).to_string();
-    for (fault, assignments) in [(Fault::hang_up(), 0), (Fault::hang_up_after(), 1)] {
-        sim.fault(fault.on(Endpoint::Assign));
-        let answer = client.call("POST", "/profile/devices", &body).await;
-        assert!(answer.is_err_and(|error| error.is_request()));
-        assert_eq!(sim.device("emea", "A").unwrap().assignments, assignments);
-    }
-    let ends = sim.calls().into_iter().filter(|call| call.status.is_none()).map(|call| call.fault);
-    assert_eq!(ends.collect::<Vec<_>>(), [Some("hang_up".to_owned()), Some("hang_up_after".to_owned())]);
-    assert_eq!(client.get("/account").await.short(), "200", "the next call has a new connection");
-}
-
-#[tokio::test]
-async fn answers_can_be_cut_short_or_claim_for_ever_that_more_follows() {
-    let sim = sim("A").await;
-    let client = client(&sim).await;
-    let (_, cursor) = read(&client, "/server/devices", None, 100).await;
-    sim.fault(Fault::new(FaultKind::Truncate).on(Endpoint::Sync));
-    sim.fault(Fault::new(FaultKind::SameCursor).on(Endpoint::Sync));
-    let cut = client.post("/devices/sync", json!({ "cursor": cursor })).await;
-    assert!(serde_json::from_str::<Value>(&cut.text).is_err());
-    let same = client.post("/devices/sync", json!({ "cursor": cursor })).await.json();
-    assert_eq!((same["cursor"].as_str(), &same["more_to_follow"]), (Some(&*cursor), &json!(true)));
-}
-
-#[tokio::test]
 async fn the_control_side_does_it_all_over_http_too() {
     let sim = sim("").await;
     let client = client(&sim).await;
@@ -447,7 +406,7 @@ async fn the_control_side_does_it_all_over_http_too() {
         shown,
         expect![[r#"
             POST /servers {"name": "library", "page_limit": 50}
-              200 {"active":true,"admin_id":"enroll-admin@library.example","devices":0,"name":"library","org_id":"…","org_name":"library Ltd","page_limit":50,"profiles":0,"server_uuid":"…","terms_signed":true,"token_expiry":null}
+              200 {"active":true,"admin_id":"enroll-admin@library.example","beta_access":true,"devices":0,"name":"library","org_id":"…","org_name":"library Ltd","org_type":"org","page_limit":50,"profiles":0,"server_uuid":"…","terms_signed":true,"token_expiry":null}
             POST /servers/library/devices {"count": 3, "seed": 1}
               200 {"added":3,"first_serial_numbers":["C02MAQKDMD6T","C02FQWWTMD6T","DMPA7167STQ2"]}
             POST /servers/emea/devices [{"serial_number": "A", "color": "BLUE"}]
@@ -471,15 +430,15 @@ async fn the_control_side_does_it_all_over_http_too() {
             POST /faults {"kind": "slow", "ms": 5, "endpoint": "GET /account"}
               200 [{"after":0,"body":"","endpoint":"account","kind":"slow","ms":5,"status":503,"times":1}]
             POST /faults {"kind": "explode"}
-              400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor` at line 1 column 18"}
+              400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor`, `reset_in_body`, `hang`, `wrong_json`, `unknown_fields`, `missing_fields`, `null_fields`, `end_session` at line 1 column 18"}
             DELETE /faults 
               204 
             PATCH /settings {"rotate_every": 2}
-              200 {"error_style":"bare","latency_ms":0,"rotate_every":2,"session_lifetime_seconds":180}
+              200 {"documented_404":false,"error_style":"bare","latency_ms":0,"rotate_every":2,"seed":1,"session_calls":0,"session_lifetime_seconds":180}
             PATCH /settings {"rotate": 2}
-              400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `error_style` at line 1 column 45"}
+              400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `session_calls`, `error_style`, `documented_404`, `seed` at line 1 column 68"}
             GET /calls?endpoint=asign 
-              400 {"error":"Failed to deserialize query string: endpoint: there is no endpoint `asign`; there are session, account, fetch, sync, details, disown, define, profile, assign, clear and unknown"}
+              400 {"error":"Failed to deserialize query string: endpoint: there is no endpoint `asign`; there are session, account, fetch, sync, details, disown, define, profile, assign, clear, activation_lock, replacement, beta_tokens, assign_discovery, discovery, clear_discovery and unknown"}
             PUT /calls 
               405 {"error":"no such method at this path; `GET /sim/` lists those there are"}
             GET /nothing 
