@@ -66,7 +66,7 @@ enum Command {
     Profile(commands::profile::Command),
     /// Ask Apple what changed and store it
     Sync(commands::sync::Arguments),
-    /// Devices: list, explain
+    /// Devices: list, explain, history
     #[command(subcommand)]
     Device(commands::device::Command),
     /// Workflows: list, check

@@ -158,10 +158,13 @@ impl Syncing<'_, '_> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
         let account = lane.retrying(self.retry, || lane.client.account()).await?;
         let known = store.token(&lane.token).await?.ok_or_else(|| Error::NotImported(lane.token.clone()))?;
-        if account.server_uuid.as_ref().is_some_and(|theirs| *theirs != known.server_uuid) {
+        if let Some(theirs) = account.server_uuid.filter(|theirs| *theirs != known.server_uuid) {
             // Everything of the other server would look new, and everything of ours gone.
-            let theirs = account.server_name.unwrap_or_default();
-            return Err(Error::OtherServer { token: lane.token.clone(), ours: known.server_name, theirs });
+            return Err(Error::OtherServer {
+                token: lane.token.clone(),
+                ours: format!("\"{}\" ({})", known.server_name, known.server_uuid),
+                theirs: format!("\"{}\" ({theirs})", account.server_name.unwrap_or_default()),
+            });
         }
         self.limit = account.page_limit.unwrap_or(DEFAULT_PAGE);
         let mut token = known;
