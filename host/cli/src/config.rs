@@ -277,7 +277,7 @@ fn token(at: &str, table: TokenTable, findings: &mut Findings<'_>) -> Option<Tok
     if !matches!(apple_url.scheme(), "http" | "https") || !apple_url.has_host() {
         findings.at(&pointer, "must be an http or https URL", None);
     }
-    Some(TokenSettings { apple_url, contacts: table.contacts })
+    Some(TokenSettings { apple_url, network: Default::default(), contacts: table.contacts })
 }
 
 fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'_>) -> Option<PluginConfig> {
