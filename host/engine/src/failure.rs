@@ -89,7 +89,7 @@ impl Error {
         match self {
             Self::Apple(error) => match error.next() {
                 apple::Next::Operator(advice) => (State::NeedsPerson, Some(advice)),
-                apple::Next::Retry { .. } => (State::Unavailable, None),
+                apple::Next::Retry { .. } => (State::Unavailable, error.advice()),
                 _ => (State::Failed, None),
             },
             Self::Store(store::Error::Secret(error)) => (State::NeedsPerson, Some(error.advice())),
