@@ -62,9 +62,10 @@ async fn add_devices(State(control): State<Control>, Path(name): Path<String>, b
             if count > MOST_GENERATED {
                 return Err(Error::BadRequest(format!("`count` can be {MOST_GENERATED} at most")));
             }
-            let serials = control.generate_devices(&name, count, seed)?;
-            let first = serials.iter().take(100).map(|serial| &**serial).collect::<Vec<_>>();
-            return ok(json!({ "added": serials.len(), "first_serial_numbers": first }));
+            let first = control.generate_devices(&name, count.min(100), seed)?;
+            control.generate_fleet(&name, count - first.len(), seed)?;
+            let first = first.iter().map(|serial| &**serial).collect::<Vec<_>>();
+            return ok(json!({ "added": count, "first_serial_numbers": first }));
         }
         device => vec![device],
     };

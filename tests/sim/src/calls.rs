@@ -3,11 +3,13 @@
 //! `service` has let the client in and read the body; here is what each endpoint does with it.
 
 use crate::cursor::{Cursor, Position};
-use crate::device::{Op, Seconds, View};
+use crate::device::Op;
+use crate::inventory::Look;
 use crate::portal::random;
 use crate::profile::{self, ProfileUuid};
 use crate::service::{Facts, Refusal, body, refuse};
 use crate::state::{AssignStatus, Profile, Server};
+use crate::view::{Seconds, View};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -39,14 +41,16 @@ impl BodyCall<'_> {
     pub(crate) fn fetch(&mut self) -> Result<Vec<u8>, Refusal> {
         let (asked, limit) = self.cursor_and_limit()?;
         let inventory = &self.server.inventory;
+        let now = self.now.as_second();
         let (next, end, journal) = match asked.map(|cursor| cursor.position) {
-            None => (0, inventory.slots(), inventory.journal_end()),
+            None => (0, inventory.slots(), inventory.journal_end(now)),
             Some(Position::Fetch { next, end, .. }) if next >= end => return refuse(400, "EXHAUSTED_CURSOR"),
             Some(Position::Sync { .. }) => return refuse(400, "EXHAUSTED_CURSOR"),
             Some(Position::Fetch { next, end, journal }) => (next, end, journal),
         };
         self.refuse_expired(asked)?;
-        let page = inventory.fetch(next, end, limit);
+        let look = Look { limit, now, hidden: &|_| false, duplicates: false };
+        let page = inventory.fetch(next, end, look);
         let until = match (page.more, page.items.last()) {
             (true, Some(last)) => last.assigned_date,
             _ => self.now.as_second(),
@@ -72,7 +76,8 @@ impl BodyCall<'_> {
         let Some(cursor) = asked else { return refuse(400, "CURSOR_REQUIRED") };
         self.refuse_expired(asked)?;
         let (Position::Fetch { journal, .. } | Position::Sync { journal }) = cursor.position;
-        let page = self.server.inventory.sync(journal, limit);
+        let look = Look { limit, now: self.now.as_second(), hidden: &|_| false, duplicates: false };
+        let page = self.server.inventory.sync(journal, look);
         let until = match (page.more, page.items.last()) {
             (true, Some((_, _, at))) => *at,
             _ => self.now.as_second(),
@@ -127,7 +132,7 @@ impl BodyCall<'_> {
         let serials = serials.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
         self.facts.devices_in = serials.len();
         let Ok(uuid) = random::<16>() else { return refuse(500, "Internal Server Error") };
-        let uuid = ProfileUuid(u128::from_be_bytes(uuid));
+        let uuid = ProfileUuid::new(u128::from_be_bytes(uuid));
         let (nth, defined) = (self.server.profiles.len(), self.now.as_second());
         self.server.profiles.insert(uuid, Profile { nth, defined, content });
         self.assign_to(uuid, serials)

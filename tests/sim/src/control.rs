@@ -165,6 +165,7 @@ impl Control {
                 model: "MacBook Pro".into(),
                 os: Some("OSX".into()),
                 family: Some("Mac".into()),
+                assigned_by: server.admin_id.to_string(),
                 ..Default::default()
             });
             let mut fresh: HashMap<&str, ()> = HashMap::new();
@@ -179,7 +180,7 @@ impl Control {
                 if server.inventory.get(serial).is_some() || fresh.insert(serial, ()).is_some() {
                     return Err(Error::DeviceExists { server: name.into(), serial: serial.into() });
                 }
-                let mut device = Device::new(serial, usual.clone(), server.admin_id.clone(), now);
+                let mut device = Device::new(serial, usual.clone(), now);
                 device.set(fields, now)?;
                 made.push(device);
             }
@@ -190,7 +191,20 @@ impl Control {
     /// Adds a realistic fleet; the same seed makes the same devices, and goes on when asked again.
     /// Returns their serial numbers.
     pub fn generate_devices(&self, name: &str, count: usize, seed: u64) -> Result<Vec<Arc<str>>, Error> {
-        self.with(name, |server, now| Ok(server.generate(count, seed, now.as_second())))
+        let mut serials = Vec::with_capacity(count.min(1 << 20));
+        self.with(name, |server, now| {
+            server.generate(count, seed, now.as_second(), |serial| serials.push(serial.into()));
+            Ok(())
+        })?;
+        Ok(serials)
+    }
+
+    /// The same for a fleet so large that nobody wants to hear its serial numbers.
+    pub fn generate_fleet(&self, name: &str, count: usize, seed: u64) -> Result<(), Error> {
+        self.with(name, |server, now| {
+            server.generate(count, seed, now.as_second(), |_| {});
+            Ok(())
+        })
     }
 
     /// Changes any fields of a device; `null` takes one away. Sync tells of it as `modified`.

@@ -23,12 +23,15 @@ mod device;
 mod dice;
 mod distort;
 mod fleet;
+mod hardware;
 mod inventory;
 mod locks;
 mod lookups;
 mod oauth;
 mod profile;
+mod serial;
 mod service;
+mod view;
 
 mod api;
 mod api_devices;

@@ -57,7 +57,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     for name in &servers {
         let options = ServerOptions { page_limit: arguments.page_limit, ..ServerOptions::new(name) };
         sim.create_server(options);
-        sim.generate_devices(name, arguments.devices, arguments.seed)?;
+        sim.generate_fleet(name, arguments.devices, arguments.seed)?;
     }
     greet(&sim.url(), &servers, arguments.devices);
     until_told_to_stop().await?;

@@ -3,7 +3,6 @@
 //! One plain struct behind one lock. Nothing here does IO or reads a clock; `now` is an argument, so that
 //! a test can move time. What a client may ask is `service`'s business, what the portal may is `control`'s.
 
-use crate::device::Device;
 use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::fleet::Generator;
@@ -353,21 +352,21 @@ impl Server {
         }
     }
 
-    /// Adds devices of a seed; asked again, it goes on where it stopped.
-    pub(crate) fn generate(&mut self, count: usize, seed: u64, now: i64) -> Vec<Arc<str>> {
+    /// Adds devices of a seed, and tells of each; asked again, it goes on where it stopped.
+    pub(crate) fn generate(&mut self, count: usize, seed: u64, now: i64, mut tell: impl FnMut(&str)) {
         let Self { name, admin_id, generators, inventory, .. } = self;
-        let generator =
-            generators.entry(seed).or_insert_with(|| Generator::new(seed, name, admin_id.clone()));
-        let mut added = Vec::with_capacity(count.min(1 << 20));
-        while added.len() < count {
-            let device: Device = generator.device(now);
+        let generator = generators.entry(seed).or_insert_with(|| Generator::new(seed, name, admin_id));
+        inventory.reserve(count);
+        let mut added = 0;
+        while added < count {
+            let device = generator.device(now);
             let serial = device.serial.clone();
             // Another seed, or a person, may have made the same serial number already.
             if inventory.add(device, now) {
-                added.push(serial);
+                tell(&serial);
+                added += 1;
             }
         }
-        added
     }
 
     /// Remembers a signature's nonce; `false` if it was used before.
