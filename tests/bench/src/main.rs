@@ -39,7 +39,6 @@ Close what else keeps the machine busy, and compare ratios rather than seconds."
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch every device into an empty store, then only what changed
     Sync(sync::Arguments),
     /// One part of a benchmark; its job comes on standard input
     #[command(hide = true)]

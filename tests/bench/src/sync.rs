@@ -20,7 +20,7 @@ const WORKFLOW: &str = "version = 1\nname = \"sync\"\n[[steps]]\nuses = \"sync\"
 /// How many devices the last part finds changed.
 const CHANGED: u64 = 100;
 
-/// Measures how fast devices come from Apple into the store.
+/// Fetch every device into an empty store, then only what changed
 ///
 /// For each size, one after the other:
 ///

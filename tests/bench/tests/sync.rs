@@ -22,7 +22,23 @@ fn without_times(printed: &str) -> String {
 
 #[test]
 fn every_part_is_in_the_table_and_every_aim_below_it() {
-    check(&[], without_times, expect![[""]]);
+    check(
+        &[],
+        without_times,
+        expect![[r#"
+
+        DEVICES PART ANSWERS
+        200 download 3
+        200 decode 3
+        200 sync 4
+        200 unchanged 1
+        200 changed 2
+
+        DEVICES AIM AT
+        200 sync: times
+        200 sync, unchanged,
+        200 changed: seconds"#]],
+    );
 }
 
 #[test]
@@ -33,5 +49,16 @@ fn the_json_has_the_same_rows() {
         let rows = rows.map(|row| format!("{} {} {}\n", row["devices"], row["part"], row["answers"]));
         format!("{}, {} ms\n{}", json["benchmark"], json["latency_ms"], rows.collect::<String>())
     }
-    check(&["--json", "--latency", "1"], parts, expect![[""]]);
+    check(
+        &["--json", "--latency", "1"],
+        parts,
+        expect![[r#"
+        "sync", 1 ms
+        200 "download" 3
+        200 "decode" 3
+        200 "sync" 4
+        200 "unchanged" 1
+        200 "changed" 2
+    "#]],
+    );
 }
