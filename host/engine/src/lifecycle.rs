@@ -12,7 +12,7 @@ use secrecy::SecretSlice;
 use crate::apple::token_file::{self, RequestError, TokenFileError};
 use crate::apple::{self, Client, Credentials};
 use crate::engine::Engine;
-use crate::store::{self, TokenKey};
+use crate::store::{self, Limits, TokenKey};
 
 /// What a person uploads to Apple's portal.
 #[derive(Clone, Debug)]
@@ -128,7 +128,8 @@ pub async fn import(engine: &Engine, name: &TokenName, p7m: &[u8]) -> Result<Imp
         return Err(Error::OtherServer { token: name.clone(), ours, theirs });
     }
     let sealed = SecretSlice::from(credentials.expose_everything_as_json_for_sealing().to_vec());
-    engine.store.save_token(token.clone(), sealed, key_id, account.page_limit).await?;
+    let limits = Limits { page: account.page_limit, assign: account.assign_limit };
+    engine.store.save_token(token.clone(), sealed, key_id, limits).await?;
     Ok(Imported { token, replaced })
 }
 

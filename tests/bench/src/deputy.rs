@@ -8,6 +8,7 @@ use domain::document::Source;
 use domain::id::TokenName;
 use domain::run::{Outcome, State};
 use domain::workflow::Workflow;
+use engine::apple::Network;
 use engine::clock::SystemClock;
 use engine::engine::Engine;
 use engine::lifecycle;
@@ -43,7 +44,7 @@ pub(crate) async fn engine(store: &Path, apple_url: &str) -> anyhow::Result<Engi
     let key = Key::from_text(KEY, "the benchmark")?;
     let store = Store::open(store, key).await?;
     let apple_url = apple_url.parse().context("the address of the simulator is none")?;
-    let token = TokenSettings { apple_url, contacts: Vec::new() };
+    let token = TokenSettings { apple_url, contacts: Vec::new(), network: Network::default() };
     let settings = Settings { tokens: [(TOKEN.parse()?, token)].into(), ..Settings::default() };
     Ok(Engine::new(store, settings, Arc::new(SystemClock))?)
 }
@@ -56,7 +57,7 @@ pub(crate) async fn exchange(store: &Path, apple: &Apple) -> anyhow::Result<Acce
     let file = apple.token(requested.certificate_pem).await?;
     lifecycle::import(&engine, &name, &file).await?;
     let credentials = engine.store.credentials(&name).await?.context("the token was not stored")?;
-    let limit = engine.store.sync_state(&name).await?.page_limit;
+    let limit = engine.store.sync_state(&name).await?.limits.page;
     Ok(Access {
         apple_url: apple.url().to_owned(),
         credentials: String::from_utf8(credentials.expose_secret().to_vec())?,

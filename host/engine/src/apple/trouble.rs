@@ -66,6 +66,11 @@ impl Trouble {
         }
     }
 
+    /// Whether the request may have reached Apple all the same: only the answer is missing.
+    pub fn may_be_after_sending(&self) -> bool {
+        matches!(self, Self::SlowAnswer | Self::Other)
+    }
+
     /// The trouble in words, with the `host` that was to be reached.
     pub(super) fn with(&self, host: &str) -> String {
         match self {

@@ -31,7 +31,7 @@ pub use devices::{DeviceFilter, PageResult, StoredDevice};
 pub use history::Seen;
 pub use plans::{ActionRecord, ActionState, RecordedPlan};
 pub use runs::NewRun;
-pub use tokens::{Phase, StoredToken, SyncState, TokenKey};
+pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
 pub use verdicts::StoredVerdict;
 
 const MIGRATIONS: &[M<'static>] =
