@@ -25,14 +25,15 @@ const CHANGED: u64 = 100;
 /// For each size, one after the other:
 ///
 ///   download   the pages of all devices: how long their answers took
-///   decode     the baseline: the same, and each page decoded into Apple's complete device type; one
-///              thread, one connection, nothing kept
-///   sync       Deputy's own `sync` step into an empty store on disk, from opening the store to closing it
+///   decode     the baseline: the same, and each page decoded into Apple's complete device
+///              type; one thread, one connection, nothing kept
+///   sync       Deputy's own `sync` step into an empty store on disk, from opening the store
+///              to closing it
 ///   unchanged  the same once more; nothing has changed
 ///   changed    the same once more; 100 devices have changed
 ///
-/// RATIO is the time beside that of decode. CPU is processor time on all cores, PEAK the most memory the
-/// process had resident; `-` where the system does not tell.
+/// RATIO is the time beside that of decode. CPU S is processor time on all cores, PEAK MIB the
+/// most memory the process had resident; `-` where the system does not tell.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
