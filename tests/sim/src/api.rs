@@ -10,7 +10,8 @@ use crate::faults::Fault;
 use crate::http::Peer;
 use crate::info::ServerChange;
 use crate::portal::TokenOptions;
-use crate::state::{ServerOptions, Settings};
+use crate::settings::Settings;
+use crate::state::ServerOptions;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
@@ -31,7 +32,7 @@ pub(crate) fn routes() -> Router<Control> {
         .route("/", get(help))
         .route("/servers", get(list_servers).post(create_server))
         .route("/servers/{name}", get(show_server).patch(change_server))
-        .route("/servers/{name}/token", post(make_token))
+        .route("/servers/{name}/token", post(make_token).delete(revoke_token))
         .route("/servers/{name}/terms", post(sign_terms))
         .route("/servers/{name}/session", axum::routing::delete(end_session))
         .route("/servers/{name}/profiles", get(list_profiles))
@@ -54,7 +55,8 @@ POST   /sim/servers                             {name, org_name?, admin_id?, pag
                                                  org_type?, beta_access?}
 GET    /sim/servers/NAME
 PATCH  /sim/servers/NAME                        {page_limit?, terms_signed?, active?, org_name?, admin_id?,
-                                                 org_type?, beta_access?}
+                                                 org_type?, beta_access?, token_state?}
+DELETE /sim/servers/NAME/token                  revokes it
 POST   /sim/servers/NAME/token                  a PEM certificate; ?expires_in_days= ?expires= ?der= ?crlf= ?markers=
 POST   /sim/servers/NAME/terms                  {signed}
 DELETE /sim/servers/NAME/session                its key is UNAUTHORIZED from now on
@@ -63,6 +65,10 @@ POST   /sim/servers/NAME/devices                a device, a list of them, or {co
 GET    /sim/servers/NAME/devices/SERIAL
 PATCH  /sim/servers/NAME/devices/SERIAL         any fields; null takes one away
 DELETE /sim/servers/NAME/devices/SERIAL         ?record=false leaves no `deleted` record
+POST   /sim/servers/NAME/devices/SERIAL/move    {to}: to another server
+POST   /sim/servers/NAME/devices/SERIAL/replace {by}: Apple replaces it by a new device
+GET    /sim/servers/NAME/assignments            how often each device was assigned a profile
+GET    /sim/servers/NAME/throttled              devices that are refused a profile, and until when
 GET    /sim/servers/NAME/locks                  Activation Locks
 POST   /sim/servers/NAME/locks                  {serial_number}: its user locks it
 DELETE /sim/servers/NAME/locks/SERIAL
@@ -164,6 +170,11 @@ async fn make_token(
         (header::CONTENT_DISPOSITION, disposition),
     ];
     Ok((headers, file.content).into_response())
+}
+
+async fn revoke_token(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    control.revoke_token(&name)?;
+    done()
 }
 
 #[derive(Deserialize)]
