@@ -10,7 +10,6 @@ use crate::faults::Fault;
 use crate::http::Peer;
 use crate::info::ServerChange;
 use crate::portal::TokenOptions;
-use crate::settings::Settings;
 use crate::state::ServerOptions;
 use axum::Router;
 use axum::body::Bytes;
@@ -80,7 +79,9 @@ DELETE /sim/calls
 GET    /sim/counters
 GET    /sim/faults
 POST   /sim/faults                              {kind, endpoint?, server?, status?, body?, retry_after?, ms?,
-                                                 fields?, times?, after?, probability?}
+                                                 fields?, times?, after?, probability?}, or a list of them, or
+                                                 {name} as Apple's own simulator has it: bad_request_invalid_cursor,
+                                                 forbidden_t_c_not_signed, too_many_requests, not_accessible, …
 DELETE /sim/faults
 GET    /sim/settings
 PATCH  /sim/settings                            any of those; the others stay
@@ -234,8 +235,18 @@ async fn list_faults(State(control): State<Control>) -> Answer {
     ok(control.faults())
 }
 
+/// One fault, or a list of them: all or none.
 async fn set_faults(State(control): State<Control>, body: Bytes) -> Answer {
-    control.fault(read::<Fault>(&body)?);
+    let faults = match read::<Value>(&body)? {
+        Value::Array(faults) => faults,
+        fault => vec![fault],
+    };
+    let faults = faults.into_iter().map(|fault| match fault {
+        Value::Object(members) => Fault::from_json(members),
+        _ => Err("a fault is a JSON object".into()),
+    });
+    let faults = faults.collect::<Result<Vec<_>, _>>().map_err(|why| Error::BadRequest(not_right(why)))?;
+    faults.into_iter().for_each(|fault| control.fault(fault));
     ok(control.faults())
 }
 
@@ -250,12 +261,8 @@ async fn settings(State(control): State<Control>) -> Answer {
 
 /// What is not given stays: the changes are laid over the settings as they are.
 async fn change_settings(State(control): State<Control>, body: Bytes) -> Answer {
-    let changes: serde_json::Map<String, Value> = read(&body)?;
-    let mut settings = serde_json::to_value(control.settings()).unwrap_or_default();
-    if let Some(settings) = settings.as_object_mut() {
-        settings.extend(changes);
-    }
-    let settings: Settings = read(settings.to_string().as_bytes())?;
+    let settings = control.settings().with(read(&body)?);
+    let settings = settings.map_err(|error| Error::BadRequest(not_right(error)))?;
     control.set_settings(settings.clone());
     ok(settings)
 }
@@ -289,7 +296,11 @@ impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
 
 /// Reads JSON whatever its content type says, so that `curl -d` needs no header.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::BadRequest(format!("the body is not right: {error}")))
+    serde_json::from_slice(body).map_err(|error| Error::BadRequest(not_right(error)))
+}
+
+fn not_right(why: impl std::fmt::Display) -> String {
+    format!("the body is not right: {why}")
 }
 
 pub(crate) fn ok(value: impl serde::Serialize) -> Answer {

@@ -356,6 +356,13 @@ impl Control {
         self.state().set_settings(settings);
     }
 
+    /// Changes some of how the service behaves.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.settings();
+        change(&mut settings);
+        self.set_settings(settings);
+    }
+
     /// Sets how long every answer of Apple's side takes.
     pub fn set_latency_ms(&self, latency_ms: u64) {
         self.state().settings.latency_ms = latency_ms;

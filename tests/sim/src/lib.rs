@@ -13,6 +13,7 @@ mod faults;
 mod info;
 mod log;
 mod portal;
+mod presets;
 mod settings;
 mod state;
 mod world;

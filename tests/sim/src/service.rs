@@ -110,9 +110,9 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
             }
             refused(&Refusal { status: 401, code: "UNAUTHORIZED", why: None }, state.settings.error_style)
         }
-        _ => match carry_out(state, request, endpoint, real, &mut facts) {
+        _ => match carry_out(state, request, endpoint, real, verdict(&fault), &mut facts) {
             Ok(body) => {
-                done = true;
+                done = kind != Some(FaultKind::DeviceStatus);
                 let json = !body.is_empty();
                 Reply { status: 200, body, json, session: facts.session.take(), retry_after: None }
             }
@@ -182,6 +182,11 @@ fn identify(state: &State, request: &Request) -> Option<usize> {
     }
 }
 
+/// What is to be said of every device, instead of doing anything.
+fn verdict(fault: &Option<Fault>) -> Option<&str> {
+    fault.as_ref().filter(|fault| fault.kind == FaultKind::DeviceStatus).map(|fault| fault.body.as_str())
+}
+
 fn failing(fault: &Fault) -> Reply {
     Reply {
         status: fault.status,
@@ -214,6 +219,7 @@ fn carry_out(
     request: &Request,
     endpoint: Endpoint,
     real: Timestamp,
+    verdict: Option<&str>,
     facts: &mut Facts,
 ) -> Result<Vec<u8>, Refusal> {
     let version = version(request);
@@ -255,7 +261,7 @@ fn carry_out(
     let Ok(Value::Object(body)) = serde_json::from_slice(request.body) else {
         return refuse(400, "MALFORMED_REQUEST_BODY");
     };
-    let mut call = BodyCall { server, body, version, now, settings: &state.settings, facts };
+    let mut call = BodyCall { server, body, version, now, settings: &state.settings, verdict, facts };
     match endpoint {
         Endpoint::Fetch => call.fetch(),
         Endpoint::Sync => call.sync(),

@@ -1,6 +1,7 @@
 //! How the whole service behaves: everything about it that Apple does not fix.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// How the whole service behaves; can be changed at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,17 @@ impl Default for Settings {
             release_without_record: false,
             seed: 1,
         }
+    }
+}
+
+impl Settings {
+    /// These settings with some changed, by their names; a name or a value that cannot be is an error.
+    pub fn with(&self, changes: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let mut all = serde_json::to_value(self)?;
+        if let Some(all) = all.as_object_mut() {
+            all.extend(changes);
+        }
+        serde_json::from_value(all)
     }
 }
 

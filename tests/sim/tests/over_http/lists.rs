@@ -1,7 +1,7 @@
 //! Lists that lag, repeat themselves, have gaps or say nothing.
 
 use crate::client::Client;
-use crate::{add, check, client, define, page, read, sim, with_settings};
+use crate::{add, check, client, define, page, read, sim};
 use expect_test::{Expect, expect};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -52,7 +52,7 @@ async fn sync(client: &Client, cursor: &str) -> String {
 #[tokio::test]
 async fn a_cursor_with_nothing_to_tell_can_be_exhausted() {
     let sim = sim("A").await;
-    with_settings(&sim, |settings| settings.exhausted_cursor = true);
+    sim.change_settings(|settings| settings.exhausted_cursor = true);
     let client = client(&sim).await;
     let (_, cursor) = read(&client, "/server/devices", None, 2).await;
     check(sync(&client, &cursor).await, expect!["400 EXHAUSTED_CURSOR"]);
@@ -63,7 +63,7 @@ async fn a_cursor_with_nothing_to_tell_can_be_exhausted() {
 #[tokio::test]
 async fn changes_can_take_a_while_to_show_and_details_know_at_once() {
     let sim = sim("A B").await;
-    with_settings(&sim, |settings| settings.visible_after_seconds = 100);
+    sim.change_settings(|settings| settings.visible_after_seconds = 100);
     let client = client(&sim).await;
     let (_, cursor) = read(&client, "/server/devices", None, 9).await;
     let uuid = define(&client).await;
@@ -92,7 +92,7 @@ async fn changes_can_take_a_while_to_show_and_details_know_at_once() {
 #[tokio::test]
 async fn releases_can_leave_no_record_whatever_was_asked() {
     let sim = sim("A B").await;
-    with_settings(&sim, |settings| settings.release_without_record = true);
+    sim.change_settings(|settings| settings.release_without_record = true);
     let client = client(&sim).await;
     let (_, cursor) = read(&client, "/server/devices", None, 9).await;
     sim.remove_device("emea", "A", true).unwrap();
@@ -116,7 +116,7 @@ async fn flip(client: &Client, profiles: &[&str]) -> String {
 }
 
 async fn throttling(sim: &Sim) -> (Client, String, String) {
-    with_settings(sim, |settings| {
+    sim.change_settings(|settings| {
         (settings.throttle_after, settings.throttle_seconds, settings.session_lifetime_seconds) =
             (2, 600, 9999);
         settings.hide_throttled = true;

@@ -4,6 +4,7 @@ mod client;
 mod doors;
 mod faults;
 mod lists;
+mod speed;
 mod tokens;
 
 use client::{Answer, Client};
@@ -23,12 +24,6 @@ async fn sim(serials: &str) -> Sim {
 fn add(sim: &Sim, serials: &str) {
     let devices = serials.split_whitespace().map(|serial| json!({ "serial_number": serial }));
     sim.add_devices("emea", &devices.collect::<Vec<_>>()).unwrap();
-}
-
-fn with_settings(sim: &Sim, change: impl FnOnce(&mut sim::Settings)) {
-    let mut settings = sim.settings();
-    change(&mut settings);
-    sim.set_settings(settings);
 }
 
 /// A client of `emea` with a session.
@@ -438,13 +433,13 @@ async fn the_control_side_does_it_all_over_http_too() {
             POST /faults {"kind": "slow", "ms": 5, "endpoint": "GET /account"}
               200 [{"after":0,"body":"","endpoint":"account","kind":"slow","ms":5,"status":503,"times":1}]
             POST /faults {"kind": "explode"}
-              400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor`, `reset_in_body`, `hang`, `wrong_json`, `unknown_fields`, `missing_fields`, `null_fields`, `end_session` at line 1 column 18"}
+              400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor`, `reset_in_body`, `hang`, `wrong_json`, `unknown_fields`, `missing_fields`, `null_fields`, `end_session`, `device_status`"}
             DELETE /faults 
               204 
             PATCH /settings {"rotate_every": 2}
               200 {"clock_offset_seconds":0,"documented_401":false,"documented_404":false,"duplicates":false,"empty_pages":false,"error_style":"bare","exhausted_cursor":false,"hide_throttled":false,"latency_ms":0,"release_without_record":false,"rotate_every":2,"seed":1,"session_calls":0,"session_lifetime_seconds":180,"throttle_after":0,"throttle_seconds":86400,"throttle_window_seconds":3600,"visible_after_seconds":0}
             PATCH /settings {"rotate": 2}
-              400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `session_calls`, `error_style`, `documented_401`, `documented_404`, `clock_offset_seconds`, `throttle_after`, `throttle_window_seconds`, `throttle_seconds`, `hide_throttled`, `duplicates`, `empty_pages`, `exhausted_cursor`, `visible_after_seconds`, `release_without_record`, `seed` at line 1 column 234"}
+              400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `session_calls`, `error_style`, `documented_401`, `documented_404`, `clock_offset_seconds`, `throttle_after`, `throttle_window_seconds`, `throttle_seconds`, `hide_throttled`, `duplicates`, `empty_pages`, `exhausted_cursor`, `visible_after_seconds`, `release_without_record`, `seed`"}
             GET /calls?endpoint=asign 
               400 {"error":"Failed to deserialize query string: endpoint: there is no endpoint `asign`; there are session, account, fetch, sync, details, disown, define, profile, assign, clear, activation_lock, replacement, beta_tokens, assign_discovery, discovery, clear_discovery and unknown"}
             PUT /calls 

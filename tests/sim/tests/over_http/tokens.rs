@@ -1,7 +1,7 @@
 //! Tokens that are no good any more, and clocks that disagree.
 
 use crate::client::Client;
-use crate::{check, client, sim, with_settings};
+use crate::{check, client, sim};
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
 use serde_json::json;
@@ -10,7 +10,7 @@ use sim::{ErrorStyle, TokenState};
 /// What a session with a token in each state is answered.
 async fn states(documented_401: bool, expect: Expect) {
     let sim = sim("").await;
-    with_settings(&sim, |settings| settings.documented_401 = documented_401);
+    sim.change_settings(|settings| settings.documented_401 = documented_401);
     let client = client(&sim).await;
     let mut shown = String::new();
     for state in [TokenState::Expired, TokenState::Revoked, TokenState::CreatorGone, TokenState::Good] {
@@ -70,7 +70,7 @@ async fn a_revoked_token_is_replaced_by_a_new_one_of_the_same_consumer() {
 #[tokio::test]
 async fn apples_clock_can_be_off_and_the_date_header_tells_so() {
     let sim = sim("").await;
-    with_settings(&sim, |settings| settings.clock_offset_seconds = -3600);
+    sim.change_settings(|settings| settings.clock_offset_seconds = -3600);
     let client = Client::new(&sim, "emea").await;
     check(client.log_in().await.short(), expect!["401 oauth_problem_adviceUnauthorized"]);
     let apples = Timestamp::now().as_second() - 3600;
@@ -101,7 +101,7 @@ async fn an_error_comes_in_every_style_that_was_met() {
     let client = client(&sim).await;
     let mut shown = String::new();
     for style in [ErrorStyle::Bare, ErrorStyle::Quoted, ErrorStyle::Newline, ErrorStyle::Json] {
-        with_settings(&sim, |settings| settings.error_style = style);
+        sim.change_settings(|settings| settings.error_style = style);
         shown.push_str(&format!("{:?}\n", client.post("/devices/sync", json!({})).await.short()));
     }
     check(
