@@ -134,6 +134,14 @@ impl Inventory {
         Some(Ok(()))
     }
 
+    /// Changes a device of which nobody is told.
+    pub(crate) fn mark(&mut self, serial: &str, change: impl FnOnce(&mut Device)) {
+        let slot = self.slot(serial);
+        if let Some(device) = slot.and_then(|slot| self.slots.get_mut(slot as usize)) {
+            change(device);
+        }
+    }
+
     /// Takes a device off the server; `false` if it is not there.
     pub(crate) fn remove(&mut self, serial: &str, with_record: bool, now: i64) -> bool {
         let Some(slot) = self.slot(serial) else { return false };

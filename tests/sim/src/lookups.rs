@@ -3,7 +3,8 @@
 use crate::endpoint::Endpoint;
 use crate::profile::{self, ProfileUuid};
 use crate::service::{Refusal, body, refuse};
-use crate::state::{OrgType, Server, Settings};
+use crate::settings::Settings;
+use crate::state::{OrgType, Server};
 use crate::view::Seconds;
 use jiff::tz::TimeZone;
 use openssl::sha::sha256;

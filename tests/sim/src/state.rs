@@ -11,60 +11,13 @@ use crate::log::Log;
 use crate::portal::{Credentials, hex, random};
 use crate::profile::ProfileUuid;
 use crate::service::CLOCK_WINDOW;
+use crate::settings::Settings;
+use crate::throttle::Throttles;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-
-/// How the whole service behaves; can be changed at any time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// How many milliseconds every answer of Apple's side takes.
-    pub latency_ms: u64,
-    /// A session gets a new key every so many calls; never if 0.
-    pub rotate_every: u32,
-    /// How long a session's key is good for.
-    pub session_lifetime_seconds: i64,
-    /// How many calls a session is good for, whatever becomes of its key; without end if 0.
-    pub session_calls: u32,
-    /// How the code of an error is written in a body.
-    pub error_style: ErrorStyle,
-    /// `GET /device/replacementDetails` answers 404 for a device that replaced none, as Apple documents it,
-    /// and not 400, as was seen.
-    pub documented_404: bool,
-    /// Where the dice begin that decide on faults with a probability.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            latency_ms: 0,
-            rotate_every: 10,
-            session_lifetime_seconds: 180,
-            session_calls: 0,
-            error_style: ErrorStyle::Bare,
-            documented_404: false,
-            seed: 1,
-        }
-    }
-}
-
-/// How the code of an error is written in a body; all were met in the wild.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorStyle {
-    /// `INVALID_CURSOR`
-    Bare,
-    /// `"INVALID_CURSOR"`
-    Quoted,
-    /// `INVALID_CURSOR` and a line end.
-    Newline,
-    /// `{"code":"INVALID_CURSOR"}`
-    Json,
-}
 
 /// A server to be, as an administrator would enter it in the portal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +71,21 @@ pub enum OrgType {
     Edu,
     /// A television provider; has neither Activation Lock nor account-driven enrolment.
     TvProvider,
+}
+
+/// How the service sees a server's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenState {
+    /// Nothing is wrong with it, unless its time has come.
+    #[default]
+    Good,
+    /// As if its time had come: `token_expiredForbidden`.
+    Expired,
+    /// Revoked in the portal: `token_rejectedForbidden`.
+    Revoked,
+    /// The Apple Account of who made it is gone: `FORBIDDEN` on `/session`.
+    CreatorGone,
 }
 
 /// An Activation Lock.
@@ -174,6 +142,7 @@ pub(crate) struct Server {
     pub(crate) terms_signed: bool,
     pub(crate) active: bool,
     pub(crate) token: Option<Credentials>,
+    pub(crate) token_state: TokenState,
     pub(crate) session: Option<Session>,
     /// Timestamps and nonces of signatures already used.
     pub(crate) nonces: BTreeSet<(i64, String)>,
@@ -181,6 +150,7 @@ pub(crate) struct Server {
     pub(crate) generators: HashMap<u64, Generator>,
     pub(crate) profiles: BTreeMap<ProfileUuid, Profile>,
     pub(crate) assign_answers: HashMap<String, AssignAnswer>,
+    pub(crate) throttles: Throttles,
     pub(crate) assignments: u64,
     pub(crate) org_type: OrgType,
     pub(crate) beta_access: bool,
@@ -247,7 +217,18 @@ impl State {
         if settings.seed != self.dice.seed() {
             self.dice = Dice::new(settings.seed);
         }
+        for server in &mut self.servers {
+            server.inventory.delay = settings.visible_after_seconds.max(0);
+        }
         self.settings = settings;
+    }
+
+    /// Puts a new server entry into the portal.
+    pub(crate) fn add_server(&mut self, options: ServerOptions) -> &Server {
+        let mut server = Server::new(options);
+        server.inventory.delay = self.settings.visible_after_seconds.max(0);
+        self.servers.push(server);
+        &self.servers[self.servers.len() - 1]
     }
 
     pub(crate) fn server(&self, name: &str) -> Option<&Server> {
@@ -336,12 +317,14 @@ impl Server {
             terms_signed: options.terms_signed.unwrap_or(true),
             active: true,
             token: None,
+            token_state: TokenState::Good,
             session: None,
             nonces: BTreeSet::new(),
             inventory: Inventory::default(),
             generators: HashMap::new(),
             profiles: BTreeMap::new(),
             assign_answers: HashMap::new(),
+            throttles: Throttles::default(),
             assignments: 0,
             org_type: options.org_type.unwrap_or_default(),
             beta_access: options.beta_access.unwrap_or(true),
@@ -370,8 +353,8 @@ impl Server {
     }
 
     /// Remembers a signature's nonce; `false` if it was used before.
-    pub(crate) fn remember_nonce(&mut self, timestamp: i64, nonce: &str, real_now: i64) -> bool {
-        self.nonces = self.nonces.split_off(&(real_now - 2 * CLOCK_WINDOW, String::new()));
+    pub(crate) fn remember_nonce(&mut self, timestamp: i64, nonce: &str, now: i64) -> bool {
+        self.nonces = self.nonces.split_off(&(now - 2 * CLOCK_WINDOW, String::new()));
         self.nonces.insert((timestamp, nonce.into()))
     }
 }
