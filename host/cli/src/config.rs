@@ -3,17 +3,19 @@
 //! All mistakes of all files are told together. Secrets never stand in these files; they say where
 //! the key is.
 
+mod apple;
 mod file;
 mod folders;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use domain::document::{Findings, Source};
+use domain::document::{Findings, Mistakes, Source};
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::workflow::{Step, Workflow};
+use engine::apple::Network;
 use engine::notify::{Channel, Webhook};
 use engine::settings::TokenSettings;
 use sandbox::Limits;
@@ -28,7 +30,7 @@ const APPLE: &str = "https://mdmenrollment.apple.com";
 
 /// Everything the operator wrote, checked.
 pub(crate) struct Config {
-    /// The text of `deputy.toml`, to point into when a plugin finds a mistake in its settings.
+    /// The text of `deputy.toml` without passwords, to point into when a plugin finds a mistake in its settings.
     pub text: String,
     /// How to name that file to the operator.
     pub path: String,
@@ -84,9 +86,12 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut wrong = Vec::new();
         let name = path.display().to_string();
-        let source = Source { path: &name, text: &text };
+        let shown = apple::without_passwords(&text);
+        let source = Source { path: &name, text: &shown };
         let (profiles, workflows) = (read_profiles(folder, &mut wrong)?, read_workflows(folder, &mut wrong)?);
-        let meant = source.read::<ConfigFile>().and_then(|file| mean(file, source, folder));
+        let read = Source { path: &name, text: &text }.read::<ConfigFile>();
+        let read = read.or_else(|_| source.read::<ConfigFile>().and_then(|_| Err(in_a_password(source))));
+        let meant = read.and_then(|file| mean(file, source, folder));
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
             Ok(meant) => {
@@ -103,12 +108,20 @@ impl Config {
                     channels: meant.channels,
                     profiles,
                     workflows: workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect(),
-                    text: text.clone(),
+                    text: shown.clone(),
                 });
             }
         }
         Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
     }
+}
+
+/// The file is right with stars in place of its passwords, so that is where it is wrong.
+fn in_a_password(source: Source<'_>) -> Mistakes {
+    let mut findings = Findings::new(source);
+    let help = "in `\"…\"` a backslash begins an escape; `%5C` stands for one in an address";
+    findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned()));
+    findings.into_mistakes()
 }
 
 /// What `deputy.toml` alone means.
@@ -122,12 +135,15 @@ struct Meant {
 
 type Files<K, V> = BTreeMap<K, (V, String)>;
 
-fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, domain::document::Mistakes> {
+fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mistakes> {
     let mut findings = Findings::new(source);
+    let network = apple::network(&file.apple, folder, &mut findings);
     let meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
         key: key_source(&file.secrets, folder, &mut findings),
-        tokens: named("tokens", file.tokens, &mut findings, token),
+        tokens: named("tokens", file.tokens, &mut findings, |at, table, findings| {
+            token(at, table, &network, findings)
+        }),
         plugins: named("plugins", file.plugins, &mut findings, |at, table, findings| {
             plugin(at, table, folder, findings)
         }),
@@ -173,13 +189,18 @@ fn key_source(table: &SecretsTable, folder: &Path, findings: &mut Findings<'_>) 
     }
 }
 
-fn token(at: &str, table: TokenTable, findings: &mut Findings<'_>) -> Option<TokenSettings> {
+fn token(
+    at: &str,
+    table: TokenTable,
+    network: &Network,
+    findings: &mut Findings<'_>,
+) -> Option<TokenSettings> {
     let pointer = format!("{at}/apple_url");
     let apple_url: Url = findings.parse(&pointer, table.apple_url.as_deref().unwrap_or(APPLE))?;
     if !matches!(apple_url.scheme(), "http" | "https") || !apple_url.has_host() {
         findings.at(&pointer, "must be an http or https URL", None);
     }
-    Some(TokenSettings { apple_url, network: Default::default(), contacts: table.contacts })
+    Some(TokenSettings { apple_url, network: network.clone(), contacts: table.contacts })
 }
 
 fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'_>) -> Option<PluginConfig> {

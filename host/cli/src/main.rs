@@ -58,7 +58,7 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Show tokens, last and next runs, and what needs a person (then it exits with 4)
     Status,
-    /// Server tokens: request, import, list
+    /// Server tokens: request, import, check, list
     #[command(subcommand)]
     Token(commands::token::Command),
     /// Enrolment profiles: list, push

@@ -4,6 +4,8 @@
 //! with it, and the server it belongs to is compared with the one we know. Then key and token
 //! change places in one transaction.
 
+mod check;
+
 use domain::id::TokenName;
 use domain::token::Token;
 use jiff::Timestamp;
@@ -13,6 +15,8 @@ use crate::apple::token_file::{self, RequestError, TokenFileError};
 use crate::apple::{self, Client, Credentials};
 use crate::engine::Engine;
 use crate::store::{self, Limits, TokenKey};
+
+pub use check::{Checked, Finding, Known, check, judge};
 
 /// What a person uploads to Apple's portal.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use domain::document::Version1;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Deputy's configuration.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// Deputy's configuration. It may hold the password of a proxy, so it is not printed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Deputy configuration")]
 pub(super) struct ConfigFile {
@@ -19,6 +19,9 @@ pub(super) struct ConfigFile {
     /// Where the key is that seals secrets. One of the keys.
     #[serde(default)]
     pub(super) secrets: SecretsTable,
+    /// How Apple's service is reached.
+    #[serde(default)]
+    pub(super) apple: AppleTable,
     /// The server tokens, by the name you give them.
     #[serde(default)]
     pub(super) tokens: BTreeMap<String, TokenTable>,
@@ -50,6 +53,30 @@ pub(super) struct SecretsTable {
     /// A systemd credential with the key.
     #[serde(default)]
     pub(super) credential: Option<String>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AppleTable {
+    /// The proxy to go out through, such as `http://proxy.example.com:3128`, with `USER:PASSWORD@`
+    /// before the host if it asks for them; or `none`. Default: what `HTTPS_PROXY`, `HTTP_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY` say.
+    #[serde(default)]
+    pub(super) proxy: Option<String>,
+    /// A file of certificates (PEM) to trust besides the system's: those of a proxy that looks into
+    /// TLS.
+    #[serde(default)]
+    #[schemars(example = "certs/company-ca.pem")]
+    pub(super) ca_file: Option<String>,
+    /// How long connecting may take. Default: `10s`.
+    #[serde(default)]
+    pub(super) connect_timeout: Option<String>,
+    /// How long to wait for the next piece of an answer. Default: `60s`.
+    #[serde(default)]
+    pub(super) read_timeout: Option<String>,
+    /// How long one call may take, all in all. Default: `5m`.
+    #[serde(default)]
+    pub(super) call_timeout: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -35,7 +35,7 @@ pub struct Answer {
 
 impl Answer {
     /// Apple dislikes how the request was signed; a wrong clock does that, too.
-    pub(super) fn is_about_the_request(&self) -> bool {
+    pub(crate) fn is_about_the_request(&self) -> bool {
         matches!(
             self.code.as_deref(),
             Some("oauth_problem_advice" | "timestamp_refused" | "nonce_used" | "parameter_absent")

@@ -84,6 +84,11 @@ impl Error {
                 format!("correct `apple_url` under `[tokens.{token}]`, or what stands under `[apple]`")
             }
             Self::TooManyDevices { .. } => "name fewer devices at a time".to_owned(),
+            Self::BadAnswer { .. } => {
+                "if it stays, look whether a proxy or the sign-in page of a network answers in \
+                 Apple's place"
+                    .to_owned()
+            }
             Self::Unreachable { trouble, .. } => trouble.advice()?.to_owned(),
             Self::Unexpected { answer, .. } => match answer.code.as_deref() {
                 Some("ORG_NOT_SUPPORTED") => "Apple does not offer this to organisations of this kind",
@@ -100,8 +105,7 @@ impl Error {
             | Self::CursorRequired { .. }
             | Self::ProfileUnknown { .. }
             | Self::TooManyRequests { .. }
-            | Self::Unavailable { .. }
-            | Self::BadAnswer { .. } => return None,
+            | Self::Unavailable { .. } => return None,
         })
     }
 
