@@ -10,7 +10,7 @@ use domain::workflow::Retry;
 use super::{Lane, Tries};
 use crate::apple::{self, AssignStatus, Assigned, Lookup, Next};
 use crate::failure::Error;
-use crate::store::{ActionState, RecordedPlan};
+use crate::store::{ActionState, QueuedAction, RecordedPlan};
 
 /// The most devices in one call, unless the account says less. (Apple: "Assign a Profile".)
 const BATCH: u32 = 1_000;
@@ -120,34 +120,35 @@ async fn assign_all(
     let mut redefined = false;
     loop {
         lane.go_on()?;
-        let serials = store.next_actions(plan, profile, limit).await?;
-        if serials.is_empty() {
+        let actions = store.next_actions(plan, profile, limit).await?;
+        if actions.is_empty() {
             return Ok(());
         }
-        store.actions_sent(plan, serials.clone(), &id).await?;
+        store.actions_sent(&actions, &id).await?;
+        let serials: Vec<SerialNumber> = actions.iter().map(|action| action.serial_number.clone()).collect();
         applied.calls += 1;
         match lane.call(lane.client.assign(&id, &serials)).await {
             Ok(answer) => {
-                settle(lane, plan, answer, retry, applied).await?;
+                settle(lane, actions, answer, retry, applied).await?;
                 tries = Tries::new(retry);
             }
             Err(error) if may_be_done(&error) => {
                 lane.wait_or_give_up(&mut tries, error).await?;
-                ask_what_became(lane, plan, &serials, &id, retry, applied).await?;
+                ask_what_became(lane, actions, &id, retry, applied).await?;
             }
             Err(error) if matches!(error.next(), Next::Retry { .. }) => {
-                store.actions_not_sent(plan, serials).await?;
+                store.actions_not_sent(&actions).await?;
                 lane.wait_or_give_up(&mut tries, error).await?;
             }
             Err(error) if error.next() == Next::DefineProfile && !redefined => {
-                store.actions_not_sent(plan, serials).await?;
+                store.actions_not_sent(&actions).await?;
                 store.forget_profile(&lane.token, &id).await?;
                 redefined = true;
                 id = define(lane, profile, retry, applied).await?;
             }
             Err(error) => {
                 // Apple said no to the call, so none of it was carried out.
-                store.actions_not_sent(plan, serials).await?;
+                store.actions_not_sent(&actions).await?;
                 return Err(error.into());
             }
         }
@@ -159,27 +160,27 @@ async fn assign_all(
 /// Records what Apple answered.
 async fn settle(
     lane: &Lane<'_>,
-    plan: &RecordedPlan,
+    actions: Vec<QueuedAction>,
     answer: Assigned,
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let outcomes = answer.outcomes.into_iter().map(|(serial, status)| {
-        let state = match status {
-            AssignStatus::Success => ActionState::Succeeded,
-            AssignStatus::NotAccessible => ActionState::NotAccessible,
-            AssignStatus::Throttled => ActionState::Throttled,
-            AssignStatus::Failed(_) => ActionState::Failed,
+    let mut succeeded = Vec::new();
+    let outcomes = actions.into_iter().map(|action| {
+        let state = match answer.outcomes.get(&action.serial_number) {
+            Some(AssignStatus::Success) => ActionState::Succeeded,
+            Some(AssignStatus::NotAccessible) => ActionState::NotAccessible,
+            Some(AssignStatus::Throttled) => ActionState::Throttled,
+            Some(AssignStatus::Failed(_)) | None => ActionState::Failed,
         };
-        (serial, state)
+        if state == ActionState::Succeeded {
+            succeeded.push(action.serial_number.clone());
+        }
+        count(state, applied);
+        (action, state)
     });
     let outcomes: Vec<_> = outcomes.collect();
-    let succeeded = outcomes.iter().filter(|(_, state)| *state == ActionState::Succeeded);
-    let succeeded: Vec<SerialNumber> = succeeded.map(|(serial, _)| serial.clone()).collect();
-    for (_, state) in &outcomes {
-        count(*state, applied);
-    }
-    lane.engine.store.actions_answered(plan, outcomes, answer.retry_after, lane.engine.now()).await?;
+    lane.engine.store.actions_answered(outcomes, answer.retry_after, lane.engine.now()).await?;
     if applied.confirmed.is_some() {
         read_successes_back(lane, &succeeded, retry, applied).await?;
     }
@@ -208,29 +209,29 @@ async fn read_successes_back(
 /// it does not tell of stays in flight.
 async fn ask_what_became(
     lane: &Lane<'_>,
-    plan: &RecordedPlan,
-    serials: &[SerialNumber],
+    actions: Vec<QueuedAction>,
     profile: &ProfileId,
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let mut answers = lane.retrying(retry, || lane.client.devices(serials)).await?;
+    let serials: Vec<SerialNumber> = actions.iter().map(|action| action.serial_number.clone()).collect();
+    let mut answers = lane.retrying(retry, || lane.client.devices(&serials)).await?;
     let (mut settled, mut again) = (Vec::new(), Vec::new());
-    for serial in serials {
-        match answers.remove(serial) {
+    for action in actions {
+        match answers.remove(&action.serial_number) {
             Some(Lookup::Found(device)) if device.profile() == Some(profile) => {
-                settled.push((serial.clone(), ActionState::Succeeded));
+                settled.push((action, ActionState::Succeeded));
             }
-            Some(Lookup::Found(_)) => again.push(serial.clone()),
-            Some(Lookup::NotAccessible) => settled.push((serial.clone(), ActionState::NotAccessible)),
+            Some(Lookup::Found(_)) => again.push(action),
+            Some(Lookup::NotAccessible) => settled.push((action, ActionState::NotAccessible)),
             Some(Lookup::Failed(_)) | None => applied.in_flight += 1,
         }
     }
     for (_, state) in &settled {
         count(*state, applied);
     }
-    lane.engine.store.actions_answered(plan, settled, None, lane.engine.now()).await?;
-    Ok(lane.engine.store.actions_not_sent(plan, again).await?)
+    lane.engine.store.actions_answered(settled, None, lane.engine.now()).await?;
+    Ok(lane.engine.store.actions_not_sent(&again).await?)
 }
 
 fn count(state: ActionState, applied: &mut Applied) {

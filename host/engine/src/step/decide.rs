@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::device::Device;
 use domain::id::{PluginName, SerialNumber};
 use domain::run::{Decided, FaultNote};
 use domain::verdict::{Context, Decision, Policy, Verdict};
@@ -13,6 +14,7 @@ use domain::verdict::{Context, Decision, Policy, Verdict};
 use super::Lane;
 use crate::failure::Error;
 use crate::settings::Unusable;
+use crate::store::DeviceId;
 
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
@@ -23,28 +25,29 @@ pub(crate) async fn decide(lane: &Lane<'_>, policy: &PluginName) -> Result<Decid
     let context = Arc::new(Context { now: lane.now, token: lane.token.clone(), profiles });
     let mut decided = Decided { policy: Some(policy.name().clone()), ..Decided::default() };
     let mut faults = BTreeMap::new();
-    let mut after: Option<SerialNumber> = None;
+    let mut after: Option<DeviceId> = None;
     loop {
         lane.go_on()?;
         let devices = lane.engine.store.devices_after(&lane.token, after, BATCH).await?;
-        let Some(last) = devices.last() else { break };
-        after = Some(last.serial_number.clone());
+        let Some((last, _)) = devices.last() else { break };
+        after = Some(*last);
         let (asked, told) = (policy.clone(), context.clone());
         // A policy computes and never waits: not for a thread that serves others.
         let answered = tokio::task::spawn_blocking(move || {
+            let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
             let verdicts = asked.decide(&told, &devices);
-            let serials = devices.into_iter().map(|device| device.serial_number);
-            serials.zip(verdicts).collect::<Vec<(SerialNumber, Verdict)>>()
+            (ids, devices, verdicts)
         });
-        let verdicts = answered.await.map_err(|error| {
+        let (ids, devices, verdicts) = answered.await.map_err(|error| {
             let error = format!("the policy `{}` ended unexpectedly: {error}", policy.name());
             Error::Policy(Unusable { error, hint: None })
         })?;
-        for (serial, verdict) in &verdicts {
-            count(serial, verdict, &mut decided, &mut faults);
+        for (device, verdict) in devices.iter().zip(&verdicts) {
+            count(&device.serial_number, verdict, &mut decided, &mut faults);
         }
+        let verdicts = ids.into_iter().zip(verdicts).collect();
         let by = (policy.name().clone(), policy.digest().clone());
-        lane.engine.store.store_verdicts(lane.run, &lane.token, by, verdicts, lane.now).await?;
+        lane.engine.store.store_verdicts(lane.run, by, verdicts, lane.now).await?;
         lane.progress("decide", decided.devices, None);
     }
     decided.faults = faults.into_values().collect();

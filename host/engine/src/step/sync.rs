@@ -1,7 +1,9 @@
 //! Asks Apple what changed and stores it.
 //!
-//! The invariant: a page and the cursor after it are stored together. So a run that ends anywhere
-//! goes on at the next page, and none is lost or skipped.
+//! The invariant: devices and the cursor after them are stored together. So a run that ends anywhere
+//! goes on after what is stored, and no page is lost or skipped.
+
+mod shelf;
 
 use std::time::Duration;
 
@@ -11,10 +13,11 @@ use domain::run::Synced;
 use domain::workflow::{Full, Retry};
 use jiff::Timestamp;
 
+use self::shelf::Shelf;
 use super::Lane;
 use crate::apple::{self, Lookup, Next, PageAnswer};
 use crate::failure::Error;
-use crate::store::{Limits, Phase, SyncState};
+use crate::store::{Limits, PageResult, Pages, Phase, SyncState};
 
 /// What Apple allows when it does not say otherwise. (Apple: "Get a List of Devices".)
 const DEFAULT_PAGE: u32 = 100;
@@ -35,13 +38,17 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         fetched_anew: false,
         // An hour without a full fetch: one that heals something is no burden to Apple.
         may_heal: is_older(state.full_at, Full::SHORTEST, lane.engine.now()),
+        shelf: Shelf::new(lane.engine.store.clone(), lane.token.clone()),
+        fetched: 0,
         synced: Synced { read_back: lane.read_back, ..Synced::default() },
     };
-    if begin {
-        syncing.begin_full_fetch().await?;
-    }
-    while syncing.next_page().await? {}
+    let outcome = syncing.all(begin).await;
+    // Whatever came is kept, also if no more came.
+    let PageResult { added, changed, gone } = syncing.shelf.clear(lane.seen()).await?;
+    outcome?;
     let mut synced = syncing.synced;
+    (synced.added, synced.changed) = (added, changed);
+    synced.gone += gone;
     synced.devices = lane.engine.store.synced(&lane.token, lane.engine.now()).await?;
     Ok(synced)
 }
@@ -71,10 +78,21 @@ struct Syncing<'a, 'b> {
     fetched_anew: bool,
     /// The last full fetch is long enough ago for one that nobody asked for.
     may_heal: bool,
+    shelf: Shelf,
+    /// Devices that came so far.
+    fetched: u64,
     synced: Synced,
 }
 
 impl Syncing<'_, '_> {
+    async fn all(&mut self, begin: bool) -> Result<(), Error> {
+        if begin {
+            self.begin_full_fetch().await?;
+        }
+        while self.next_page().await? {}
+        Ok(())
+    }
+
     /// One page. False if it was the last.
     async fn next_page(&mut self) -> Result<bool, Error> {
         self.lane.go_on()?;
@@ -103,26 +121,21 @@ impl Syncing<'_, '_> {
         }
     }
 
-    /// Stores a page with the cursor after it. False if it was the last.
+    /// Has a page stored with the cursor after it. False if it was the last.
     async fn take(&mut self, answer: PageAnswer) -> Result<bool, Error> {
         let lane = self.lane;
         let PageAnswer { page, unreadable } = answer;
         let stalled = page.more_to_follow && (page.cursor.is_none() || page.cursor == self.cursor);
         self.cursor = page.cursor.or(self.cursor.take());
-        let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
-        let cursor = self.cursor.clone();
-        let store = &lane.engine.store;
-        let stored =
-            store.store_page(&lane.token, page.changes, unread, cursor, self.phase, lane.seen()).await?;
         self.synced.pages += 1;
-        self.synced.added += stored.added;
-        self.synced.changed += stored.changed;
-        self.synced.gone += stored.gone;
+        self.fetched += page.changes.len() as u64;
+        lane.progress("sync", self.fetched, None);
+        let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
+        let (changes, cursor, phase) = (page.changes, self.cursor.clone(), self.phase);
+        self.shelf.put(Pages { changes, unread, cursor, phase }, lane.seen()).await?;
         for device in unreadable {
             self.set_aside(device);
         }
-        let Synced { added, changed, gone, .. } = self.synced;
-        lane.progress("sync", added + changed + gone, None);
         match page.more_to_follow {
             true if stalled => self.stalled().await,
             true => Ok(true),
@@ -136,6 +149,7 @@ impl Syncing<'_, '_> {
             return Ok(false);
         }
         let (lane, cursor) = (self.lane, self.cursor.clone());
+        self.shelf.clear(lane.seen()).await?;
         self.synced.gone += lane.engine.store.complete_full_fetch(&lane.token, cursor, lane.seen()).await?;
         self.phase = Phase::Sync;
         Ok(true)
@@ -156,6 +170,7 @@ impl Syncing<'_, '_> {
     /// Goes back to the first page, after a look at whose devices these are and how large a page may be.
     async fn begin_full_fetch(&mut self) -> Result<(), Error> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
+        self.shelf.clear(lane.seen()).await?;
         let account = lane.retrying(self.retry, || lane.client.account()).await?;
         let known = store.token(&lane.token).await?.ok_or_else(|| Error::NotImported(lane.token.clone()))?;
         if let Some(theirs) = account.server_uuid.filter(|theirs| *theirs != known.server_uuid) {
@@ -200,17 +215,18 @@ pub(crate) async fn read_back(lane: &Lane<'_>) -> Result<u64, Error> {
     let mut read = 0;
     for batch in in_flight.chunks(LOOKUP_BATCH) {
         lane.go_on()?;
-        let serials: Vec<SerialNumber> = batch.iter().map(|(_, serial, _)| serial.clone()).collect();
+        let serials: Vec<SerialNumber> =
+            batch.iter().map(|(action, _)| action.serial_number.clone()).collect();
         let mut answers = lane.retrying(retry, || lane.client.devices(&serials)).await?;
         let mut found = Vec::new();
-        for (run, serial, profile) in batch {
-            let device = match answers.remove(serial) {
+        for (action, profile) in batch {
+            let device = match answers.remove(&action.serial_number) {
                 Some(Lookup::Found(device)) => Some(*device),
                 Some(Lookup::NotAccessible) => None,
                 // Not settled: it stays in flight and is asked about again.
                 Some(Lookup::Failed(_)) | None => continue,
             };
-            found.push((run.clone(), serial.clone(), profile.clone(), device));
+            found.push((action.clone(), profile.clone(), device));
         }
         read += found.len() as u64;
         lane.engine.store.read_back(&lane.token, found, lane.seen()).await?;

@@ -7,7 +7,8 @@ use domain::history::{EventKind, news};
 use domain::id::{ProfileId, SerialNumber, TokenName};
 use domain::pause::Pause;
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, Statement, ToSql, params};
 
 use super::history::{self, Seen};
 use super::tokens::{Phase, fetch_round, set_sync_state};
@@ -27,6 +28,36 @@ pub struct PageResult {
     pub changed: u64,
     /// Devices that left.
     pub gone: u64,
+}
+
+/// A device's place in this store: where a walk over all of them goes on. Means nothing elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceId(i64);
+
+impl ToSql for DeviceId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for DeviceId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(Self)
+    }
+}
+
+/// Pages of devices, in the order in which Apple gave them, and where to go on after the last.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    /// What Apple says of each.
+    pub changes: Vec<Change>,
+    /// Devices Apple listed in a form nobody can read: they stay as they are, and are listed. One
+    /// without even a serial number could be any device; then none may be taken for gone.
+    pub unread: Vec<Option<SerialNumber>>,
+    /// After the last page.
+    pub cursor: Option<Cursor>,
+    /// What to ask with it.
+    pub phase: Phase,
 }
 
 /// A device and whose it is.
@@ -69,35 +100,39 @@ impl Store {
         .await
     }
 
-    /// Folds a page into the inventory and moves the cursor after it: both, or neither. `unread`
-    /// are devices Apple listed in a form nobody can read: they stay as they are, and are listed. One
-    /// without even a serial number could be any device; then none may be taken for gone.
-    pub async fn store_page(
+    /// Folds pages into the inventory and moves the cursor after them: both, or neither.
+    pub async fn store_pages(
         &self,
         token: &TokenName,
-        changes: Vec<Change>,
-        unread: Vec<Option<SerialNumber>>,
-        cursor: Option<Cursor>,
-        phase: Phase,
+        pages: Pages,
         seen: Seen,
     ) -> Result<PageResult, Error> {
         let token = token.clone();
         self.write(move |connection| {
+            let Pages { mut changes, unread, cursor, phase } = pages;
+            // In the order of their keys they fall into fewer pages of the file; those of one device
+            // stay in the order in which Apple gave them.
+            changes.sort_by(|a, b| a.device.serial_number.cmp(&b.device.serial_number));
             let round = fetch_round(connection, &token)?;
             let mut result = PageResult::default();
             for change in changes {
-                match store_change(connection, &token, change, round, &seen)? {
+                let (device, folded) = store_change(connection, &token, change, &seen)?;
+                if phase == Phase::Fetch {
+                    mark_listed(connection, device, round)?;
+                }
+                match folded {
                     Folded::New => result.added += 1,
                     Folded::Changed => result.changed += 1,
                     Folded::Gone => result.gone += 1,
                     Folded::Same => {}
                 }
             }
-            let mut listed = connection.prepare_cached(
-                "UPDATE device SET fetch_round = ?3 WHERE token = ?1 AND (?2 IS NULL OR serial_number = ?2)",
-            )?;
             for serial in unread {
-                listed.execute(params![token.as_str(), serial.as_ref().map(SerialNumber::as_str), round])?;
+                connection.execute(
+                    "INSERT OR REPLACE INTO listing (device, round)
+                     SELECT id, ?3 FROM device WHERE token = ?1 AND (?2 IS NULL OR serial_number = ?2)",
+                    params![token.as_str(), serial.as_ref().map(SerialNumber::as_str), round],
+                )?;
             }
             set_sync_state(connection, &token, cursor.as_ref(), phase)?;
             Ok(result)
@@ -115,19 +150,27 @@ impl Store {
         let token = token.clone();
         self.write(move |connection| {
             let round = fetch_round(connection, &token)?;
-            history::record_missing(connection, &token, round, &seen)?;
-            let gone = connection.execute(
+            let mut select = connection.prepare_cached(
+                "SELECT d.id FROM device d LEFT JOIN listing l ON l.device = d.id
+                 WHERE token = ?1 AND gone = 0 AND coalesce(round, 0) < ?2",
+            )?;
+            let missing = select.query_map(params![token.as_str(), round], |row| row.get(0))?;
+            let missing = missing.collect::<Result<Vec<DeviceId>, _>>()?;
+            let mut leave = connection.prepare_cached(
                 "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL,
                      wait_until = NULL, wait_why = NULL, wait_times = 0
-                 WHERE token = ?1 AND gone = 0 AND fetch_round < ?2",
-                params![token.as_str(), round],
+                 WHERE id = ?1",
             )?;
+            for device in &missing {
+                leave.execute([device])?;
+                history::record(connection, *device, EventKind::Gone, None, &[], &seen)?;
+            }
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
             connection.execute(
                 "UPDATE token SET full_at = ?2 WHERE name = ?1",
                 params![token.as_str(), millis(seen.at)],
             )?;
-            Ok(gone as u64)
+            Ok(missing.len() as u64)
         })
         .await
     }
@@ -147,24 +190,23 @@ impl Store {
         .await
     }
 
-    /// The devices a token has, by serial number, after one; at most `limit`.
+    /// The devices a token has, in the order in which they came, after one; at most `limit`.
     pub async fn devices_after(
         &self,
         token: &TokenName,
-        after: Option<SerialNumber>,
+        after: Option<DeviceId>,
         limit: u32,
-    ) -> Result<Vec<Device>, Error> {
+    ) -> Result<Vec<(DeviceId, Device)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM device
-                 WHERE token = ?1 AND serial_number > ?2 AND gone = 0 ORDER BY serial_number LIMIT ?3"
+                "SELECT {COLUMNS}, id FROM device
+                 WHERE token = ?1 AND id > ?2 AND gone = 0 ORDER BY id LIMIT ?3"
             ))?;
-            let after = after.as_ref().map_or("", SerialNumber::as_str);
-            let mut rows = statement.query(params![token.as_str(), after, limit])?;
+            let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
             let mut devices = Vec::new();
             while let Some(row) = rows.next()? {
-                devices.push(known(row)?.device);
+                devices.push((row.get("id")?, known(row)?.device));
             }
             Ok(devices)
         })
@@ -204,7 +246,8 @@ impl Store {
         let serial = serial.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, token FROM device WHERE serial_number = ?1 ORDER BY gone, token"
+                "SELECT {COLUMNS}, token FROM device
+                 WHERE token IN (SELECT name FROM token) AND serial_number = ?1 ORDER BY gone, token"
             ))?;
             let mut rows = statement.query([serial.as_str()])?;
             let mut devices = Vec::new();
@@ -246,82 +289,103 @@ pub(super) fn store_change(
     connection: &Connection,
     token: &TokenName,
     change: Change,
-    round: i64,
     seen: &Seen,
-) -> Result<Folded, Error> {
-    let mut select = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM device WHERE token = ?1 AND serial_number = ?2"))?;
+) -> Result<(DeviceId, Folded), Error> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, id FROM device WHERE token = ?1 AND serial_number = ?2"
+    ))?;
     let mut rows = select.query(params![token.as_str(), change.device.serial_number.as_str()])?;
-    let held = rows.next()?.map(known).transpose()?;
+    let held = match rows.next()? {
+        Some(row) => Some((row.get("id")?, known(row)?)),
+        None => None,
+    };
     drop(rows);
-    let (known, folded) = fold(held.as_ref(), change, seen.at);
-    write_known(connection, token, &known, round, seen)?;
-    let Some(held) = held else { return Ok(folded) };
+    let Some((id, held)) = held else {
+        let (known, folded) = fold(None, change, seen.at);
+        return Ok((insert(connection, token, &known, seen)?, folded));
+    };
+    let (known, folded) = fold(Some(&held), change, seen.at);
+    if known != held {
+        update(connection, id, &known)?;
+    }
     let kind = match folded {
-        Folded::Same => return Ok(folded),
+        Folded::Same => return Ok((id, folded)),
         Folded::Changed => EventKind::Changed,
         Folded::Gone => EventKind::Gone,
         Folded::New => EventKind::Returned,
     };
     let fields = news(&held, &known.device);
     if kind != EventKind::Changed || !fields.is_empty() {
-        history::record(connection, token, &known, kind, &fields, seen)?;
+        history::record(connection, id, kind, known.changed_at, &fields, seen)?;
     }
-    Ok(folded)
+    Ok((id, folded))
 }
 
-fn write_known(
-    connection: &Connection,
-    token: &TokenName,
-    known: &Known,
-    round: i64,
-    seen: &Seen,
-) -> Result<(), Error> {
+/// The full fetch of this number has listed the device.
+fn mark_listed(connection: &Connection, device: DeviceId, round: i64) -> Result<(), Error> {
+    let mut mark = connection.prepare_cached(
+        "INSERT INTO listing (device, round) VALUES (?1, ?2) ON CONFLICT (device) DO UPDATE SET round = ?2",
+    )?;
+    mark.execute(params![device, round])?;
+    Ok(())
+}
+
+fn insert(connection: &Connection, token: &TokenName, known: &Known, seen: &Seen) -> Result<DeviceId, Error> {
+    let mut insert = connection.prepare_cached(&format!(
+        "INSERT INTO device ({COLUMNS}, token, seen_at, seen_run)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+             ?22, ?23, ?24)"
+    ))?;
+    bind(&mut insert, known)?;
+    insert.raw_bind_parameter(22, token.as_str())?;
+    insert.raw_bind_parameter(23, millis(seen.at))?;
+    insert.raw_bind_parameter(24, seen.run.as_str())?;
+    insert.raw_execute()?;
+    Ok(DeviceId(connection.last_insert_rowid()))
+}
+
+fn update(connection: &Connection, id: DeviceId, known: &Known) -> Result<(), Error> {
+    let mut update = connection.prepare_cached(&format!(
+        "UPDATE device SET ({COLUMNS}) =
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+         WHERE id = ?22"
+    ))?;
+    bind(&mut update, known)?;
+    update.raw_bind_parameter(22, id)?;
+    update.raw_execute()?;
+    Ok(())
+}
+
+/// Binds the 21 columns of [`COLUMNS`].
+fn bind(statement: &mut Statement<'_>, known: &Known) -> Result<(), Error> {
     let device = &known.device;
     let extra = (!device.extra.is_empty()).then(|| to_json(&device.extra));
-    let mut upsert = connection.prepare_cached(&format!(
-        "INSERT INTO device (token, fetch_round, seen_at, seen_run, {COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-             ?22, ?23, ?24, ?25)
-         ON CONFLICT (token, serial_number) DO UPDATE SET fetch_round = excluded.fetch_round, model = excluded.model,
-             description = excluded.description, color = excluded.color, asset_tag = excluded.asset_tag,
-             os = excluded.os, device_family = excluded.device_family,
-             profile_status = excluded.profile_status, profile_uuid = excluded.profile_uuid,
-             profile_assign_time = excluded.profile_assign_time,
-             profile_push_time = excluded.profile_push_time,
-             device_assigned_by = excluded.device_assigned_by,
-             device_assigned_date = excluded.device_assigned_date, extra = excluded.extra,
-             gone = excluded.gone, changed_at = excluded.changed_at, ours_profile = excluded.ours_profile,
-             ours_at = excluded.ours_at, wait_until = excluded.wait_until, wait_why = excluded.wait_why,
-             wait_times = excluded.wait_times"
-    ))?;
-    upsert.execute(params![
-        token.as_str(),
-        round,
-        millis(seen.at),
-        seen.run.as_str(),
-        device.serial_number.as_str(),
-        device.model,
-        device.description,
-        device.color,
-        device.asset_tag,
-        device.os,
-        device.device_family,
-        device.profile_status.as_str(),
-        device.profile_uuid.as_ref().map(ProfileId::as_str),
-        device.profile_assign_time.map(millis),
-        device.profile_push_time.map(millis),
-        device.device_assigned_by,
-        device.device_assigned_date.map(millis),
-        extra,
-        known.gone,
-        known.changed_at.map(millis),
-        known.ours.as_ref().map(|ours| ours.profile.as_str()),
-        known.ours.as_ref().map(|ours| millis(ours.at)),
-        known.pause.map(|pause| millis(pause.until)),
-        known.pause.map(|pause| pause.why.as_str()),
-        known.pause.map_or(0, |pause| pause.times),
-    ])?;
+    let columns: [&dyn ToSql; 21] = [
+        &device.serial_number.as_str(),
+        &device.model,
+        &device.description,
+        &device.color,
+        &device.asset_tag,
+        &device.os,
+        &device.device_family,
+        &device.profile_status.as_str(),
+        &device.profile_uuid.as_ref().map(ProfileId::as_str),
+        &device.profile_assign_time.map(millis),
+        &device.profile_push_time.map(millis),
+        &device.device_assigned_by,
+        &device.device_assigned_date.map(millis),
+        &extra,
+        &known.gone,
+        &known.changed_at.map(millis),
+        &known.ours.as_ref().map(|ours| ours.profile.as_str()),
+        &known.ours.as_ref().map(|ours| millis(ours.at)),
+        &known.pause.map(|pause| millis(pause.until)),
+        &known.pause.map(|pause| pause.why.as_str()),
+        &known.pause.map_or(0, |pause| pause.times),
+    ];
+    for (place, column) in (1..).zip(columns) {
+        statement.raw_bind_parameter(place, column)?;
+    }
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! What happened to each device at Apple.
 
-use domain::device::Known;
 use domain::history::{Event, EventKind, FieldChange};
 use domain::id::{RunId, SerialNumber, TokenName};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::devices::DeviceId;
 use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
 
 /// In which run something was seen, and when.
@@ -29,7 +29,8 @@ impl Store {
         let (token, serial) = (token.clone(), serial.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT kind, seen_at, run, at, fields, number FROM device_event
+                "SELECT kind, e.seen_at, run, at, fields, number
+                     FROM device_event e JOIN device d ON d.id = e.device
                      WHERE token = ?1 AND serial_number = ?2
                  UNION ALL
                  SELECT 'added', seen_at, seen_run, NULL, NULL, 0 FROM device
@@ -54,46 +55,26 @@ impl Store {
     }
 }
 
-/// Records what happened to a device that is in the inventory.
+/// Records what happened to a device, and `at` which time by Apple's clock.
 pub(super) fn record(
     connection: &Connection,
-    token: &TokenName,
-    known: &Known,
+    device: DeviceId,
     kind: EventKind,
+    at: Option<Timestamp>,
     fields: &[FieldChange],
     seen: &Seen,
 ) -> Result<(), Error> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO device_event (token, serial_number, number, kind, seen_at, run, at, fields)
-         VALUES (?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM device_event
-                          WHERE token = ?1 AND serial_number = ?2), ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO device_event (device, number, kind, seen_at, run, at, fields)
+         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM device_event WHERE device = ?1), ?2, ?3, ?4, ?5, ?6)",
     )?;
     insert.execute(params![
-        token.as_str(),
-        known.device.serial_number.as_str(),
+        device,
         kind.as_str(),
         millis(seen.at),
         seen.run.as_str(),
-        known.changed_at.map(millis),
+        at.map(millis),
         (!fields.is_empty()).then(|| to_json(&fields)),
     ])?;
-    Ok(())
-}
-
-/// Records that the devices which a full fetch did not list have gone, before they are marked so.
-pub(super) fn record_missing(
-    connection: &Connection,
-    token: &TokenName,
-    round: i64,
-    seen: &Seen,
-) -> Result<(), Error> {
-    connection.execute(
-        "INSERT INTO device_event (token, serial_number, number, kind, seen_at, run)
-         SELECT token, serial_number, (SELECT coalesce(max(number), 0) + 1 FROM device_event e
-                                       WHERE e.token = d.token AND e.serial_number = d.serial_number),
-             'gone', ?3, ?4
-         FROM device d WHERE token = ?1 AND gone = 0 AND fetch_round < ?2",
-        params![token.as_str(), round, millis(seen.at), seen.run.as_str()],
-    )?;
     Ok(())
 }

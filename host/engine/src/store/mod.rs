@@ -27,15 +27,15 @@ use tokio::sync::oneshot;
 
 use crate::secrets::{self, Key};
 
-pub use devices::{DeviceFilter, PageResult, StoredDevice};
+pub use devices::{DeviceFilter, DeviceId, PageResult, Pages, StoredDevice};
 pub use history::Seen;
-pub use plans::{ActionRecord, ActionState, RecordedPlan};
+pub use plans::{ActionRecord, ActionState, QueuedAction, RecordedPlan};
 pub use runs::NewRun;
 pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
 pub use verdicts::StoredVerdict;
 
 const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("migrations/0001-first.sql")), M::up(include_str!("migrations/0002-history.sql"))];
+    &[M::up(include_str!("migrations/0001-first.sql")), M::up(include_str!("migrations/0002-inventory.sql"))];
 
 /// The word sealed to tell a wrong key.
 const KEY_CHECK: &[u8] = b"deputy";
@@ -230,7 +230,7 @@ fn connect(path: &Path) -> Result<Connection, Error> {
         .execute_batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON;
+             PRAGMA foreign_keys = OFF;
              PRAGMA temp_store = MEMORY;",
         )
         .map_err(at)?;
@@ -242,6 +242,8 @@ fn connect(path: &Path) -> Result<Connection, Error> {
         }
         source => Error::Migrate { path: path.to_owned(), source },
     })?;
+    // Only now: a migration puts tables in the place of others, and that must take no rows along.
+    connection.pragma_update(None, "foreign_keys", true).map_err(at)?;
     Ok(connection)
 }
 

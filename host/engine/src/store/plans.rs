@@ -12,9 +12,8 @@ use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::devices::{pause, store_change};
+use super::devices::{DeviceId, pause, store_change};
 use super::history::Seen;
-use super::tokens::fetch_round;
 use super::verdicts::verdict;
 use super::{Error, Store, maybe_time, millis, typed};
 
@@ -31,6 +30,14 @@ impl RecordedPlan {
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
+}
+
+/// An action of a plan, on its way.
+#[derive(Clone, Debug)]
+pub struct QueuedAction {
+    id: i64,
+    /// Which device.
+    pub serial_number: SerialNumber,
 }
 
 /// One action and what came of it.
@@ -120,29 +127,32 @@ impl Store {
         now: Timestamp,
     ) -> Result<Result<RecordedPlan, Refused>, Error> {
         let mut planner = Planner::new(&profiles, &rails, now);
-        let mut after: Option<SerialNumber> = None;
+        let mut after: Option<DeviceId> = None;
         loop {
             let candidates = self.candidates(token, after, PLAN_BATCH).await?;
-            let Some(last) = candidates.last() else { break };
-            after = Some(last.serial_number.clone());
-            let entries = candidates.iter().map(|candidate| planner.consider(candidate));
+            let Some((last, _)) = candidates.last() else { break };
+            after = Some(*last);
+            let entries = candidates.iter().map(|(id, candidate)| (*id, planner.consider(candidate)));
             let actions: Vec<_> = entries
-                .filter_map(|entry| match entry {
-                    Entry::Action(action) => Some(action),
+                .filter_map(|(id, entry)| match entry {
+                    Entry::Action(action) => Some((id, action)),
                     Entry::Skip(_) => None,
                 })
                 .collect();
+            if actions.is_empty() {
+                continue;
+            }
             let (run, token) = (run.clone(), token.clone());
             self.write(move |connection| {
                 let mut insert = connection.prepare_cached(
-                    "INSERT INTO action (run, token, serial_number, profile, from_uuid, reason)
+                    "INSERT INTO action (run, token, device, profile, from_uuid, reason)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?;
-                for action in actions {
+                for (device, action) in actions {
                     insert.execute(params![
                         run.as_str(),
                         token.as_str(),
-                        action.serial_number.as_str(),
+                        device,
                         action.profile.as_str(),
                         action.from.as_ref().map(ProfileId::as_str),
                         &*action.reason,
@@ -176,58 +186,47 @@ impl Store {
         plan: &RecordedPlan,
         profile: &ProfileName,
         limit: u32,
-    ) -> Result<Vec<SerialNumber>, Error> {
+    ) -> Result<Vec<QueuedAction>, Error> {
         let (run, token, profile) = (plan.run.clone(), plan.token.clone(), profile.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT serial_number FROM action
-                 WHERE run = ?1 AND token = ?2 AND profile = ?3 AND state = 'planned'
-                 ORDER BY serial_number LIMIT ?4",
+                "SELECT a.id, serial_number FROM action a JOIN device d ON d.id = a.device
+                 WHERE run = ?1 AND a.token = ?2 AND profile = ?3 AND state = 'planned'
+                 ORDER BY a.id LIMIT ?4",
             )?;
             let mut rows = statement.query(params![run.as_str(), token.as_str(), profile.as_str(), limit])?;
-            let mut serials = Vec::new();
+            let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
-                serials.push(typed(row.get(0)?, "serial number")?);
+                let serial_number = typed(row.get(1)?, "serial number")?;
+                actions.push(QueuedAction { id: row.get(0)?, serial_number });
             }
-            Ok(serials)
+            Ok(actions)
         })
         .await
     }
 
     /// Records that these actions are about to be sent.
-    pub async fn actions_sent(
-        &self,
-        plan: &RecordedPlan,
-        serials: Vec<SerialNumber>,
-        profile: &ProfileId,
-    ) -> Result<(), Error> {
-        let (run, token, profile) = (plan.run.clone(), plan.token.clone(), profile.clone());
-        self.write(move |connection| {
-            let mut update = connection.prepare_cached(
-                "UPDATE action SET state = 'sent', uuid = ?4 WHERE run = ?1 AND token = ?2 AND serial_number = ?3",
-            )?;
-            for serial in serials {
-                update.execute(params![run.as_str(), token.as_str(), serial.as_str(), profile.as_str()])?;
-            }
-            Ok(())
-        })
-        .await
+    pub async fn actions_sent(&self, actions: &[QueuedAction], profile: &ProfileId) -> Result<(), Error> {
+        self.set_states(actions, ActionState::Sent, Some(profile.clone())).await
     }
 
     /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
-    pub async fn actions_not_sent(
+    pub async fn actions_not_sent(&self, actions: &[QueuedAction]) -> Result<(), Error> {
+        self.set_states(actions, ActionState::Planned, None).await
+    }
+
+    async fn set_states(
         &self,
-        plan: &RecordedPlan,
-        serials: Vec<SerialNumber>,
+        actions: &[QueuedAction],
+        state: ActionState,
+        profile: Option<ProfileId>,
     ) -> Result<(), Error> {
-        let (run, token) = (plan.run.clone(), plan.token.clone());
+        let ids: Vec<i64> = actions.iter().map(|action| action.id).collect();
         self.write(move |connection| {
-            let mut update = connection.prepare_cached(
-                "UPDATE action SET state = 'planned', uuid = NULL
-                 WHERE run = ?1 AND token = ?2 AND serial_number = ?3",
-            )?;
-            for serial in serials {
-                update.execute(params![run.as_str(), token.as_str(), serial.as_str()])?;
+            let mut update =
+                connection.prepare_cached("UPDATE action SET state = ?2, uuid = ?3 WHERE id = ?1")?;
+            for id in ids {
+                update.execute(params![id, state.as_str(), profile.as_ref().map(ProfileId::as_str)])?;
             }
             Ok(())
         })
@@ -239,15 +238,13 @@ impl Store {
     /// devices left alone.
     pub async fn actions_answered(
         &self,
-        plan: &RecordedPlan,
-        answers: Vec<(SerialNumber, ActionState)>,
+        answers: Vec<(QueuedAction, ActionState)>,
         asked: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (run, token) = (plan.run.clone(), plan.token.clone());
         self.write(move |connection| {
-            for (serial, state) in answers {
-                answer(connection, &run, &token, &serial, state, asked, now)?;
+            for (action, state) in answers {
+                answer(connection, action.id, state, asked, now)?;
             }
             Ok(())
         })
@@ -273,18 +270,19 @@ impl Store {
     }
 
     /// Actions of a token that were sent and never answered: a process died, or the answer was lost.
-    pub async fn in_flight(&self, token: &TokenName) -> Result<Vec<(RunId, SerialNumber, ProfileId)>, Error> {
+    pub async fn in_flight(&self, token: &TokenName) -> Result<Vec<(QueuedAction, ProfileId)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT run, serial_number, uuid FROM action
-                 WHERE token = ?1 AND state = 'sent' AND uuid IS NOT NULL ORDER BY run, serial_number",
+                "SELECT a.id, serial_number, uuid FROM action a JOIN device d ON d.id = a.device
+                 WHERE a.token = ?1 AND state = 'sent' AND uuid IS NOT NULL ORDER BY a.id",
             )?;
             let mut rows = statement.query([token.as_str()])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                let serial = typed(row.get(1)?, "serial number")?;
-                found.push((typed(row.get(0)?, "run id")?, serial, typed(row.get(2)?, "profile id")?));
+                let serial_number = typed(row.get(1)?, "serial number")?;
+                let action = QueuedAction { id: row.get(0)?, serial_number };
+                found.push((action, typed(row.get(2)?, "profile id")?));
             }
             Ok(found)
         })
@@ -296,22 +294,21 @@ impl Store {
     pub async fn read_back(
         &self,
         token: &TokenName,
-        found: Vec<(RunId, SerialNumber, ProfileId, Option<Device>)>,
+        found: Vec<(QueuedAction, ProfileId, Option<Device>)>,
         seen: Seen,
     ) -> Result<(), Error> {
         let token = token.clone();
         self.write(move |connection| {
-            let round = fetch_round(connection, &token)?;
-            for (run, serial, sent, device) in found {
+            for (action, sent, device) in found {
                 let state = match &device {
                     None => ActionState::NotAccessible,
                     Some(device) if device.profile() == Some(&sent) => ActionState::Succeeded,
                     Some(_) => ActionState::Dropped,
                 };
                 if let Some(device) = device {
-                    store_change(connection, &token, listed(device), round, &seen)?;
+                    store_change(connection, &token, listed(device), &seen)?;
                 }
-                answer(connection, &run, &token, &serial, state, None, seen.at)?;
+                answer(connection, action.id, state, None, seen.at)?;
             }
             Ok(())
         })
@@ -322,9 +319,8 @@ impl Store {
     pub async fn confirm(&self, token: &TokenName, devices: Vec<Device>, seen: Seen) -> Result<(), Error> {
         let token = token.clone();
         self.write(move |connection| {
-            let round = fetch_round(connection, &token)?;
             for device in devices {
-                store_change(connection, &token, listed(device), round, &seen)?;
+                store_change(connection, &token, listed(device), &seen)?;
             }
             Ok(())
         })
@@ -342,8 +338,8 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at
-                 FROM action a JOIN run r ON r.id = a.run
-                 WHERE token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY run DESC LIMIT ?3",
+                 FROM device d JOIN action a ON a.device = d.id JOIN run r ON r.id = a.run
+                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY run DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
             let mut actions = Vec::new();
@@ -364,8 +360,9 @@ impl Store {
         let run = run.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT token, serial_number, profile, from_uuid, reason, state, uuid, answered_at
-                 FROM action WHERE run = ?1 ORDER BY token, serial_number LIMIT ?2",
+                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at
+                 FROM action a JOIN device d ON d.id = a.device
+                 WHERE run = ?1 ORDER BY a.token, serial_number LIMIT ?2",
             )?;
             let mut rows = statement.query(params![run.as_str(), limit])?;
             let mut actions = Vec::new();
@@ -386,9 +383,9 @@ impl Store {
     async fn candidates(
         &self,
         token: &TokenName,
-        after: Option<SerialNumber>,
+        after: Option<DeviceId>,
         limit: u32,
-    ) -> Result<Vec<Candidate>, Error> {
+    ) -> Result<Vec<(DeviceId, Candidate)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
@@ -397,23 +394,23 @@ impl Store {
                               iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
                      d.wait_until, d.wait_why, d.wait_times,
                      EXISTS (SELECT 1 FROM action a
-                             WHERE a.token = d.token AND a.serial_number = d.serial_number AND a.state = 'sent')
-                 FROM device d LEFT JOIN verdict v USING (token, serial_number)
-                 WHERE d.token = ?1 AND d.serial_number > ?2 AND d.gone = 0
-                 ORDER BY d.serial_number LIMIT ?3",
+                             WHERE a.token = d.token AND a.device = d.id AND a.state = 'sent'), d.id
+                 FROM device d LEFT JOIN verdict v ON v.device = d.id
+                 WHERE d.token = ?1 AND d.id > ?2 AND d.gone = 0
+                 ORDER BY d.id LIMIT ?3",
             )?;
-            let after = after.as_ref().map_or("", SerialNumber::as_str);
-            let mut rows = statement.query(params![token.as_str(), after, limit])?;
+            let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
             let mut candidates = Vec::new();
             while let Some(row) = rows.next()? {
                 let on: Option<String> = row.get(6)?;
-                candidates.push(Candidate {
+                let candidate = Candidate {
                     serial_number: typed(row.get(5)?, "serial number")?,
                     on: on.map(|text| typed(text, "profile id")).transpose()?,
                     pause: pause(row, 7)?,
                     in_flight: row.get(10)?,
                     verdict: verdict(row, 0)?,
-                });
+                };
+                candidates.push((row.get(11)?, candidate));
             }
             Ok(candidates)
         })
@@ -423,30 +420,26 @@ impl Store {
 
 fn answer(
     connection: &Connection,
-    run: &RunId,
-    token: &TokenName,
-    serial: &SerialNumber,
+    action: i64,
     state: ActionState,
     asked: Option<Duration>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut update = connection.prepare_cached(
-        "UPDATE action SET state = ?4, answered_at = ?5 WHERE run = ?1 AND token = ?2 AND serial_number = ?3",
-    )?;
-    update.execute(params![run.as_str(), token.as_str(), serial.as_str(), state.as_str(), millis(now)])?;
+    let mut update =
+        connection.prepare_cached("UPDATE action SET state = ?2, answered_at = ?3 WHERE id = ?1")?;
+    update.execute(params![action, state.as_str(), millis(now)])?;
     match state {
         ActionState::Succeeded => {
             let mut update = connection.prepare_cached(
-                "UPDATE device SET ours_profile = (SELECT uuid FROM action WHERE run = ?1 AND token = ?2
-                         AND serial_number = ?3),
-                     ours_at = ?4, wait_until = NULL, wait_why = NULL, wait_times = 0
-                 WHERE token = ?2 AND serial_number = ?3",
+                "UPDATE device SET ours_profile = a.uuid, ours_at = ?2,
+                     wait_until = NULL, wait_why = NULL, wait_times = 0
+                 FROM action a WHERE a.id = ?1 AND device.id = a.device",
             )?;
-            update.execute(params![run.as_str(), token.as_str(), serial.as_str(), millis(now)])?;
+            update.execute(params![action, millis(now)])?;
         }
-        ActionState::Failed => refused(connection, token, serial, Refusal::Failed, asked, now)?,
-        ActionState::Throttled => refused(connection, token, serial, Refusal::Throttled, asked, now)?,
-        ActionState::NotAccessible => refused(connection, token, serial, Refusal::NotAccessible, asked, now)?,
+        ActionState::Failed => refused(connection, action, Refusal::Failed, asked, now)?,
+        ActionState::Throttled => refused(connection, action, Refusal::Throttled, asked, now)?,
+        ActionState::NotAccessible => refused(connection, action, Refusal::NotAccessible, asked, now)?,
         ActionState::Planned | ActionState::Sent | ActionState::Dropped => {}
     }
     Ok(())
@@ -455,24 +448,22 @@ fn answer(
 /// Leaves a device alone that Apple would not assign, for as long as that is wise.
 fn refused(
     connection: &Connection,
-    token: &TokenName,
-    serial: &SerialNumber,
+    action: i64,
     why: Refusal,
     asked: Option<Duration>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut select = connection.prepare_cached(
-        "SELECT wait_until, wait_why, wait_times FROM device WHERE token = ?1 AND serial_number = ?2",
+        "SELECT wait_until, wait_why, wait_times, d.id FROM device d JOIN action a ON d.id = a.device
+         WHERE a.id = ?1",
     )?;
-    let mut rows = select.query(params![token.as_str(), serial.as_str()])?;
-    let before = rows.next()?.map(|row| pause(row, 0)).transpose()?.flatten();
-    drop(rows);
+    let mut rows = select.query([action])?;
+    let Some(row) = rows.next()? else { return Ok(()) };
+    let (before, device): (_, i64) = (pause(row, 0)?, row.get(3)?);
     let Pause { until, why, times } = Pause::after(why, before, asked, now);
-    let mut update = connection.prepare_cached(
-        "UPDATE device SET wait_until = ?3, wait_why = ?4, wait_times = ?5
-         WHERE token = ?1 AND serial_number = ?2",
-    )?;
-    update.execute(params![token.as_str(), serial.as_str(), millis(until), why.as_str(), times])?;
+    let mut update = connection
+        .prepare_cached("UPDATE device SET wait_until = ?2, wait_why = ?3, wait_times = ?4 WHERE id = ?1")?;
+    update.execute(params![device, millis(until), why.as_str(), times])?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
+use super::devices::DeviceId;
 use super::{Error, Store, maybe_time, millis, typed};
 
 /// A verdict and who gave it.
@@ -27,18 +28,17 @@ impl Store {
     pub async fn store_verdicts(
         &self,
         run: &RunId,
-        token: &TokenName,
         policy: (PluginName, Digest),
-        verdicts: Vec<(SerialNumber, Verdict)>,
+        verdicts: Vec<(DeviceId, Verdict)>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (run, token) = (run.clone(), token.clone());
+        let run = run.clone();
         self.write(move |connection| {
             let mut upsert = connection.prepare_cached(
-                "INSERT INTO verdict (token, serial_number, decision, profile, hold_until, reason, fault, policy,
-                     digest, run, decided_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                 ON CONFLICT (token, serial_number) DO UPDATE SET decision = excluded.decision,
+                "INSERT INTO verdict (device, decision, profile, hold_until, reason, fault, policy, digest, run,
+                     decided_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (device) DO UPDATE SET decision = excluded.decision,
                      profile = excluded.profile, hold_until = excluded.hold_until, reason = excluded.reason,
                      fault = excluded.fault, policy = excluded.policy, digest = excluded.digest,
                      run = excluded.run, decided_at = excluded.decided_at
@@ -46,15 +46,14 @@ impl Store {
                      (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
                       excluded.policy, excluded.digest)",
             )?;
-            for (serial, verdict) in verdicts {
+            for (device, verdict) in verdicts {
                 let (decision, profile, until) = match &verdict.decision {
                     Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
                     Decision::Hold { until } => ("hold", None, until.map(millis)),
                     Decision::Ignore => ("ignore", None, None),
                 };
                 upsert.execute(params![
-                    token.as_str(),
-                    serial.as_str(),
+                    device,
                     decision,
                     profile,
                     until,
@@ -81,7 +80,7 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at
-                 FROM verdict WHERE token = ?1 AND serial_number = ?2",
+                 FROM verdict v JOIN device d ON d.id = v.device WHERE token = ?1 AND serial_number = ?2",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str()])?;
             let Some(row) = rows.next()? else { return Ok(None) };

@@ -1,0 +1,78 @@
+//! Pages on their way into the store, while the next ones are on their way from Apple.
+//!
+//! Few large writes cost much less than one for each page, and a write and a request can go on at the same
+//! time. The invariant stays: devices and the cursor after them are stored together. What is lost when
+//! the process dies is only the work of fetching the last pages again.
+
+use std::time::Duration;
+
+use domain::id::TokenName;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::store::{self, PageResult, Pages, Seen, Store};
+
+/// As many devices are gathered before they are written; they wait in memory.
+const MOST: usize = 20_000;
+/// What has waited for so long is written, however little it is.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Gathers pages and writes them in order, one write at a time.
+pub(super) struct Shelf {
+    store: Store,
+    token: TokenName,
+    gathered: Option<(Pages, Instant)>,
+    writing: Option<JoinHandle<Result<PageResult, store::Error>>>,
+    written: PageResult,
+}
+
+impl Shelf {
+    pub(super) fn new(store: Store, token: TokenName) -> Self {
+        Self { store, token, gathered: None, writing: None, written: PageResult::default() }
+    }
+
+    /// Takes a page. Waits only while an earlier write is going on and enough has gathered for the next.
+    pub(super) async fn put(&mut self, page: Pages, seen: Seen) -> Result<(), store::Error> {
+        match &mut self.gathered {
+            Some((gathered, _)) => {
+                gathered.changes.extend(page.changes);
+                gathered.unread.extend(page.unread);
+                (gathered.cursor, gathered.phase) = (page.cursor, page.phase);
+            }
+            empty => *empty = Some((page, Instant::now())),
+        }
+        let due = self
+            .gathered
+            .as_ref()
+            .is_some_and(|(gathered, since)| gathered.changes.len() >= MOST || since.elapsed() >= LONGEST);
+        if due { self.write(seen).await } else { Ok(()) }
+    }
+
+    /// Waits until everything is in the store, and tells what all of it made of the inventory.
+    pub(super) async fn clear(&mut self, seen: Seen) -> Result<PageResult, store::Error> {
+        self.write(seen).await?;
+        self.settle().await?;
+        Ok(self.written)
+    }
+
+    /// Begins to write what has gathered.
+    async fn write(&mut self, seen: Seen) -> Result<(), store::Error> {
+        self.settle().await?;
+        if let Some((pages, _)) = self.gathered.take() {
+            let (store, token) = (self.store.clone(), self.token.clone());
+            self.writing = Some(tokio::spawn(async move { store.store_pages(&token, pages, seen).await }));
+        }
+        Ok(())
+    }
+
+    /// Waits for the write that is going on.
+    async fn settle(&mut self) -> Result<(), store::Error> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        // It panicked, and the thread of the store with it.
+        let PageResult { added, changed, gone } = writing.await.map_err(|_| store::Error::Closed)??;
+        self.written.added += added;
+        self.written.changed += changed;
+        self.written.gone += gone;
+        Ok(())
+    }
+}
