@@ -10,7 +10,7 @@ use crate::faults::Fault;
 use crate::http::Peer;
 use crate::info::ServerChange;
 use crate::portal::TokenOptions;
-use crate::state::ServerOptions;
+use crate::server::ServerOptions;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};

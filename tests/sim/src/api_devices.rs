@@ -2,7 +2,7 @@
 
 use crate::api::{Answer, Asked, done, ok, read, yes};
 use crate::control::{Control, Error};
-use crate::state::AssignStatus;
+use crate::server::AssignStatus;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};

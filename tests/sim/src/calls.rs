@@ -4,9 +4,9 @@
 
 use crate::portal::random;
 use crate::profile::{self, ProfileUuid};
+use crate::server::{AssignStatus, Profile, Server};
 use crate::service::{Facts, Refusal, body, refuse};
 use crate::settings::Settings;
-use crate::state::{AssignStatus, Profile, Server};
 use crate::throttle::Rules;
 use crate::view::View;
 use jiff::Timestamp;

@@ -3,18 +3,17 @@
 //!
 //! Acts on the state directly, so a test in the same process needs no HTTP; `api` offers the same over HTTP.
 
-use crate::device::{BadField, Device, Kind, ProfileStatus};
+use crate::device::{BadField, ProfileStatus};
 use crate::faults::Fault;
-use crate::info::{DeviceInfo, ProfileInfo, ServerChange, ServerInfo, TokenFile, time};
+use crate::info::{ProfileInfo, ServerChange, ServerInfo, TokenFile, time};
 use crate::log::{Call, Counters};
 use crate::portal::{self, TokenOptions};
 use crate::profile::ProfileUuid;
+use crate::server::{AssignAnswer, AssignStatus, Profile, Server, ServerOptions, TokenState};
 use crate::service::{self, Answer, Request};
 use crate::settings::Settings;
-use crate::state::{AssignAnswer, AssignStatus, Profile, Server, ServerOptions, State, TokenState};
-use crate::world::checked;
+use crate::state::State;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -170,95 +169,6 @@ impl Control {
     /// Forgets all sessions, as a restart of Apple's service would: calls with their keys are `FORBIDDEN`.
     pub fn forget_sessions(&self) {
         self.state().forget_sessions();
-    }
-
-    /// Adds devices, given by their fields at Apple; only `serial_number` must be there. All or none.
-    pub fn add_devices(&self, name: &str, devices: &[Value]) -> Result<usize, Error> {
-        self.with(name, |server, now| {
-            let now = now.as_second();
-            let usual = Arc::new(Kind {
-                model: "MacBook Pro".into(),
-                os: Some("OSX".into()),
-                family: Some("Mac".into()),
-                assigned_by: server.admin_id.to_string(),
-                ..Default::default()
-            });
-            let mut fresh: HashMap<&str, ()> = HashMap::new();
-            let mut made = Vec::with_capacity(devices.len());
-            for fields in devices {
-                let fields = fields.as_object().ok_or(Error::BadSerial)?;
-                let serial = fields.get("serial_number").and_then(Value::as_str).ok_or(Error::BadSerial)?;
-                let serial = checked(serial)?;
-                if server.inventory.get(serial).is_some() || fresh.insert(serial, ()).is_some() {
-                    return Err(Error::DeviceExists { server: name.into(), serial: serial.into() });
-                }
-                let mut device = Device::new(serial, usual.clone(), now);
-                device.set(fields, now)?;
-                made.push(device);
-            }
-            Ok(made.into_iter().filter(|device| server.inventory.add(device.clone(), now)).count())
-        })
-    }
-
-    /// Adds a realistic fleet; the same seed makes the same devices, and goes on when asked again.
-    /// Returns their serial numbers.
-    pub fn generate_devices(&self, name: &str, count: usize, seed: u64) -> Result<Vec<Arc<str>>, Error> {
-        let mut serials = Vec::with_capacity(count.min(1 << 20));
-        self.with(name, |server, now| {
-            server.generate(count, seed, now.as_second(), |serial| serials.push(serial.into()));
-            Ok(())
-        })?;
-        Ok(serials)
-    }
-
-    /// The same for a fleet so large that nobody wants to hear its serial numbers.
-    pub fn generate_fleet(&self, name: &str, count: usize, seed: u64) -> Result<(), Error> {
-        self.with(name, |server, now| {
-            server.generate(count, seed, now.as_second(), |_| {});
-            Ok(())
-        })
-    }
-
-    /// Changes any fields of a device; `null` takes one away. Sync tells of it as `modified`.
-    pub fn change_device(&self, name: &str, serial: &str, fields: &Value) -> Result<(), Error> {
-        let Value::Object(fields) = fields else {
-            return Err(Error::BadRequest("the changes of a device are a JSON object".into()));
-        };
-        self.with(name, |server, now| {
-            let now = now.as_second();
-            let done = server.inventory.change(serial, now, |device| device.set(fields, now));
-            Ok(done.ok_or(Error::NoDevice { server: name.into(), serial: serial.into() })??)
-        })
-    }
-
-    /// Takes a device off a server, with or without a `deleted` record. Apple writes one for devices moved
-    /// to another server, and often none for devices that were released; if the settings say so, never.
-    pub fn remove_device(&self, name: &str, serial: &str, with_record: bool) -> Result<(), Error> {
-        let with_record = with_record && !self.settings().release_without_record;
-        self.with(name, |server, now| match server.inventory.remove(serial, with_record, now.as_second()) {
-            true => Ok(()),
-            false => Err(Error::NoDevice { server: name.into(), serial: serial.into() }),
-        })
-    }
-
-    /// Every device on a server, oldest first.
-    pub fn devices(&self, name: &str) -> Result<Vec<DeviceInfo>, Error> {
-        self.devices_from(name, 0, usize::MAX)
-    }
-
-    /// Some of the devices on a server.
-    pub fn devices_from(&self, name: &str, offset: usize, limit: usize) -> Result<Vec<DeviceInfo>, Error> {
-        self.with(name, |server, _| {
-            Ok(server.inventory.devices().skip(offset).take(limit).map(DeviceInfo::from).collect())
-        })
-    }
-
-    /// One device.
-    pub fn device(&self, name: &str, serial: &str) -> Result<DeviceInfo, Error> {
-        self.with(name, |server, _| {
-            let found = server.inventory.get(serial).map(DeviceInfo::from);
-            found.ok_or(Error::NoDevice { server: name.into(), serial: serial.into() })
-        })
     }
 
     /// Arranges what assigning a profile to these devices answers, `times` times, instead of doing it.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 pub(crate) struct Hardware(pub(crate) u32);
 
 impl Hardware {
-    /// One of four addresses that no other seed has.
+    /// One of four addresses.
     pub(crate) fn mac(self, nth: u8) -> Ascii<17> {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         let mut text = *b"F0:18:00:00:00:00";

@@ -4,7 +4,7 @@
 
 use crate::device::{Device, ProfileStatus};
 use crate::portal::Credentials;
-use crate::state::{OrgType, Server, TokenState};
+use crate::server::{OrgType, Server, TokenState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

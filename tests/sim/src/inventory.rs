@@ -67,7 +67,7 @@ impl Inventory {
     pub(crate) fn journal_end(&self, now: i64) -> u32 {
         match self.delay {
             0 => self.journal.len() as u32,
-            delay => self.journal.partition_point(|record| record.at + delay <= now) as u32,
+            delay => self.journal.partition_point(|record| record.at.saturating_add(delay) <= now) as u32,
         }
     }
 
@@ -85,8 +85,9 @@ impl Inventory {
         self.slots.iter().filter(|device| !device.gone)
     }
 
-    /// Makes room for so many more.
+    /// Makes room for so many more, within reason.
     pub(crate) fn reserve(&mut self, count: usize) {
+        let count = count.min(1 << 24);
         self.slots.reserve_exact(count);
         self.journal.reserve_exact(count);
     }
@@ -217,7 +218,7 @@ impl Inventory {
         let end = self.journal_end(look.now) as usize;
         let from = (next as usize).min(end);
         let again = if look.duplicates && look.limit > 1 && from < end { self.older(from) } else { None };
-        let to = (from + look.limit - usize::from(again.is_some())).min(end);
+        let to = from.saturating_add(look.limit - usize::from(again.is_some())).min(end);
         let shown = |record: &Record| {
             let device = self.listed(record.slot, look.now)?;
             (!(look.hidden)(device)).then_some((device, record.op, record.at))
@@ -249,7 +250,7 @@ impl Inventory {
         if self.delay == 0 {
             return;
         }
-        let until = now + self.delay;
+        let until = now.saturating_add(self.delay);
         match self.shadows.get_mut(&slot).filter(|(_, until)| now < *until) {
             Some(shadow) => shadow.1 = until,
             None => {

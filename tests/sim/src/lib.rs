@@ -14,6 +14,7 @@ mod info;
 mod log;
 mod portal;
 mod presets;
+mod server;
 mod settings;
 mod state;
 mod world;
@@ -49,8 +50,8 @@ pub use faults::{Fault, FaultKind};
 pub use info::{DeviceInfo, ProfileInfo, ServerChange, ServerInfo, TokenFile};
 pub use log::{Call, Counters};
 pub use portal::{Credentials, Refused, TokenOptions};
+pub use server::{AssignStatus, Lock, OrgType, ServerOptions, TokenState};
 pub use settings::{ErrorStyle, Settings};
-pub use state::{AssignStatus, Lock, OrgType, ServerOptions, TokenState};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;

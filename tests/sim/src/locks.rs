@@ -3,8 +3,8 @@
 use crate::calls::BodyCall;
 use crate::info::time;
 use crate::lookups::account_driven;
+use crate::server::{Lock, OrgType};
 use crate::service::{Refusal, body, refuse};
-use crate::state::{Lock, OrgType};
 use serde_json::{Value, json};
 
 impl BodyCall<'_> {

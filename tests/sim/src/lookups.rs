@@ -2,9 +2,9 @@
 
 use crate::endpoint::Endpoint;
 use crate::profile::{self, ProfileUuid};
+use crate::server::{OrgType, Server};
 use crate::service::{Refusal, body, refuse};
 use crate::settings::Settings;
-use crate::state::{OrgType, Server};
 use crate::view::Seconds;
 use jiff::tz::TimeZone;
 use openssl::sha::sha256;

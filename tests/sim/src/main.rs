@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::Parser;
 use serde_json::Value;
 use sim::{Fault, Options, ServerOptions, Settings, Sim};
+use std::io::Write;
 use std::net::SocketAddr;
 
 /// Plays Apple's device enrolment service (DEP, Automated Device Enrollment) on this machine.
@@ -55,7 +56,7 @@ const EXAMPLES: &str = r#"Examples:
   deputy-sim --devices 250
   deputy-sim --server emea --server amer --devices 5000 --page-limit 500 --latency 50
   deputy-sim --devices 250 --set throttle_after=3 --set duplicates=true --set error_style=quoted
-  deputy-sim --fault '{"kind": "hang_up_after", "endpoint": "assign", "probability": 0.1, "times": 0}'
+  deputy-sim --fault '{"kind": "hang_up_after", "probability": 0.1, "times": 0}'
   deputy-sim --fault '{"name": "too_many_requests", "endpoint": "session", "times": 2}'
 
 A server token for your client, from its certificate:
@@ -71,7 +72,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings { latency_ms: arguments.latency, ..Settings::default() };
-    let settings = settings.with(arguments.settings.into_iter().collect()).context("not a setting")?;
+    let settings = settings.with(arguments.settings.into_iter().collect()).context("`--set` is not right")?;
     let sim = Sim::start(Options { listen: arguments.listen, settings }).await?;
     let servers = if arguments.servers.is_empty() { vec!["Demo".to_owned()] } else { arguments.servers };
     for name in &servers {
@@ -86,17 +87,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whoever started us may have stopped listening; that is no reason to stop answering.
 fn greet(url: &str, servers: &[String], devices: usize) {
     let first = servers.first().map_or("Demo", String::as_str).replace(' ', "%20");
-    println!("Apple's device enrolment service, simulated, at {url}");
-    println!("servers: {} ({devices} devices each)", servers.join(", "));
-    println!();
-    println!("a token for your client:  curl --data-binary @certificate.pem {url}/sim/servers/{first}/token");
-    println!("ten more devices:         curl -d '{{\"count\": 10}}' {url}/sim/servers/{first}/devices");
-    println!("what was called:          curl {url}/sim/calls");
-    println!("everything else:          curl {url}/sim/");
-    println!();
-    println!("stop with Ctrl-C");
+    let servers = servers.join(", ");
+    let greeting = format!(
+        "\
+Apple's device enrolment service, simulated, at {url}
+servers: {servers} ({devices} devices each)
+
+a token for your client:  curl --data-binary @certificate.pem {url}/sim/servers/{first}/token
+ten more devices:         curl -d '{{\"count\": 10}}' {url}/sim/servers/{first}/devices
+what was called:          curl {url}/sim/calls
+everything else:          curl {url}/sim/
+
+stop with Ctrl-C
+"
+    );
+    let mut out = std::io::stdout();
+    _ = out.write_all(greeting.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(unix)]

@@ -10,9 +10,10 @@ use crate::faults::{Fault, FaultKind};
 use crate::log::Call;
 use crate::lookups::Lookup;
 use crate::oauth;
+use crate::server::Server;
 use crate::sessions;
 use crate::settings::ErrorStyle;
-use crate::state::{BadSession, Server, State};
+use crate::state::{BadSession, State};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -88,8 +89,7 @@ pub(crate) struct Facts {
     pub(crate) cursor: Option<String>,
 }
 
-/// Answers one request, and logs it. `real` is the real time: signatures are judged by it even when the
-/// simulator's clock was moved, since their makers do not know of that.
+/// Answers one request, and logs it. `real` is the real time, by which the simulator's clock is set.
 pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> Answer {
     let now = state.now(real);
     let server = identify(state, request);
@@ -150,7 +150,7 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
         fault: kind.and_then(|kind| Some(serde_json::to_value(kind).ok()?.as_str()?.to_owned())),
     });
     let slow = fault.filter(|fault| fault.kind == FaultKind::Slow).map_or(0, |fault| fault.ms);
-    let delay = Duration::from_millis(state.settings.latency_ms + slow);
+    let delay = Duration::from_millis(state.settings.latency_ms.saturating_add(slow));
     Answer { outcome, delay, date: sessions::clock(&state.settings, now) }
 }
 

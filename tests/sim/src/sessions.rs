@@ -3,9 +3,10 @@
 //! Where Apple's documentation and Apple's service disagree on a status, the service is the default.
 
 use crate::oauth;
+use crate::server::TokenState;
 use crate::service::{CLOCK_WINDOW, Refusal, Request, admit, body, refuse};
 use crate::settings::Settings;
-use crate::state::{State, TokenState};
+use crate::state::State;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -34,7 +35,7 @@ pub(crate) fn open(state: &mut State, request: &Request, real: Timestamp) -> Res
     if !signed.verify(request.method, &url, request.query, consumer_secret, access_secret) {
         return Err(bad_token("signature_invalidForbidden", "the signature is not right"));
     }
-    if clocks.iter().all(|clock| (clock - signed.timestamp).abs() > CLOCK_WINDOW) {
+    if clocks.iter().all(|clock| clock.abs_diff(signed.timestamp) > CLOCK_WINDOW.unsigned_abs()) {
         return Err(unauthorized("oauth_timestamp is more than five minutes off"));
     }
     if !server.remember_nonce(signed.timestamp, &signed.nonce, clocks[0].min(clocks[1])) {

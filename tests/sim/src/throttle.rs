@@ -50,7 +50,7 @@ impl Throttles {
         }
         throttle.changes.retain(|at| now - at < rules.window);
         if throttle.until.is_some() || (is_other && throttle.changes.len() >= rules.after) {
-            throttle.until = Some(now + rules.lasts);
+            throttle.until = Some(now.saturating_add(rules.lasts));
             return u64::try_from(rules.lasts).ok();
         }
         if is_other {

@@ -1,16 +1,106 @@
-//! What happens to devices in the world: they are moved, replaced, locked and throttled.
+//! What happens to devices in the world: they are bought, changed, moved, replaced, locked and released.
 //!
 //! The rest of `Control`, which see.
 
 use crate::control::{Control, Error};
 use crate::device::{Device, Kind, Op, ProfileStatus};
-use crate::info::time;
-use crate::state::{Lock, Replacement};
+use crate::info::{DeviceInfo, time};
+use crate::server::{Lock, Replacement};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 impl Control {
+    /// Adds devices, given by their fields at Apple; only `serial_number` must be there. All or none.
+    pub fn add_devices(&self, name: &str, devices: &[Value]) -> Result<usize, Error> {
+        self.with(name, |server, now| {
+            let now = now.as_second();
+            let usual = Arc::new(Kind {
+                model: "MacBook Pro".into(),
+                os: Some("OSX".into()),
+                family: Some("Mac".into()),
+                assigned_by: server.admin_id.to_string(),
+                ..Default::default()
+            });
+            let mut fresh: HashMap<&str, ()> = HashMap::new();
+            let mut made = Vec::with_capacity(devices.len());
+            for fields in devices {
+                let fields = fields.as_object().ok_or(Error::BadSerial)?;
+                let serial = fields.get("serial_number").and_then(Value::as_str).ok_or(Error::BadSerial)?;
+                let serial = checked(serial)?;
+                if server.inventory.get(serial).is_some() || fresh.insert(serial, ()).is_some() {
+                    return Err(Error::DeviceExists { server: name.into(), serial: serial.into() });
+                }
+                let mut device = Device::new(serial, usual.clone(), now);
+                device.set(fields, now)?;
+                made.push(device);
+            }
+            Ok(made.into_iter().filter(|device| server.inventory.add(device.clone(), now)).count())
+        })
+    }
+
+    /// Adds a realistic fleet; the same seed makes the same devices, and goes on when asked again.
+    /// Returns their serial numbers.
+    pub fn generate_devices(&self, name: &str, count: usize, seed: u64) -> Result<Vec<Arc<str>>, Error> {
+        let mut serials = Vec::with_capacity(count.min(1 << 20));
+        self.with(name, |server, now| {
+            server.generate(count, seed, now.as_second(), |serial| serials.push(serial.into()));
+            Ok(())
+        })?;
+        Ok(serials)
+    }
+
+    /// The same for a fleet so large that nobody wants to hear its serial numbers.
+    pub fn generate_fleet(&self, name: &str, count: usize, seed: u64) -> Result<(), Error> {
+        self.with(name, |server, now| {
+            server.generate(count, seed, now.as_second(), |_| {});
+            Ok(())
+        })
+    }
+
+    /// Changes any fields of a device; `null` takes one away. Sync tells of it as `modified`.
+    pub fn change_device(&self, name: &str, serial: &str, fields: &Value) -> Result<(), Error> {
+        let Value::Object(fields) = fields else {
+            return Err(Error::BadRequest("the changes of a device are a JSON object".into()));
+        };
+        self.with(name, |server, now| {
+            let now = now.as_second();
+            let done = server.inventory.change(serial, now, |device| device.set(fields, now));
+            Ok(done.ok_or(Error::NoDevice { server: name.into(), serial: serial.into() })??)
+        })
+    }
+
+    /// Takes a device off a server, with or without a `deleted` record. Apple writes one for devices moved
+    /// to another server, and often none for devices that were released; if the settings say so, never.
+    pub fn remove_device(&self, name: &str, serial: &str, with_record: bool) -> Result<(), Error> {
+        let with_record = with_record && !self.settings().release_without_record;
+        self.with(name, |server, now| match server.inventory.remove(serial, with_record, now.as_second()) {
+            true => Ok(()),
+            false => Err(Error::NoDevice { server: name.into(), serial: serial.into() }),
+        })
+    }
+
+    /// Every device on a server, oldest first.
+    pub fn devices(&self, name: &str) -> Result<Vec<DeviceInfo>, Error> {
+        self.devices_from(name, 0, usize::MAX)
+    }
+
+    /// Some of the devices on a server.
+    pub fn devices_from(&self, name: &str, offset: usize, limit: usize) -> Result<Vec<DeviceInfo>, Error> {
+        self.with(name, |server, _| {
+            Ok(server.inventory.devices().skip(offset).take(limit).map(DeviceInfo::from).collect())
+        })
+    }
+
+    /// One device.
+    pub fn device(&self, name: &str, serial: &str) -> Result<DeviceInfo, Error> {
+        self.with(name, |server, _| {
+            let found = server.inventory.get(serial).map(DeviceInfo::from);
+            found.ok_or(Error::NoDevice { server: name.into(), serial: serial.into() })
+        })
+    }
+
     /// Moves a device to another server, as the portal does: the old one tells of it as `deleted`, the new
     /// one as `added`, or, if the device was there before, as `modified` with the profile it had `removed`.
     pub fn move_device(&self, serial: &str, from: &str, to: &str) -> Result<(), Error> {

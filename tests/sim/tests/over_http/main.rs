@@ -4,6 +4,7 @@ mod client;
 mod doors;
 mod faults;
 mod lists;
+mod program;
 mod speed;
 mod tokens;
 
@@ -395,7 +396,17 @@ async fn the_control_side_does_it_all_over_http_too() {
         ("POST", "/servers/emea/token", "not a certificate"),
         ("POST", "/faults", r#"{"kind": "slow", "ms": 5, "endpoint": "GET /account"}"#),
         ("POST", "/faults", r#"{"kind": "explode"}"#),
+        ("POST", "/faults", r#"[{"name": "unauthorized"}, {"kind": "hang", "times": 0}]"#),
+        ("POST", "/faults", r#"[{"kind": "hang"}, {"name": "bad_day"}]"#),
+        ("POST", "/faults", r#""hang""#),
         ("DELETE", "/faults", ""),
+        ("PATCH", "/servers/emea", r#"{"token_state": "lost"}"#),
+        ("PATCH", "/servers/emea", r#"{"org_type": "club"}"#),
+        ("POST", "/servers/emea/locks", r#"{"serial_number": "A"}"#),
+        ("DELETE", "/servers/emea/locks/A", ""),
+        ("GET", "/servers/emea/locks", ""),
+        ("GET", "/servers/emea/throttled", ""),
+        ("GET", "/servers/emea/assignments", ""),
         ("PATCH", "/settings", r#"{"rotate_every": 2}"#),
         ("PATCH", "/settings", r#"{"rotate": 2}"#),
         ("GET", "/calls?endpoint=asign", ""),
@@ -434,8 +445,28 @@ async fn the_control_side_does_it_all_over_http_too() {
               200 [{"after":0,"body":"","endpoint":"account","kind":"slow","ms":5,"status":503,"times":1}]
             POST /faults {"kind": "explode"}
               400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor`, `reset_in_body`, `hang`, `wrong_json`, `unknown_fields`, `missing_fields`, `null_fields`, `end_session`, `device_status`"}
+            POST /faults [{"name": "unauthorized"}, {"kind": "hang", "times": 0}]
+              200 [{"after":0,"body":"","endpoint":"account","kind":"slow","ms":5,"status":503,"times":1},{"after":0,"body":"UNAUTHORIZED","kind":"status","ms":0,"status":401,"times":1},{"after":0,"body":"","kind":"hang","ms":0,"status":503,"times":0}]
+            POST /faults [{"kind": "hang"}, {"name": "bad_day"}]
+              400 {"error":"the body is not right: there is no fault named `bad_day`; there are bad_request_CODE, forbidden_CODE, bad_request, forbidden, unauthorized, invalid_method, too_many_requests, server_error, and of devices success, not_accessible, failed and not_found"}
+            POST /faults "hang"
+              400 {"error":"the body is not right: a fault is a JSON object"}
             DELETE /faults 
               204 
+            PATCH /servers/emea {"token_state": "lost"}
+              400 {"error":"the body is not right: unknown variant `lost`, expected one of `good`, `expired`, `revoked`, `creator_gone` at line 1 column 22"}
+            PATCH /servers/emea {"org_type": "club"}
+              400 {"error":"the body is not right: unknown variant `club`, expected one of `org`, `edu`, `tvprovider` at line 1 column 19"}
+            POST /servers/emea/locks {"serial_number": "A"}
+              404 {"error":"there is no device `A` on server `emea`"}
+            DELETE /servers/emea/locks/A 
+              400 {"error":"device `A` is not locked"}
+            GET /servers/emea/locks 
+              200 {}
+            GET /servers/emea/throttled 
+              200 {}
+            GET /servers/emea/assignments 
+              200 {}
             PATCH /settings {"rotate_every": 2}
               200 {"clock_offset_seconds":0,"documented_401":false,"documented_404":false,"duplicates":false,"empty_pages":false,"error_style":"bare","exhausted_cursor":false,"hide_throttled":false,"latency_ms":0,"release_without_record":false,"rotate_every":2,"seed":1,"session_calls":0,"session_lifetime_seconds":180,"throttle_after":0,"throttle_seconds":86400,"throttle_window_seconds":3600,"visible_after_seconds":0}
             PATCH /settings {"rotate": 2}

@@ -114,3 +114,32 @@ async fn an_error_comes_in_every_style_that_was_met() {
     "#]],
     );
 }
+
+#[tokio::test]
+async fn numbers_out_of_all_proportion_harm_nobody() {
+    let sim = sim("A").await;
+    let client = client(&sim).await;
+    check(
+        client.log_in_with(&client.sign("n", i64::MAX)).await.short(),
+        expect!["401 oauth_problem_adviceUnauthorized"],
+    );
+    let change = json!({
+        "visible_after_seconds": i64::MAX,
+        "clock_offset_seconds": i64::MIN,
+        "throttle_seconds": i64::MAX,
+        "throttle_after": 1,
+        "duplicates": true,
+    });
+    assert_eq!(client.control("PATCH", "/settings", &change.to_string()).await.status, 200);
+    let limit = json!({ "page_limit": u64::MAX }).to_string();
+    assert_eq!(client.control("PATCH", "/servers/emea", &limit).await.status, 200);
+    sim.change_device("emea", "A", &json!({ "color": "RED" })).unwrap();
+    let page = client.post("/server/devices", json!({ "limit": i64::MAX })).await;
+    check(crate::page(&page), expect!["[A]"]);
+    let sync = json!({ "limit": i64::MAX, "cursor": page.json()["cursor"] });
+    check(crate::page(&client.post("/devices/sync", sync).await), expect!["[]"]);
+    for uuid in [crate::define(&client).await, crate::define(&client).await] {
+        client.post("/profile/devices", json!({ "profile_uuid": uuid, "devices": ["A"] })).await;
+    }
+    assert_eq!(client.control("GET", "/servers/emea/throttled", "").await.status, 200);
+}
