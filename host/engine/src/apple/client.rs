@@ -280,6 +280,8 @@ impl fmt::Debug for Client {
 }
 
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
 
