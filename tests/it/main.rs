@@ -10,6 +10,7 @@ mod assign;
 mod check;
 mod daemon;
 mod files;
+mod network;
 mod policy;
 mod secrets;
 mod tokens;
