@@ -11,6 +11,7 @@ mod check;
 mod daemon;
 mod device;
 mod files;
+mod network;
 mod policy;
 mod secrets;
 mod tokens;

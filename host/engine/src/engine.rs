@@ -159,3 +159,43 @@ impl Engine {
         self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apple::Proxy;
+
+    #[test]
+    fn another_token_file_another_address_or_another_way_there_wants_another_client() {
+        let time = Timestamp::UNIX_EPOCH;
+        let credentials = Credentials {
+            consumer_key: "1".into(),
+            consumer_secret: "2".into(),
+            access_token: "3".into(),
+            access_secret: "4".into(),
+            access_token_expiry: time,
+        };
+        let token = Token {
+            name: "emea".parse().unwrap(),
+            server_name: String::new(),
+            server_uuid: String::new(),
+            org_name: String::new(),
+            admin_id: String::new(),
+            expires_at: time,
+            imported_at: time,
+        };
+        let apple_url: Url = "https://mdmenrollment.apple.com".parse().unwrap();
+        let settings =
+            TokenSettings { apple_url: apple_url.clone(), network: Network::default(), contacts: Vec::new() };
+        let client = Client::new(settings.options(&token.name, credentials)).unwrap();
+        let kept = Kept { imported_at: time, apple_url, network: Network::default(), client };
+        assert!(kept.is_for(&token, &settings));
+
+        let renewed = Token { imported_at: time + Duration::from_secs(1), ..token.clone() };
+        assert!(!kept.is_for(&renewed, &settings));
+        let moved = TokenSettings { apple_url: "http://127.0.0.1".parse().unwrap(), ..settings.clone() };
+        assert!(!kept.is_for(&token, &moved));
+        let network = Network { proxy: Proxy::None, ..Network::default() };
+        assert!(!kept.is_for(&token, &TokenSettings { network, ..settings }));
+    }
+}

@@ -43,8 +43,8 @@ pub(crate) enum Command {
 }
 
 const SHAPE: &str = "\
-Exit codes: 0 all work, 4 a person has to do something, 5 Apple or the network did not answer; of several
-tokens the most urgent counts.
+Exit codes: 0 all work, 1 something failed, 4 a person has to do something (also where no token
+is imported), 5 Apple or the network did not answer. Of several tokens the most urgent counts.
 
 With --json: { version: 1, tokens: [ {
   name, state, summary, hint,            hint is null where there is nothing to do
@@ -53,11 +53,12 @@ With --json: { version: 1, tokens: [ {
   expires_at, days_left                  null if never imported; negative once it has ended
 } ] }
 
-state is one of: fine, not-imported, expired, ended (by its own word, though Apple accepts it), rejected,
-replaced (rejected, and a newer one was asked for), creator-gone, terms-not-signed, server-inactive,
-access-denied, other-server, clock-wrong, name-not-resolved, connection-refused, connection-timeout,
-certificate-not-trusted, no-tls, proxy-refused, answer-timeout, no-answer, too-many-requests, unavailable,
-bad-answer, wrong-setup, unexpected, failed.";
+state is one of: fine, not-imported, expired, ended (by its own word, though Apple accepts it),
+rejected, replaced (rejected, and a newer one was asked for), creator-gone, terms-not-signed,
+server-inactive, access-denied, other-server, clock-wrong, name-not-resolved,
+connection-refused, connection-timeout, certificate-not-trusted, no-tls, proxy-refused,
+answer-timeout, no-answer, too-many-requests, unavailable, bad-answer, wrong-setup,
+unexpected, failed.";
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
@@ -160,7 +161,7 @@ async fn check(common: &Common, app: &App, names: &[TokenName]) -> Outcome {
         checked.iter().for_each(|checked| print(&as_text(checked)));
     }
     let exits = checked.iter().map(|checked| Exit::from(checked.finding.outcome));
-    Ok(exits.fold(Exit::Success, Exit::or_worse))
+    Ok(exits.reduce(Exit::or_worse).unwrap_or(Exit::NeedsPerson))
 }
 
 fn as_text(checked: &Checked) -> String {

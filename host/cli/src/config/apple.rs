@@ -86,6 +86,6 @@ mod tests {
             contacts = ["a@b"]
             apple_url = 'http://**@x'"#]]
         .assert_eq(&shown);
-        assert_eq!(without_passwords("a://b://c@"), "a://****@");
+        assert_eq!(without_passwords("a://b://c@"), "a://*****@");
     }
 }

@@ -92,8 +92,10 @@ impl Client {
             .ok_or_else(|| setup("the user agent is empty or has characters that do not belong there"))?;
         let http = network
             .http(exchange::headers(user_agent))
-            // Of the causes only the first: a proxy's address could be quoted by another.
-            .map_err(|error| setup(&format!("the connection could not be set up ({error})")))?;
+            // Without its causes and any address: a proxy's may hold a password.
+            .map_err(|error| {
+                setup(&format!("the connection could not be set up ({})", error.without_url()))
+            })?;
         let (session, proxy) = (Session::default(), network.proxy_in_words());
         let inner = Inner { token, base_url, credentials, http, session, proxy };
         Ok(Self(Arc::new(inner)))
@@ -279,6 +281,8 @@ impl fmt::Debug for Client {
     }
 }
 
+#[cfg(test)]
+mod endpoints;
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};

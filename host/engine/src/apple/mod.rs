@@ -23,6 +23,9 @@ mod refusal;
 mod session;
 mod wire;
 
+#[cfg(test)]
+mod mutation;
+
 pub use bypass::{BypassCode, NotABypassCode};
 pub use client::{Client, Options};
 pub use credentials::{Credentials, NotCredentials};

@@ -89,9 +89,9 @@ pub(super) fn classify(attempt: &Attempt, status: u16, body: &[u8], retry_after:
 /// what was signed with the time. `ahead` is how far ours is ahead.
 pub(super) fn or_clock(error: Error, ahead: Option<SignedDuration>) -> Error {
     /// What servers allow. (Apple names no number; this is what its imitators use.)
-    const ALLOWED: SignedDuration = SignedDuration::from_mins(5);
+    const ALLOWED: Duration = Duration::from_secs(5 * 60);
     match (error, ahead) {
-        (Error::TokenRejected { call, token, .. }, Some(by)) if by.abs() > ALLOWED => {
+        (Error::TokenRejected { call, token, .. }, Some(by)) if by.unsigned_abs() > ALLOWED => {
             Error::ClockWrong { call, token, by }
         }
         (error, _) => error,
@@ -190,5 +190,7 @@ fn is_known(code: &str) -> bool {
     is_about_the_token(code) || is_about_transport(code) || OTHERS.contains(&code)
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

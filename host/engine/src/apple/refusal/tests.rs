@@ -532,3 +532,12 @@ fn a_clock_far_from_apples_is_to_blame_for_refused_credentials_alone() {
         hint: download a new token from Apple's portal, then run `deputy token import emea FILE`
     "#]].assert_eq(&said.concat());
 }
+
+#[test]
+fn a_clock_as_far_off_as_can_be_is_said_and_no_panic() {
+    let refused = classify(&attempt(Call::Session), 403, b"signature_invalid", None);
+    for by in [SignedDuration::MIN, SignedDuration::MAX] {
+        let error = or_clock(refused.clone(), Some(by));
+        assert!(error.to_string().contains(if by.is_negative() { "behind" } else { "ahead of" }), "{error}");
+    }
+}

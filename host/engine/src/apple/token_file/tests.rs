@@ -1,3 +1,5 @@
+mod properties;
+
 use std::sync::LazyLock;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};

@@ -78,6 +78,10 @@ fn bad_json(body: &str, error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
 
