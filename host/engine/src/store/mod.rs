@@ -226,12 +226,16 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(at)?;
     // Another process may be writing: the daemon, while somebody runs a command.
     connection.busy_timeout(Duration::from_secs(30)).map_err(at)?;
+    // A page of the index of serial numbers is written often: it is kept in memory (16 MB) and copied
+    // from the log to the file seldom (every 32 MB).
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = OFF;
-             PRAGMA temp_store = MEMORY;",
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -16000;
+             PRAGMA wal_autocheckpoint = 8000;",
         )
         .map_err(at)?;
     connection.set_prepared_statement_cache_capacity(64);

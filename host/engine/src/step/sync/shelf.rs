@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::store::{self, PageResult, Pages, Seen, Store};
 
 /// As many devices are gathered before they are written; they wait in memory.
-const MOST: usize = 20_000;
+const MOST: usize = 8_000;
 /// What has waited for so long is written, however little it is.
 const LONGEST: Duration = Duration::from_secs(2);
 
