@@ -202,6 +202,18 @@ impl TestEnv {
         assert!(sent.success(), "kill {signal} {id}");
     }
 
+    /// Kills what was started, if it has not ended, and waits until it is gone.
+    pub(crate) fn kill(&self, nth: usize) {
+        let mut daemons = self.daemons.borrow_mut();
+        daemons[nth].kill().expect("it is our child");
+        daemons[nth].wait().expect("it is our child");
+    }
+
+    /// Whether what was started has ended.
+    pub(crate) fn has_ended(&self, nth: usize) -> bool {
+        self.daemons.borrow_mut()[nth].try_wait().expect("it is our child").is_some()
+    }
+
     /// Waits for the end of what was started: its exit code, if it ended by itself.
     fn ended(&self, nth: usize) -> Option<i32> {
         let mut code = None;

@@ -6,6 +6,7 @@
 mod env;
 
 mod assign;
+mod crash;
 mod daemon;
 mod files;
 mod policy;
