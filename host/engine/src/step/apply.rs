@@ -118,14 +118,15 @@ async fn assign_all(
     let mut tries = Tries::new(retry);
     let mut redefined = false;
     loop {
-        lane.go_on()?;
         let serials = store.next_actions(plan, profile, BATCH).await?;
         if serials.is_empty() {
             return Ok(());
         }
+        lane.go_on()?;
         store.actions_sent(plan, serials.clone(), &id).await?;
         applied.calls += 1;
-        match lane.call(lane.client.assign(&id, &serials)).await {
+        // If a stop does not wait for the answer, they stay in flight: the next run asks.
+        match lane.call(lane.client.assign(&id, &serials)).await? {
             Ok(answer) => {
                 settle(lane, plan, answer, retry, applied).await?;
                 tries = Tries::new(retry);
