@@ -11,4 +11,5 @@ mod daemon;
 mod files;
 mod policy;
 mod secrets;
+mod tenants;
 mod tokens;
