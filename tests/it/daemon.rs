@@ -77,6 +77,54 @@ fn after_a_kill_in_the_middle_the_next_run_reads_back_and_assigns_the_rest_once(
 }
 
 #[test]
+fn a_stop_does_not_wait_for_an_answer_that_does_not_come() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1", "MAC2"]);
+    env.apple().fault(Fault::hang().on(Endpoint::Fetch).always());
+    let run = env.start(&["run", "auto-assign"], "run.log");
+    env.until("it waits for a page", || !env.calls(Endpoint::Fetch).is_empty());
+    assert_eq!(env.end(run, "-INT"), Some(1));
+    expect![[r#"
+        stopping at the end of the page or call; what is done is stored
+        run RUN of auto-assign, by hand: stopped before its end; the next run goes on
+          sync     failed: stopped while waiting for Apple's answer to `main`
+                   hint: if that happens again, look for what swallows packets on the way to Apple: a proxy, a firewall
+    "#]]
+    .assert_eq(&env.normal(&env.read("run.log")));
+    env.apple().clear_faults();
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(env.with_profile("main"), 2);
+}
+
+#[test]
+fn an_assignment_that_a_stop_did_not_wait_for_is_read_back_and_not_sent_twice() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1", "MAC2"]);
+    env.apple().fault(Fault::slow(600_000).on(Endpoint::Assign));
+    let run = env.start(&["run", "auto-assign"], "run.log");
+    in_the_middle(&env);
+    assert_eq!(env.end(run, "-INT"), Some(1));
+    expect![[r#"
+        stopping at the end of the page or call; what is done is stored
+        run RUN of auto-assign, by hand: stopped before its end; the next run goes on
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     define standard, 2 first assignments
+          apply    failed: 0 of 2 devices assigned; then: stopped while waiting for Apple's answer to `main`
+                   hint: if that happens again, look for what swallows packets on the way to Apple: a proxy, a firewall
+    "#]].assert_eq(&env.normal(&env.read("run.log")));
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page); 2 in flight read back
+          decide   2 devices by rules: standard 2
+          plan     nothing to do, 2 already right
+          apply    nothing to do
+    "#]]);
+    assert_eq!(env.with_profile("main"), 2);
+    assert_eq!(env.apple().most_assignments_of_one_device(), 1);
+}
+
+#[test]
 fn a_second_daemon_on_the_same_store_is_refused() {
     let env = TestEnv::new();
     let daemon = env.start(&["serve"], "serve.log");

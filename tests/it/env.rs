@@ -33,9 +33,18 @@ impl TestEnv {
 
     /// The same with several tokens; the servers at Apple have the names of the tokens.
     pub(crate) fn with_tokens(names: &[&str]) -> Self {
-        let env = Self::before_the_exchange(names);
+        Self::with_tokens_that(names, |_| TokenOptions::default())
+    }
+
+    /// The same with tokens that are out of the ordinary.
+    pub(crate) fn with_tokens_that<N: AsRef<str>>(
+        names: &[N],
+        options: impl Fn(&str) -> TokenOptions,
+    ) -> Self {
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let env = Self::before_the_exchange(&names);
         for name in names {
-            env.exchange(name, &TokenOptions::default());
+            env.exchange(name, &options(name));
         }
         env
     }
@@ -202,9 +211,26 @@ impl TestEnv {
     }
 
     pub(crate) fn signal(&self, nth: usize, signal: &str) {
-        let id = self.daemons.borrow()[nth].id().to_string();
+        let id = self.process_id(nth).to_string();
         let sent = Command::new("kill").args([signal, &id]).status().expect("kill is there");
         assert!(sent.success(), "kill {signal} {id}");
+    }
+
+    /// Kills what was started, if it has not ended, and waits until it is gone.
+    pub(crate) fn kill(&self, nth: usize) {
+        let mut daemons = self.daemons.borrow_mut();
+        daemons[nth].kill().expect("it is our child");
+        daemons[nth].wait().expect("it is our child");
+    }
+
+    /// The system's number of what was started.
+    pub(crate) fn process_id(&self, nth: usize) -> u32 {
+        self.daemons.borrow()[nth].id()
+    }
+
+    /// Whether what was started has ended.
+    pub(crate) fn has_ended(&self, nth: usize) -> bool {
+        self.daemons.borrow_mut()[nth].try_wait().expect("it is our child").is_some()
     }
 
     /// Waits for the end of what was started: its exit code, if it ended by itself.

@@ -8,10 +8,12 @@ mod net;
 
 mod assign;
 mod check;
+mod crash;
 mod daemon;
 mod device;
 mod files;
 mod network;
 mod policy;
 mod secrets;
+mod tenants;
 mod tokens;

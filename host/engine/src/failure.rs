@@ -44,6 +44,9 @@ pub enum Error {
     /// The run is to end early.
     #[error("stopped before the end")]
     Stopped,
+    /// The run is to end early, and Apple has not answered.
+    #[error("stopped while waiting for Apple's answer to `{0}`")]
+    NotAwaited(TokenName),
     /// A lock file cannot be used.
     #[error("cannot lock `{what}`")]
     Lock {
@@ -111,6 +114,13 @@ impl Error {
             ),
             Self::Stalled(_) => (State::Unavailable, Some("the next run goes on from there".to_owned())),
             Self::Stopped => (State::Stopped, None),
+            Self::NotAwaited(_) => (
+                State::Stopped,
+                Some(
+                    "if that happens again, look for what swallows packets on the way to Apple: a proxy, a firewall"
+                        .to_owned(),
+                ),
+            ),
             Self::Partly { source, .. } => source.state_and_hint(),
         }
     }

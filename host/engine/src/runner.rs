@@ -115,7 +115,8 @@ pub async fn run(
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => done,
-            // Whichever comes first ends the run between two pages or two calls.
+            // Whichever comes first ends the run between two pages or two calls, or, soon, in a call
+            // that is not answered.
             () = stop.wait() => { limit.stop(); work.await }
             () = tokio::time::sleep(workflow.timeout) => {
                 tracing::warn!(run = %id, "run {id} has reached its limit of {}", Span(workflow.timeout));

@@ -1,7 +1,7 @@
 //! The wish that a run should end early, and how to wait with an ear for it.
 //!
 //! Nothing is torn down: a step looks between two pages or two calls, where everything done so far
-//! is in the store.
+//! is in the store. Only a call whose answer does not come is left alone, as if the process had died.
 
 use std::time::Duration;
 

@@ -119,15 +119,16 @@ async fn assign_all(
     let mut tries = Tries::new(retry);
     let mut redefined = false;
     loop {
-        lane.go_on()?;
         let actions = store.next_actions(plan, profile, limit).await?;
         if actions.is_empty() {
             return Ok(());
         }
+        lane.go_on()?;
         store.actions_sent(&actions, &id).await?;
         let serials: Vec<SerialNumber> = actions.iter().map(|action| action.serial_number.clone()).collect();
         applied.calls += 1;
-        match lane.call(lane.client.assign(&id, &serials)).await {
+        // If a stop does not wait for the answer, they stay in flight: the next run asks.
+        match lane.call(lane.client.assign(&id, &serials)).await? {
             Ok(answer) => {
                 settle(lane, actions, answer, retry, applied).await?;
                 tries = Tries::new(retry);

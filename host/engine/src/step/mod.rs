@@ -27,6 +27,10 @@ use crate::store::Seen;
 /// An answer that takes longer than this is waited for without a place among the lanes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// So long an answer is still waited for when the run is to stop: most come sooner, and then nothing
+/// has to be read back.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// One token's way through a run: what its steps work with.
 pub(crate) struct Lane<'a> {
     pub(crate) engine: &'a Engine,
@@ -58,9 +62,21 @@ impl Lane<'_> {
         Seen { run: self.run.clone(), at: self.engine.now() }
     }
 
-    /// Calls Apple, once.
-    pub(crate) async fn call<T>(&self, call: impl Future<Output = T>) -> T {
-        self.place.lend(PATIENCE, call).await
+    /// Calls Apple, once. Fails if the run is to stop and the answer does not come soon: whether Apple
+    /// has carried the call out is then unknown.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Error> {
+        let stopped = async {
+            self.stop.wait().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let answer = async {
+            tokio::select! {
+                biased;
+                answer = call => Ok(answer),
+                () = stopped => Err(Error::NotAwaited(self.token.clone())),
+            }
+        };
+        self.place.lend(PATIENCE, answer).await
     }
 
     /// Calls Apple, again while the error says that this may help and tries are left.
@@ -70,7 +86,8 @@ impl Lane<'_> {
     {
         let mut tries = Tries::new(retry);
         loop {
-            match self.call(call()).await {
+            self.go_on()?;
+            match self.call(call()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.wait_or_give_up(&mut tries, error).await?,
             }
