@@ -177,6 +177,8 @@ impl TestEnv {
         let mut command = Command::new(env!("CARGO_BIN_EXE_deputy"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         command.env_remove("DEPUTY_CONFIG").env_remove("DEPUTY_LOG");
+        // Apple speaks no TLS here, and reading the machine's certificates would be most of a command's work.
+        command.env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR");
         command
     }
 
@@ -230,7 +232,7 @@ impl TestEnv {
         masked(&text.replace(address, "127.0.0.1:PORT").replace(&folder, "DIR"))
     }
 
-    fn open_runs(&self) -> Vec<Value> {
+    pub(crate) fn open_runs(&self) -> Vec<Value> {
         let output = self.command(&["runs", "list", "--json"]).output().expect("the program starts");
         let runs: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let runs = runs["runs"].as_array().cloned().unwrap_or_default();

@@ -7,6 +7,7 @@ mod env;
 
 mod assign;
 mod daemon;
+mod faults;
 mod files;
 mod policy;
 mod secrets;
