@@ -189,10 +189,8 @@ impl Syncing<'_, '_> {
 
 /// Asks Apple what became of assignments that were sent and never answered. Done before a lane's
 /// first step, whatever that is. Returns how many are settled now.
-pub(crate) async fn read_back(lane: &Lane<'_>) -> Result<u64, Error> {
+pub(crate) async fn read_back(lane: &Lane<'_>, retry: Retry) -> Result<u64, Error> {
     let in_flight = lane.engine.store.in_flight(&lane.token).await?;
-    // The steps' own way of retrying is not known here; this is the usual one.
-    let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
     let mut read = 0;
     for batch in in_flight.chunks(LOOKUP_BATCH) {
         lane.go_on()?;
