@@ -43,53 +43,53 @@ fn a_fault_that_passes_is_healed_in_the_same_run_or_the_next() {
     check(
         |fault| fault.times(1),
         expect![[r#"
-        500: succeeded
-        500, retry after 0: succeeded
-        500, retry after 3600: unavailable; failed: define
-        500, retry after a date past: succeeded
-        500, retry after a date to come: unavailable; failed: define
-        502: succeeded
-        502, retry after 0: succeeded
-        502, retry after 3600: unavailable
-        502, retry after a date past: succeeded
-        502, retry after a date to come: unavailable
-        503: succeeded
-        503, retry after 0: succeeded
-        503, retry after 3600: unavailable
-        503, retry after a date past: succeeded
-        503, retry after a date to come: unavailable
-        429: succeeded
-        429, retry after 0: succeeded
-        429, retry after 3600: unavailable
-        429, retry after a date past: succeeded
-        429, retry after a date to come: unavailable
-        400 SOMETHING_NEW: needs-person; failed: define
-        401: succeeded; needs-person: session
-        403 FORBIDDEN: succeeded; needs-person: session
-        403 T_C_NOT_SIGNED: needs-person
-        403 token_expiredForbidden: needs-person
-        403 ACCESS_DENIED: needs-person
-        403 SERVER_INACTIVE: needs-person
-        404: needs-person; succeeded: first-batch later-batch
-        405: needs-person
-        400 EXPIRED_CURSOR: failed
-        400 INVALID_CURSOR: failed
-        400 EXHAUSTED_CURSOR: failed; succeeded: first-page later-page last-page sync; first-page: 3 of 5 devices had to wait for a full fetch; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
-        hangs up: succeeded
-        hangs up after: succeeded
-        slow: succeeded
-        truncated: succeeded
-        same cursor: succeeded; unavailable: later-page last-page sync
-        reset in the body: succeeded
-        other JSON: succeeded
-        a page for people: succeeded
-        unknown fields: succeeded
-        missing fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
-        null fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
-        without devices: succeeded; first-page: 2 of 5 devices had to wait for a full fetch; later-page: 2 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
-        without a cursor: succeeded; unavailable: first-page later-page
-        session ended: succeeded; needs-person: session
-    "#]],
+            500: succeeded
+            500, retry after 0: succeeded
+            500, retry after 3600: unavailable; failed: define
+            500, retry after a date past: succeeded
+            500, retry after a date to come: unavailable; failed: define
+            502: succeeded
+            502, retry after 0: succeeded
+            502, retry after 3600: unavailable
+            502, retry after a date past: succeeded
+            502, retry after a date to come: unavailable
+            503: succeeded
+            503, retry after 0: succeeded
+            503, retry after 3600: unavailable
+            503, retry after a date past: succeeded
+            503, retry after a date to come: unavailable
+            429: succeeded
+            429, retry after 0: succeeded
+            429, retry after 3600: unavailable
+            429, retry after a date past: succeeded
+            429, retry after a date to come: unavailable
+            400 SOMETHING_NEW: needs-person; failed: define
+            401: succeeded; needs-person: session
+            403 FORBIDDEN: succeeded; needs-person: session
+            403 T_C_NOT_SIGNED: needs-person
+            403 token_expiredForbidden: needs-person
+            403 ACCESS_DENIED: needs-person
+            403 SERVER_INACTIVE: needs-person
+            404: needs-person; succeeded: first-batch later-batch
+            405: needs-person
+            400 EXPIRED_CURSOR: failed
+            400 INVALID_CURSOR: failed
+            400 EXHAUSTED_CURSOR: failed; succeeded: later-page last-page sync
+            hangs up: succeeded
+            hangs up after: succeeded
+            slow: succeeded
+            truncated: succeeded
+            same cursor: succeeded; unavailable: later-page last-page sync
+            reset in the body: succeeded
+            other JSON: succeeded
+            a page for people: succeeded
+            unknown fields: succeeded
+            missing fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
+            null fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
+            without devices: succeeded; first-page: 2 of 5 devices had to wait for a full fetch; later-page: 2 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
+            without a cursor: succeeded; unavailable: first-page later-page
+            session ended: succeeded; needs-person: session
+        "#]],
     );
 }
 
@@ -98,52 +98,52 @@ fn a_fault_that_stays_ends_the_run_as_it_should_and_the_next_heals_it() {
     check(
         Fault::always,
         expect![[r#"
-        500: unavailable; failed: define
-        500, retry after 0: unavailable; failed: define
-        500, retry after 3600: unavailable; failed: define
-        500, retry after a date past: unavailable; failed: define
-        500, retry after a date to come: unavailable; failed: define
-        502: unavailable
-        502, retry after 0: unavailable
-        502, retry after 3600: unavailable
-        502, retry after a date past: unavailable
-        502, retry after a date to come: unavailable
-        503: unavailable
-        503, retry after 0: unavailable
-        503, retry after 3600: unavailable
-        503, retry after a date past: unavailable
-        503, retry after a date to come: unavailable
-        429: unavailable
-        429, retry after 0: unavailable
-        429, retry after 3600: unavailable
-        429, retry after a date past: unavailable
-        429, retry after a date to come: unavailable
-        400 SOMETHING_NEW: needs-person; failed: define
-        401: unavailable; needs-person: session
-        403 FORBIDDEN: unavailable; needs-person: session
-        403 T_C_NOT_SIGNED: needs-person
-        403 token_expiredForbidden: needs-person
-        403 ACCESS_DENIED: needs-person
-        403 SERVER_INACTIVE: needs-person
-        404: needs-person; failed: first-batch later-batch
-        405: needs-person
-        400 EXPIRED_CURSOR: failed
-        400 INVALID_CURSOR: failed
-        400 EXHAUSTED_CURSOR: failed; succeeded: first-page later-page last-page sync; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
-        hangs up: unavailable
-        hangs up after: unavailable; succeeded: first-batch later-batch
-        slow: succeeded
-        truncated: unavailable; succeeded: first-batch later-batch
-        same cursor: succeeded; unavailable: first-page later-page last-page sync
-        reset in the body: unavailable; succeeded: first-batch later-batch
-        other JSON: unavailable; succeeded: first-batch later-batch
-        a page for people: unavailable; succeeded: first-batch later-batch
-        unknown fields: succeeded
-        missing fields: succeeded; first-page: 8 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
-        null fields: succeeded; first-page: 8 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
-        without devices: succeeded; unavailable: read-back lost-answer in-flight; first-page: 5 of 5 devices had to wait for a full fetch; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
-        without a cursor: succeeded; unavailable: first-page later-page
-        session ended: unavailable; needs-person: session
-    "#]],
+            500: unavailable; failed: define
+            500, retry after 0: unavailable; failed: define
+            500, retry after 3600: unavailable; failed: define
+            500, retry after a date past: unavailable; failed: define
+            500, retry after a date to come: unavailable; failed: define
+            502: unavailable
+            502, retry after 0: unavailable
+            502, retry after 3600: unavailable
+            502, retry after a date past: unavailable
+            502, retry after a date to come: unavailable
+            503: unavailable
+            503, retry after 0: unavailable
+            503, retry after 3600: unavailable
+            503, retry after a date past: unavailable
+            503, retry after a date to come: unavailable
+            429: unavailable
+            429, retry after 0: unavailable
+            429, retry after 3600: unavailable
+            429, retry after a date past: unavailable
+            429, retry after a date to come: unavailable
+            400 SOMETHING_NEW: needs-person; failed: define
+            401: unavailable; needs-person: session
+            403 FORBIDDEN: unavailable; needs-person: session
+            403 T_C_NOT_SIGNED: needs-person
+            403 token_expiredForbidden: needs-person
+            403 ACCESS_DENIED: needs-person
+            403 SERVER_INACTIVE: needs-person
+            404: needs-person; failed: first-batch later-batch
+            405: needs-person
+            400 EXPIRED_CURSOR: failed
+            400 INVALID_CURSOR: failed
+            400 EXHAUSTED_CURSOR: failed; succeeded: later-page last-page sync; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
+            hangs up: unavailable
+            hangs up after: unavailable; succeeded: first-batch later-batch
+            slow: succeeded
+            truncated: unavailable; succeeded: first-batch later-batch
+            same cursor: succeeded; unavailable: first-page later-page last-page sync
+            reset in the body: unavailable; succeeded: first-batch later-batch
+            other JSON: unavailable; succeeded: first-batch later-batch
+            a page for people: unavailable; succeeded: first-batch later-batch
+            unknown fields: succeeded
+            missing fields: succeeded; first-page: 8 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
+            null fields: succeeded; first-page: 8 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
+            without devices: succeeded; unavailable: read-back lost-answer in-flight; first-page: 5 of 5 devices had to wait for a full fetch; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
+            without a cursor: succeeded; unavailable: first-page later-page
+            session ended: unavailable; needs-person: session
+        "#]],
     );
 }

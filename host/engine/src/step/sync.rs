@@ -33,6 +33,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         phase: state.phase,
         cursor: state.cursor,
         fetched_anew: false,
+        more_promised: false,
         // An hour without a full fetch: one that heals something is no burden to Apple.
         may_heal: is_older(state.full_at, Full::SHORTEST, lane.engine.now()),
         synced: Synced { read_back: lane.read_back, ..Synced::default() },
@@ -69,6 +70,8 @@ struct Syncing<'a, 'b> {
     cursor: Option<Cursor>,
     /// This run has begun a full fetch. It does so once: what needs another has not healed by it.
     fetched_anew: bool,
+    /// The page before claimed that more follows.
+    more_promised: bool,
     /// The last full fetch is long enough ago for one that nobody asked for.
     may_heal: bool,
     synced: Synced,
@@ -91,7 +94,7 @@ impl Syncing<'_, '_> {
         match answer {
             Ok(answer) => self.take(answer).await,
             Err(Error::Apple(error)) => match error.next() {
-                Next::Done => self.end_of_phase().await,
+                Next::Done => self.exhausted(error).await,
                 Next::FetchEverything if !self.fetched_anew => {
                     tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
                     self.begin_full_fetch().await?;
@@ -114,6 +117,7 @@ impl Syncing<'_, '_> {
         let store = &lane.engine.store;
         let stored =
             store.store_page(&lane.token, page.changes, unread, cursor, self.phase, lane.seen()).await?;
+        self.more_promised = page.more_to_follow;
         self.synced.pages += 1;
         self.synced.added += stored.added;
         self.synced.changed += stored.changed;
@@ -127,6 +131,20 @@ impl Syncing<'_, '_> {
             true if stalled => self.stalled().await,
             true => Ok(true),
             false => self.end_of_phase().await,
+        }
+    }
+
+    /// Apple says that nothing is left. Whoever believes that of a fetch takes the devices that were not
+    /// listed for gone, so it has to make sense: before the first page it does not, and when more was
+    /// promised a moment ago, Apple is asked a second time.
+    async fn exhausted(&mut self, error: apple::Error) -> Result<bool, Error> {
+        match self.phase {
+            Phase::Fetch if self.cursor.is_none() => Err(error.into()),
+            Phase::Fetch if self.more_promised => {
+                self.more_promised = false;
+                Ok(true)
+            }
+            _ => self.end_of_phase().await,
         }
     }
 
