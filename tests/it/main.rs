@@ -8,6 +8,7 @@ mod env;
 mod assign;
 mod daemon;
 mod faults;
+mod field;
 mod files;
 mod policy;
 mod secrets;
