@@ -220,6 +220,7 @@ fn an_apple_that_cannot_be_reached_is_named_with_its_address() {
     env.stop_apple();
     env.run(&["run", "auto-assign"]).fails(5, expect![[r#"
         run RUN of auto-assign, by hand: Apple did not answer as it should; the next run tries again
-          sync     failed: could not open a session for `main`: no answer from 127.0.0.1:PORT: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
+          sync     failed: could not open a session for `main`: 127.0.0.1:PORT refuses the connection: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)
+                   hint: look whether a firewall is in between; if this machine gets out through a proxy only, name it as `proxy` under `[apple]`
     "#]]);
 }

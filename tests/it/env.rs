@@ -132,6 +132,11 @@ impl TestEnv {
         self.apple().calls().into_iter().filter(|call| call.endpoint == endpoint).collect()
     }
 
+    /// The database, for moving its past: no program lets time go back.
+    pub(crate) fn store(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.file("state/deputy.db")).expect("the store is there")
+    }
+
     /// The folder of the configuration.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()

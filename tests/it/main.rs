@@ -4,9 +4,12 @@
 //! crashes: each test is a story of an operator, and its expectations are what they read.
 
 mod env;
+mod net;
 
 mod assign;
+mod check;
 mod daemon;
+mod device;
 mod faults;
 mod field;
 mod files;

@@ -187,42 +187,42 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: plugin `bad` cannot be used: it does not accept its settings
-        error: nor is[31m the rest
-          --> deputy.toml:54:14
-           |
-        54 | [plugins.bad.settings]
-           |              ^^^^^^^^
-           |
-           = help: did you mean `none`?
+            error: plugin `bad` cannot be used: it does not accept its settings
+            error: nor is[31m the rest
+              --> deputy.toml:63:14
+               |
+            63 | [plugins.bad.settings]
+               |              ^^^^^^^^
+               |
+               = help: did you mean `none`?
 
-        error: never good enough
-          --> deputy.toml:55:13
-           |
-        55 | behaviour = "refuse-settings"
-           |             ^^^^^^^^^^^^^^^^^
-    "#]],
+            error: never good enough
+              --> deputy.toml:64:13
+               |
+            64 | behaviour = "refuse-settings"
+               |             ^^^^^^^^^^^^^^^^^
+        "#]],
     );
     env.run(&["run", "auto-assign"]).fails(
         4,
         expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
-          sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
-          decide   failed: plugin `bad` cannot be used: it does not accept its settings
-        error: nor is[31m the rest
-          --> deputy.toml:54:14
-           |
-        54 | [plugins.bad.settings]
-           |              ^^^^^^^^
-           |
-           = help: did you mean `none`?
+            run RUN of auto-assign, by hand: needs a person
+              sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   failed: plugin `bad` cannot be used: it does not accept its settings
+            error: nor is[31m the rest
+              --> deputy.toml:63:14
+               |
+            63 | [plugins.bad.settings]
+               |              ^^^^^^^^
+               |
+               = help: did you mean `none`?
 
-        error: never good enough
-          --> deputy.toml:55:13
-           |
-        55 | behaviour = "refuse-settings"
-           |             ^^^^^^^^^^^^^^^^^
-    "#]],
+            error: never good enough
+              --> deputy.toml:64:13
+               |
+            64 | behaviour = "refuse-settings"
+               |             ^^^^^^^^^^^^^^^^^
+        "#]],
     );
 }
 

@@ -3,24 +3,26 @@
 //! All mistakes of all files are told together. Secrets never stand in these files; they say where
 //! the key is.
 
+mod apple;
+mod file;
+mod folders;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use domain::document::{Findings, Source, Version1};
+use domain::document::{Findings, Mistakes, Source};
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::workflow::{Step, Workflow};
+use engine::apple::Network;
 use engine::notify::{Channel, Webhook};
 use engine::settings::TokenSettings;
-use jiff::tz::TimeZone;
-use openssl::x509::X509;
 use sandbox::Limits;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use url::Url;
+
+use file::{ChannelTable, ConfigFile, PluginTable, SecretsTable, TokenTable};
+use folders::{read_profiles, read_workflows};
 
 use crate::exit::{Exit, Outcome, Problem};
 
@@ -28,7 +30,7 @@ const APPLE: &str = "https://mdmenrollment.apple.com";
 
 /// Everything the operator wrote, checked.
 pub(crate) struct Config {
-    /// The text of `deputy.toml`, to point into when a plugin finds a mistake in its settings.
+    /// The text of `deputy.toml` without passwords, to point into when a plugin finds a mistake in its settings.
     pub text: String,
     /// How to name that file to the operator.
     pub path: String,
@@ -72,104 +74,6 @@ pub(crate) struct PluginConfig {
     pub settings: serde_json::Value,
 }
 
-/// Deputy's configuration.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Deputy configuration")]
-struct ConfigFile {
-    #[allow(dead_code, reason = "read for its check alone")]
-    version: Version1,
-    /// Where Deputy remembers.
-    #[serde(default)]
-    store: StoreTable,
-    /// Where the key is that seals secrets. One of the keys.
-    #[serde(default)]
-    secrets: SecretsTable,
-    /// The server tokens, by the name you give them.
-    #[serde(default)]
-    tokens: BTreeMap<String, TokenTable>,
-    /// The policies, by the name you give them.
-    #[serde(default)]
-    plugins: BTreeMap<String, PluginTable>,
-    /// Where messages go, by the name you give it.
-    #[serde(default)]
-    channels: BTreeMap<String, ChannelTable>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct StoreTable {
-    /// The database file. Default: `state/deputy.db`.
-    #[serde(default)]
-    path: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct SecretsTable {
-    /// A file with the key, readable by its owner alone. Default: `state/deputy.key`.
-    #[serde(default)]
-    key_file: Option<String>,
-    /// An environment variable with the key.
-    #[serde(default)]
-    env: Option<String>,
-    /// A systemd credential with the key.
-    #[serde(default)]
-    credential: Option<String>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct TokenTable {
-    /// Where Apple's service is, if not at Apple: a simulator or a proxy.
-    #[serde(default)]
-    apple_url: Option<String>,
-    /// Whom reminders about this token are for. They are part of every reminder.
-    #[serde(default)]
-    contacts: Vec<String>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PluginTable {
-    /// The component file.
-    #[schemars(example = "plugins/rules.wasm")]
-    path: String,
-    /// The SHA-256 of that file. A file that has changed is not run.
-    #[serde(default)]
-    sha256: Option<String>,
-    /// What it may use.
-    #[serde(default)]
-    limits: LimitsTable,
-    /// What it is told; the plugin itself says what is right.
-    #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    settings: toml::Table,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct LimitsTable {
-    /// Memory for one call, such as `64MiB`, at most `512MiB`. Default: `64MiB`.
-    #[serde(default)]
-    memory: Option<String>,
-    /// How long one call may take, such as `2s`. Default: `10s`.
-    #[serde(default)]
-    time: Option<String>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum ChannelTable {
-    /// Deputy's own log.
-    Log {},
-    /// A `POST` of the message as JSON.
-    Webhook {
-        /// The address.
-        url: String,
-    },
-}
-
 impl Config {
     /// Reads `deputy.toml` and the folders `profiles` and `workflows` beside it.
     pub(crate) fn read(path: &Path) -> Outcome<Self> {
@@ -182,9 +86,12 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut wrong = Vec::new();
         let name = path.display().to_string();
-        let source = Source { path: &name, text: &text };
+        let shown = apple::without_passwords(&text);
+        let source = Source { path: &name, text: &shown };
         let (profiles, workflows) = (read_profiles(folder, &mut wrong)?, read_workflows(folder, &mut wrong)?);
-        let meant = source.read::<ConfigFile>().and_then(|file| mean(file, source, folder));
+        let read = Source { path: &name, text: &text }.read::<ConfigFile>();
+        let read = read.or_else(|_| source.read::<ConfigFile>().and_then(|_| Err(in_a_password(source))));
+        let meant = read.and_then(|file| mean(file, source, folder));
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
             Ok(meant) => {
@@ -201,12 +108,20 @@ impl Config {
                     channels: meant.channels,
                     profiles,
                     workflows: workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect(),
-                    text: text.clone(),
+                    text: shown.clone(),
                 });
             }
         }
         Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
     }
+}
+
+/// The file is right with stars in place of its passwords, so that is where it is wrong.
+fn in_a_password(source: Source<'_>) -> Mistakes {
+    let mut findings = Findings::new(source);
+    let help = "in `\"…\"` a backslash begins an escape; `%5C` stands for one in an address";
+    findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned()));
+    findings.into_mistakes()
 }
 
 /// What `deputy.toml` alone means.
@@ -220,12 +135,15 @@ struct Meant {
 
 type Files<K, V> = BTreeMap<K, (V, String)>;
 
-fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, domain::document::Mistakes> {
+fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mistakes> {
     let mut findings = Findings::new(source);
+    let network = apple::network(&file.apple, folder, &mut findings);
     let meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
         key: key_source(&file.secrets, folder, &mut findings),
-        tokens: named("tokens", file.tokens, &mut findings, token),
+        tokens: named("tokens", file.tokens, &mut findings, |at, table, findings| {
+            token(at, table, &network, findings)
+        }),
         plugins: named("plugins", file.plugins, &mut findings, |at, table, findings| {
             plugin(at, table, folder, findings)
         }),
@@ -271,13 +189,18 @@ fn key_source(table: &SecretsTable, folder: &Path, findings: &mut Findings<'_>) 
     }
 }
 
-fn token(at: &str, table: TokenTable, findings: &mut Findings<'_>) -> Option<TokenSettings> {
+fn token(
+    at: &str,
+    table: TokenTable,
+    network: &Network,
+    findings: &mut Findings<'_>,
+) -> Option<TokenSettings> {
     let pointer = format!("{at}/apple_url");
     let apple_url: Url = findings.parse(&pointer, table.apple_url.as_deref().unwrap_or(APPLE))?;
     if !matches!(apple_url.scheme(), "http" | "https") || !apple_url.has_host() {
         findings.at(&pointer, "must be an http or https URL", None);
     }
-    Some(TokenSettings { apple_url, contacts: table.contacts })
+    Some(TokenSettings { apple_url, network: network.clone(), contacts: table.contacts })
 }
 
 fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'_>) -> Option<PluginConfig> {
@@ -367,86 +290,6 @@ fn known<'a>(
             .unwrap_or_else(|| format!("add a table `[{what}s.{name}]` to deputy.toml"));
         findings.at(at, format!("deputy.toml has no {what} `{name}`"), Some(help));
     }
-}
-
-fn read_profiles(
-    folder: &Path,
-    wrong: &mut Vec<String>,
-) -> Outcome<BTreeMap<ProfileName, (Profile, Definition)>> {
-    let mut profiles = BTreeMap::new();
-    for file in toml_files(&folder.join("profiles"))? {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let name: ProfileName = match stem.parse() {
-            Ok(name) => name,
-            Err(error) => {
-                wrong.push(format!("error: the file {} cannot be named so: {error}", file.display()));
-                continue;
-            }
-        };
-        let text = read(&file)?;
-        let path = file.display().to_string();
-        match Profile::parse(name.clone(), Source { path: &path, text: &text }) {
-            Err(mistakes) => wrong.push(mistakes.to_string()),
-            Ok(profile) => match certificates(&profile, &folder.join("profiles")) {
-                Ok(certificates) => {
-                    let definition = profile.definition(&certificates);
-                    profiles.insert(name, (profile, definition));
-                }
-                Err(why) => wrong.push(format!("error: {path}: {why}")),
-            },
-        }
-    }
-    Ok(profiles)
-}
-
-/// The certificates of a profile as Base64 of their DER, from PEM or DER files.
-fn certificates(profile: &Profile, folder: &Path) -> Result<Vec<String>, String> {
-    let read = |file: &String| {
-        let bytes =
-            std::fs::read(folder.join(file)).map_err(|error| format!("cannot read {file}: {error}"))?;
-        let certificate = X509::from_pem(&bytes).or_else(|_| X509::from_der(&bytes));
-        let der = certificate.and_then(|certificate| certificate.to_der());
-        der.map(|der| STANDARD.encode(der))
-            .map_err(|_| format!("{file} is no certificate, neither PEM nor DER"))
-    };
-    profile.certificates.iter().map(read).collect()
-}
-
-fn read_workflows(folder: &Path, wrong: &mut Vec<String>) -> Outcome<Files<WorkflowName, Workflow>> {
-    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    let mut workflows: Files<WorkflowName, Workflow> = BTreeMap::new();
-    for file in toml_files(&folder.join("workflows"))? {
-        let text = read(&file)?;
-        let path = file.display().to_string();
-        match Workflow::parse(Source { path: &path, text: &text }, &zone) {
-            Err(mistakes) => wrong.push(mistakes.to_string()),
-            Ok(workflow) => match workflows.get(&workflow.name) {
-                Some((_, other)) => {
-                    wrong.push(format!("error: {path} and {other} are both called `{}`", workflow.name));
-                }
-                None => drop(workflows.insert(workflow.name.clone(), (workflow, path))),
-            },
-        }
-    }
-    Ok(workflows)
-}
-
-/// The TOML files of a folder, by name; none if there is no folder.
-fn toml_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Problem::file("read", folder, &error)),
-    };
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let mut files: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|it| it == "toml")).collect();
-    files.sort();
-    Ok(files)
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    std::fs::read_to_string(path).map_err(|error| Problem::file("read", path, &error))
 }
 
 /// `64MiB`, `512KiB`, at most what one component may have.

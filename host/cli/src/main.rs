@@ -58,7 +58,7 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Show tokens, last and next runs, and what needs a person (then it exits with 4)
     Status,
-    /// Server tokens: request, import, list
+    /// Server tokens: request, import, check, list
     #[command(subcommand)]
     Token(commands::token::Command),
     /// Enrolment profiles: list, push
@@ -66,7 +66,7 @@ enum Command {
     Profile(commands::profile::Command),
     /// Ask Apple what changed and store it
     Sync(commands::sync::Arguments),
-    /// Devices: list, explain
+    /// Devices: list, explain, history
     #[command(subcommand)]
     Device(commands::device::Command),
     /// Workflows: list, check

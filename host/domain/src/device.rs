@@ -206,7 +206,7 @@ pub enum Folded {
 /// Of two records the later counts. Within one second the later in the stream does, except that
 /// nothing takes back a deletion but an `added`. Our own assignment outlives a record that merely
 /// repeats the state before it, because Apple's lists lag; but not for ever. `now` is when Apple said it.
-pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Folded) {
+pub fn fold(held: Option<&Known>, change: Change, now: Timestamp) -> (Known, Folded) {
     let gone = change.kind == ChangeKind::Deleted;
     let Some(held) = held else {
         let known = Known { device: change.device, gone, ours: None, changed_at: change.at, pause: None };
@@ -215,7 +215,7 @@ pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Fold
     if let (Some(now), Some(then)) = (change.at, held.changed_at) {
         let undeletes = held.gone && change.kind == ChangeKind::Modified;
         if now < then || (now == then && undeletes) {
-            return (held, Folded::Same);
+            return (held.clone(), Folded::Same);
         }
     }
     let moved =
@@ -225,8 +225,9 @@ pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Fold
         // A full fetch gives no date. After an hour it does not lag any more.
         None => now.duration_since(ours.at) > LAG,
     };
+    let ours = held.ours.as_ref();
     let ours =
-        held.ours.filter(|ours| !moved(&held.device, &change.device) && !newer_than_ours(ours) && !gone);
+        ours.filter(|ours| !moved(&held.device, &change.device) && !newer_than_ours(ours) && !gone).cloned();
     let folded = match (held.gone, gone) {
         (false, true) => Folded::Gone,
         (true, false) => Folded::New,
@@ -238,7 +239,15 @@ pub fn fold(held: Option<Known>, change: Change, now: Timestamp) -> (Known, Fold
     let stayed = matches!(folded, Folded::Same | Folded::Changed) && change.kind != ChangeKind::Added;
     let pause = held.pause.filter(|_| stayed);
     let changed_at = change.at.or(held.changed_at);
-    (Known { device: change.device, gone, ours, changed_at, pause }, folded)
+    let device = if gone { parted(&held.device, change.device) } else { change.device };
+    (Known { device, gone, ours, changed_at, pause }, folded)
+}
+
+/// A device that left, as it was: the record of its departure says next to nothing, except why.
+fn parted(held: &Device, record: Device) -> Device {
+    let mut device = held.clone();
+    device.extra.extend(record.extra);
+    device
 }
 
 #[cfg(test)]
@@ -280,8 +289,11 @@ mod tests {
                 "deleted" => ChangeKind::Deleted,
                 other => panic!("{other}"),
             };
-            let (known, folded) =
-                fold(held, Change { device, kind, at: (!second.is_empty()).then(|| at(second)) }, now);
+            let (known, folded) = fold(
+                held.as_ref(),
+                Change { device, kind, at: (!second.is_empty()).then(|| at(second)) },
+                now,
+            );
             let on = known.on().map_or("nothing".to_owned(), |on| on.as_str()[..1].to_owned());
             found += &format!("{folded:?}, on {on}\n");
             held = Some(known);

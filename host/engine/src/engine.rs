@@ -6,28 +6,39 @@ use std::time::Duration;
 
 use domain::id::{RunId, TokenName};
 use domain::run::State;
+use domain::token::Token;
 use jiff::Timestamp;
 use rand::RngExt as _;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::apple::{Client, Credentials, Options};
+use crate::apple::{Client, Credentials, Network};
 use crate::clock::Clock;
 use crate::failure::Error;
 use crate::lock::{Held, Locks};
-use crate::settings::Settings;
+use crate::settings::{Settings, TokenSettings};
 use crate::stop::Stop;
 use crate::store::Store;
 
 /// How long to wait before asking again for a lock somebody holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// A client, and what it was made for: another token file or another address wants another one.
+/// A client, and what it was made for: another token file, another address or another way there
+/// wants another one.
 #[derive(Clone)]
 struct Kept {
     imported_at: Timestamp,
     apple_url: Url,
+    network: Network,
     client: Client,
+}
+
+impl Kept {
+    fn is_for(&self, token: &Token, settings: &TokenSettings) -> bool {
+        self.imported_at == token.imported_at
+            && self.apple_url == settings.apple_url
+            && self.network == settings.network
+    }
 }
 
 /// What every run works with. Clones share all of it but the settings.
@@ -72,20 +83,21 @@ impl Engine {
         let settings = self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
         let not_imported = || Error::NotImported(name.clone());
         let token = self.store.token(name).await?.ok_or_else(not_imported)?;
-        if let Some(kept) = self.clients().get(name)
-            && (kept.imported_at, &kept.apple_url) == (token.imported_at, &settings.apple_url)
-        {
+        if let Some(kept) = self.clients().get(name).filter(|kept| kept.is_for(&token, settings)) {
             return Ok(kept.client.clone());
         }
         let sealed = self.store.credentials(name).await?.ok_or_else(not_imported)?;
         let credentials = Credentials::from_json(sealed.expose_secret()).map_err(|error| {
             crate::store::Error::Corrupt { what: "set of credentials", text: error.to_string() }
         })?;
-        let options =
-            Options { base_url: settings.apple_url.clone(), ..Options::new(name.clone(), credentials) };
-        let client = Client::new(options)?;
-        let (imported_at, apple_url) = (token.imported_at, settings.apple_url.clone());
-        self.clients().insert(name.clone(), Kept { imported_at, apple_url, client: client.clone() });
+        let client = Client::new(settings.options(name, credentials))?;
+        let kept = Kept {
+            imported_at: token.imported_at,
+            apple_url: settings.apple_url.clone(),
+            network: settings.network.clone(),
+            client: client.clone(),
+        };
+        self.clients().insert(name.clone(), kept);
         Ok(client)
     }
 

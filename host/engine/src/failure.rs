@@ -30,13 +30,15 @@ pub enum Error {
     #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
     Stalled(TokenName),
     /// Apple's answers are those of another server than the token was imported for.
-    #[error("Apple calls the server of `{token}` \"{theirs}\", and it was \"{ours}\"; nothing was fetched")]
+    #[error(
+        "Apple answers for the server {theirs}, and `{token}` was imported for {ours}; nothing was fetched"
+    )]
     OtherServer {
         /// Which token.
         token: TokenName,
-        /// The server it was imported for.
+        /// The server it was imported for: its name and its id.
         ours: String,
-        /// The server that answers.
+        /// The server that answers: its name and its id.
         theirs: String,
     },
     /// The run is to end early.
@@ -87,7 +89,7 @@ impl Error {
         match self {
             Self::Apple(error) => match error.next() {
                 apple::Next::Operator(advice) => (State::NeedsPerson, Some(advice)),
-                apple::Next::Retry { .. } => (State::Unavailable, None),
+                apple::Next::Retry { .. } => (State::Unavailable, error.advice()),
                 _ => (State::Failed, None),
             },
             Self::Store(store::Error::Secret(error)) => (State::NeedsPerson, Some(error.advice())),

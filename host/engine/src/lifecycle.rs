@@ -4,15 +4,19 @@
 //! with it, and the server it belongs to is compared with the one we know. Then key and token
 //! change places in one transaction.
 
+mod check;
+
 use domain::id::TokenName;
 use domain::token::Token;
 use jiff::Timestamp;
 use secrecy::SecretSlice;
 
 use crate::apple::token_file::{self, RequestError, TokenFileError};
-use crate::apple::{self, Client, Credentials, Options};
+use crate::apple::{self, Client, Credentials};
 use crate::engine::Engine;
-use crate::store::{self, TokenKey};
+use crate::store::{self, Limits, TokenKey};
+
+pub use check::{Checked, Finding, Known, check, judge};
 
 /// What a person uploads to Apple's portal.
 #[derive(Clone, Debug)]
@@ -110,8 +114,7 @@ pub async fn import(engine: &Engine, name: &TokenName, p7m: &[u8]) -> Result<Imp
         return Err(Error::Expired(expires_at));
     }
     let check = |source| Error::Check { token: name.clone(), source };
-    let options =
-        Options { base_url: settings.apple_url.clone(), ..Options::new(name.clone(), credentials.clone()) };
+    let options = settings.options(name, credentials.clone());
     let account = Client::new(options).map_err(check)?.account().await.map_err(check)?;
     let server_uuid = account.server_uuid.ok_or_else(|| Error::NoServer(name.clone()))?;
     let replaced = engine.store.token(name).await?;
@@ -129,7 +132,8 @@ pub async fn import(engine: &Engine, name: &TokenName, p7m: &[u8]) -> Result<Imp
         return Err(Error::OtherServer { token: name.clone(), ours, theirs });
     }
     let sealed = SecretSlice::from(credentials.expose_everything_as_json_for_sealing().to_vec());
-    engine.store.save_token(token.clone(), sealed, key_id, account.page_limit).await?;
+    let limits = Limits { page: account.page_limit, assign: account.assign_limit };
+    engine.store.save_token(token.clone(), sealed, key_id, limits).await?;
     Ok(Imported { token, replaced })
 }
 
@@ -170,10 +174,9 @@ impl Error {
                 "import it under another name, or download the token of the right server; `{token}` is unchanged, \
                  but downloading ended the token of \"{theirs}\" that was in use"
             ),
-            Self::Check { source, .. } => match source.next() {
-                apple::Next::Operator(advice) => advice,
-                _ => "import the file again when Apple answers".to_owned(),
-            },
+            Self::Check { source, .. } => {
+                source.advice().unwrap_or_else(|| "import the file again when Apple answers".to_owned())
+            }
             Self::Store(store::Error::Secret(error)) => error.advice(),
             Self::Request(_) | Self::NoServer(_) | Self::Store(_) => return None,
         })

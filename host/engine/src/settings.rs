@@ -9,6 +9,7 @@ use domain::verdict::Policy;
 use domain::workflow::Workflow;
 use url::Url;
 
+use crate::apple::{Credentials, Network, Options};
 use crate::notify::Channel;
 
 /// Everything that is configured. A plugin that cannot be used is in it with the reason: it costs
@@ -32,6 +33,8 @@ pub struct Settings {
 pub struct TokenSettings {
     /// Where Apple's service is.
     pub apple_url: Url,
+    /// How to get there.
+    pub network: Network,
     /// Whom reminders are for.
     pub contacts: Vec<String>,
 }
@@ -43,4 +46,12 @@ pub struct Unusable {
     pub error: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl TokenSettings {
+    /// What the client of a token is made of.
+    pub(crate) fn options(&self, name: &TokenName, credentials: Credentials) -> Options {
+        let (base_url, network) = (self.apple_url.clone(), self.network.clone());
+        Options { base_url, network, ..Options::new(name.clone(), credentials) }
+    }
 }

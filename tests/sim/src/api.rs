@@ -10,7 +10,7 @@ use crate::faults::Fault;
 use crate::http::Peer;
 use crate::info::ServerChange;
 use crate::portal::TokenOptions;
-use crate::state::{ServerOptions, Settings};
+use crate::state::ServerOptions;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
@@ -31,7 +31,7 @@ pub(crate) fn routes() -> Router<Control> {
         .route("/", get(help))
         .route("/servers", get(list_servers).post(create_server))
         .route("/servers/{name}", get(show_server).patch(change_server))
-        .route("/servers/{name}/token", post(make_token))
+        .route("/servers/{name}/token", post(make_token).delete(revoke_token))
         .route("/servers/{name}/terms", post(sign_terms))
         .route("/servers/{name}/session", axum::routing::delete(end_session))
         .route("/servers/{name}/profiles", get(list_profiles))
@@ -54,7 +54,8 @@ POST   /sim/servers                             {name, org_name?, admin_id?, pag
                                                  org_type?, beta_access?}
 GET    /sim/servers/NAME
 PATCH  /sim/servers/NAME                        {page_limit?, terms_signed?, active?, org_name?, admin_id?,
-                                                 org_type?, beta_access?}
+                                                 org_type?, beta_access?, token_state?}
+DELETE /sim/servers/NAME/token                  revokes it
 POST   /sim/servers/NAME/token                  a PEM certificate; ?expires_in_days= ?expires= ?der= ?crlf= ?markers=
 POST   /sim/servers/NAME/terms                  {signed}
 DELETE /sim/servers/NAME/session                its key is UNAUTHORIZED from now on
@@ -63,6 +64,10 @@ POST   /sim/servers/NAME/devices                a device, a list of them, or {co
 GET    /sim/servers/NAME/devices/SERIAL
 PATCH  /sim/servers/NAME/devices/SERIAL         any fields; null takes one away
 DELETE /sim/servers/NAME/devices/SERIAL         ?record=false leaves no `deleted` record
+POST   /sim/servers/NAME/devices/SERIAL/move    {to}: to another server
+POST   /sim/servers/NAME/devices/SERIAL/replace {by}: Apple replaces it by a new device
+GET    /sim/servers/NAME/assignments            how often each device was assigned a profile
+GET    /sim/servers/NAME/throttled              devices that are refused a profile, and until when
 GET    /sim/servers/NAME/locks                  Activation Locks
 POST   /sim/servers/NAME/locks                  {serial_number}: its user locks it
 DELETE /sim/servers/NAME/locks/SERIAL
@@ -74,7 +79,9 @@ DELETE /sim/calls
 GET    /sim/counters
 GET    /sim/faults
 POST   /sim/faults                              {kind, endpoint?, server?, status?, body?, retry_after?, ms?,
-                                                 fields?, times?, after?, probability?}
+                                                 fields?, times?, after?, probability?}, or a list of them, or
+                                                 {name} as Apple's own simulator has it: bad_request_invalid_cursor,
+                                                 forbidden_t_c_not_signed, too_many_requests, not_accessible, …
 DELETE /sim/faults
 GET    /sim/settings
 PATCH  /sim/settings                            any of those; the others stay
@@ -166,6 +173,11 @@ async fn make_token(
     Ok((headers, file.content).into_response())
 }
 
+async fn revoke_token(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    control.revoke_token(&name)?;
+    done()
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Terms {
@@ -223,8 +235,18 @@ async fn list_faults(State(control): State<Control>) -> Answer {
     ok(control.faults())
 }
 
+/// One fault, or a list of them: all or none.
 async fn set_faults(State(control): State<Control>, body: Bytes) -> Answer {
-    control.fault(read::<Fault>(&body)?);
+    let faults = match read::<Value>(&body)? {
+        Value::Array(faults) => faults,
+        fault => vec![fault],
+    };
+    let faults = faults.into_iter().map(|fault| match fault {
+        Value::Object(members) => Fault::from_json(members),
+        _ => Err("a fault is a JSON object".into()),
+    });
+    let faults = faults.collect::<Result<Vec<_>, _>>().map_err(|why| Error::BadRequest(not_right(why)))?;
+    faults.into_iter().for_each(|fault| control.fault(fault));
     ok(control.faults())
 }
 
@@ -239,12 +261,8 @@ async fn settings(State(control): State<Control>) -> Answer {
 
 /// What is not given stays: the changes are laid over the settings as they are.
 async fn change_settings(State(control): State<Control>, body: Bytes) -> Answer {
-    let changes: serde_json::Map<String, Value> = read(&body)?;
-    let mut settings = serde_json::to_value(control.settings()).unwrap_or_default();
-    if let Some(settings) = settings.as_object_mut() {
-        settings.extend(changes);
-    }
-    let settings: Settings = read(settings.to_string().as_bytes())?;
+    let settings = control.settings().with(read(&body)?);
+    let settings = settings.map_err(|error| Error::BadRequest(not_right(error)))?;
     control.set_settings(settings.clone());
     ok(settings)
 }
@@ -278,7 +296,11 @@ impl<T: DeserializeOwned> FromRequestParts<Control> for Asked<T> {
 
 /// Reads JSON whatever its content type says, so that `curl -d` needs no header.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::BadRequest(format!("the body is not right: {error}")))
+    serde_json::from_slice(body).map_err(|error| Error::BadRequest(not_right(error)))
+}
+
+fn not_right(why: impl std::fmt::Display) -> String {
+    format!("the body is not right: {why}")
 }
 
 pub(crate) fn ok(value: impl serde::Serialize) -> Answer {

@@ -18,6 +18,10 @@ pub(crate) fn routes() -> Router<Control> {
             get(show_device).patch(change_device).delete(remove_device),
         )
         .route("/servers/{name}/assign-answers", post(answer_assignments))
+        .route("/servers/{name}/devices/{serial}/move", post(move_device))
+        .route("/servers/{name}/devices/{serial}/replace", post(replace_device))
+        .route("/servers/{name}/throttled", get(list_throttled))
+        .route("/servers/{name}/assignments", get(list_assignments))
         .route("/servers/{name}/locks", get(list_locks).post(lock))
         .route("/servers/{name}/locks/{serial}", delete(unlock))
 }
@@ -62,9 +66,10 @@ async fn add_devices(State(control): State<Control>, Path(name): Path<String>, b
             if count > MOST_GENERATED {
                 return Err(Error::BadRequest(format!("`count` can be {MOST_GENERATED} at most")));
             }
-            let serials = control.generate_devices(&name, count, seed)?;
-            let first = serials.iter().take(100).map(|serial| &**serial).collect::<Vec<_>>();
-            return ok(json!({ "added": serials.len(), "first_serial_numbers": first }));
+            let first = control.generate_devices(&name, count.min(100), seed)?;
+            control.generate_fleet(&name, count - first.len(), seed)?;
+            let first = first.iter().map(|serial| &**serial).collect::<Vec<_>>();
+            return ok(json!({ "added": count, "first_serial_numbers": first }));
         }
         device => vec![device],
     };
@@ -124,6 +129,46 @@ async fn answer_assignments(State(control): State<Control>, Path(name): Path<Str
     let serials = serial_numbers.iter().map(String::as_str).collect::<Vec<_>>();
     control.answer_assignments(&name, &serials, status, times, retry_after_seconds)?;
     done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    to: String,
+}
+
+async fn move_device(
+    State(control): State<Control>,
+    Path((name, serial)): Path<(String, String)>,
+    body: Bytes,
+) -> Answer {
+    let Move { to } = read(&body)?;
+    control.move_device(&serial, &name, &to)?;
+    ok(control.device(&to, &serial)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replace {
+    by: String,
+}
+
+async fn replace_device(
+    State(control): State<Control>,
+    Path((name, serial)): Path<(String, String)>,
+    body: Bytes,
+) -> Answer {
+    let Replace { by } = read(&body)?;
+    control.replace_device(&name, &serial, &by)?;
+    ok(control.device(&name, &by)?)
+}
+
+async fn list_throttled(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    ok(control.throttled(&name)?)
+}
+
+async fn list_assignments(State(control): State<Control>, Path(name): Path<String>) -> Answer {
+    ok(control.assignments_of(&name)?)
 }
 
 async fn list_locks(State(control): State<Control>, Path(name): Path<String>) -> Answer {

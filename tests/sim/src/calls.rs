@@ -2,21 +2,17 @@
 //!
 //! `service` has let the client in and read the body; here is what each endpoint does with it.
 
-use crate::cursor::{Cursor, Position};
-use crate::device::{Op, Seconds, View};
 use crate::portal::random;
 use crate::profile::{self, ProfileUuid};
 use crate::service::{Facts, Refusal, body, refuse};
+use crate::settings::Settings;
 use crate::state::{AssignStatus, Profile, Server};
+use crate::throttle::Rules;
+use crate::view::View;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How old a cursor may be for a sync, in milliseconds.
-const CURSOR_LIFETIME: i64 = 7 * 24 * 3600 * 1000;
-/// The page size of a client that asks for none.
-const DEFAULT_LIMIT: usize = 100;
 
 /// A call with a JSON object as its body.
 pub(crate) struct BodyCall<'a> {
@@ -24,77 +20,21 @@ pub(crate) struct BodyCall<'a> {
     pub(crate) body: Map<String, Value>,
     pub(crate) version: u32,
     pub(crate) now: Timestamp,
+    pub(crate) settings: &'a Settings,
+    /// What is to be said of every device, instead of doing anything.
+    pub(crate) verdict: Option<&'a str>,
     pub(crate) facts: &'a mut Facts,
 }
 
-#[derive(Serialize)]
-struct PageBody<'a> {
-    cursor: String,
-    fetched_until: Seconds,
-    more_to_follow: bool,
-    devices: Vec<View<'a>>,
-}
-
 impl BodyCall<'_> {
-    pub(crate) fn fetch(&mut self) -> Result<Vec<u8>, Refusal> {
-        let (asked, limit) = self.cursor_and_limit()?;
-        let inventory = &self.server.inventory;
-        let (next, end, journal) = match asked.map(|cursor| cursor.position) {
-            None => (0, inventory.slots(), inventory.journal_end()),
-            Some(Position::Fetch { next, end, .. }) if next >= end => return refuse(400, "EXHAUSTED_CURSOR"),
-            Some(Position::Sync { .. }) => return refuse(400, "EXHAUSTED_CURSOR"),
-            Some(Position::Fetch { next, end, journal }) => (next, end, journal),
-        };
-        self.refuse_expired(asked)?;
-        let page = inventory.fetch(next, end, limit);
-        let until = match (page.more, page.items.last()) {
-            (true, Some(last)) => last.assigned_date,
-            _ => self.now.as_second(),
-        };
-        let devices = page
-            .items
-            .into_iter()
-            .map(|device| View { device, version: self.version, op: None, response_status: None })
-            .collect::<Vec<_>>();
-        self.facts.devices_out = devices.len();
-        let position = Position::Fetch { next: page.next, end, journal };
-        body(&PageBody {
-            cursor: self.cursor(position),
-            fetched_until: Seconds(until),
-            more_to_follow: page.more,
-            devices,
-        })
-    }
-
-    /// A cursor of a fetch seeds the first sync; it shows what happened since that fetch began.
-    pub(crate) fn sync(&mut self) -> Result<Vec<u8>, Refusal> {
-        let (asked, limit) = self.cursor_and_limit()?;
-        let Some(cursor) = asked else { return refuse(400, "CURSOR_REQUIRED") };
-        self.refuse_expired(asked)?;
-        let (Position::Fetch { journal, .. } | Position::Sync { journal }) = cursor.position;
-        let page = self.server.inventory.sync(journal, limit);
-        let until = match (page.more, page.items.last()) {
-            (true, Some((_, _, at))) => *at,
-            _ => self.now.as_second(),
-        };
-        let view = |(device, op, at): (_, Op, i64)| View {
-            device,
-            version: self.version,
-            op: Some((op, at)),
-            response_status: None,
-        };
-        let devices = page.items.into_iter().map(view).collect::<Vec<_>>();
-        self.facts.devices_out = devices.len();
-        body(&PageBody {
-            cursor: self.cursor(Position::Sync { journal: page.next }),
-            fetched_until: Seconds(until),
-            more_to_follow: page.more,
-            devices,
-        })
-    }
-
     pub(crate) fn details(&mut self) -> Result<Vec<u8>, Refusal> {
         let serials = self.serials()?;
+        if let Some(verdict) = self.verdict {
+            self.facts.devices_out = serials.len();
+            let devices =
+                serials.iter().map(|serial| (serial, BTreeMap::from([("response_status", verdict)])));
+            return body(&json_devices(devices.collect::<BTreeMap<_, _>>()));
+        }
         let inventory = &self.server.inventory;
         let devices = serials
             .iter()
@@ -127,7 +67,7 @@ impl BodyCall<'_> {
         let serials = serials.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
         self.facts.devices_in = serials.len();
         let Ok(uuid) = random::<16>() else { return refuse(500, "Internal Server Error") };
-        let uuid = ProfileUuid(u128::from_be_bytes(uuid));
+        let uuid = ProfileUuid::new(u128::from_be_bytes(uuid));
         let (nth, defined) = (self.server.profiles.len(), self.now.as_second());
         self.server.profiles.insert(uuid, Profile { nth, defined, content });
         self.assign_to(uuid, serials)
@@ -153,7 +93,11 @@ impl BodyCall<'_> {
         let mut statuses = BTreeMap::new();
         let mut retry_after = None;
         for serial in &serials {
-            let status = match self.instead(serial) {
+            if let Some(verdict) = self.verdict {
+                statuses.insert(serial, verdict);
+                continue;
+            }
+            let status = match self.instead(serial).or_else(|| self.throttled(serial, uuid)) {
                 Some((AssignStatus::Missing, _)) => continue,
                 Some((AssignStatus::Throttled, seconds)) if self.version >= 9 => {
                     retry_after = retry_after.max(Some(seconds));
@@ -189,6 +133,15 @@ impl BodyCall<'_> {
         Some(arranged)
     }
 
+    /// That a device was assigned to too many different profiles lately, and for how long.
+    fn throttled(&mut self, serial: &str, uuid: ProfileUuid) -> Option<(AssignStatus, u64)> {
+        let rules = Rules::of(self.settings)?;
+        let device = self.server.inventory.get(serial)?;
+        let is_other = device.profile != Some(uuid);
+        let seconds = self.server.throttles.attempt(serial, is_other, self.now.as_second(), rules)?;
+        Some((AssignStatus::Throttled, seconds))
+    }
+
     pub(crate) fn clear(&mut self) -> Result<Vec<u8>, Refusal> {
         let serials = self.serials()?;
         let now = self.now.as_second();
@@ -200,10 +153,12 @@ impl BodyCall<'_> {
         serials: BTreeSet<String>,
         act: impl Fn(&mut Server, &str) -> bool,
     ) -> Result<Vec<u8>, Refusal> {
-        let statuses = serials
-            .iter()
-            .map(|serial| (serial, if act(self.server, serial) { "SUCCESS" } else { "NOT_ACCESSIBLE" }))
-            .collect::<BTreeMap<_, _>>();
+        let mut status = |serial: &str| match self.verdict {
+            Some(verdict) => verdict,
+            None if act(self.server, serial) => "SUCCESS",
+            None => "NOT_ACCESSIBLE",
+        };
+        let statuses = serials.iter().map(|serial| (serial, status(serial))).collect::<BTreeMap<_, _>>();
         self.facts.devices_out = statuses.len();
         body(&json!({ "devices": statuses }))
     }
@@ -220,43 +175,6 @@ impl BodyCall<'_> {
             return refuse(400, "DEVICE_ID_REQUIRED");
         }
         Ok(serials.into_iter().map(str::to_owned).collect())
-    }
-
-    fn cursor_and_limit(&mut self) -> Result<(Option<Cursor>, usize), Refusal> {
-        let limit = match self.body.get("limit") {
-            None | Some(Value::Null) => None,
-            Some(limit) => Some(limit.as_i64().ok_or(Refusal {
-                status: 400,
-                code: "MALFORMED_REQUEST_BODY",
-                why: Some("the limit is not a whole number"),
-            })?),
-        };
-        let cursor = match self.body.get("cursor") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) if text.is_empty() => None,
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(_) => return refuse(400, "MALFORMED_REQUEST_BODY"),
-        };
-        (self.facts.limit, self.facts.cursor) = (limit, cursor.clone());
-        let cursor = match cursor.map(|text| Cursor::decode(&text, &self.server.uuid)) {
-            Some(None) => return refuse(400, "INVALID_CURSOR"),
-            other => other.flatten(),
-        };
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Ok((cursor, limit.unwrap_or(DEFAULT_LIMIT).min(self.server.page_limit)))
-    }
-
-    fn refuse_expired(&self, cursor: Option<Cursor>) -> Result<(), Refusal> {
-        match cursor {
-            Some(cursor) if self.now.as_millisecond() - cursor.issued > CURSOR_LIFETIME => {
-                refuse(400, "EXPIRED_CURSOR")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn cursor(&self, position: Position) -> String {
-        Cursor { position, issued: self.now.as_millisecond() }.encode(&self.server.uuid)
     }
 }
 

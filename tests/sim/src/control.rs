@@ -10,7 +10,9 @@ use crate::log::{Call, Counters};
 use crate::portal::{self, TokenOptions};
 use crate::profile::ProfileUuid;
 use crate::service::{self, Answer, Request};
-use crate::state::{AssignAnswer, AssignStatus, Profile, Server, ServerOptions, Settings, State};
+use crate::settings::Settings;
+use crate::state::{AssignAnswer, AssignStatus, Profile, Server, ServerOptions, State, TokenState};
+use crate::world::checked;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -84,10 +86,7 @@ impl Control {
         if let Some(server) = state.server(&options.name) {
             return server.into();
         }
-        let server = Server::new(options);
-        let info = (&server).into();
-        state.servers.push(server);
-        info
+        state.add_server(options).into()
     }
 
     /// Every server entry, in the order of their making.
@@ -108,6 +107,10 @@ impl Control {
             server.active = change.active.unwrap_or(server.active);
             server.org_type = change.org_type.unwrap_or(server.org_type);
             server.beta_access = change.beta_access.unwrap_or(server.beta_access);
+            server.token_state = change.token_state.unwrap_or(server.token_state);
+            if server.token_state != TokenState::Good {
+                server.session = None;
+            }
             server.org_name = change.org_name.unwrap_or_else(|| server.org_name.clone());
             server.admin_id = change.admin_id.map_or_else(|| server.admin_id.clone(), Into::into);
             Ok(ServerInfo::from(&*server))
@@ -135,6 +138,7 @@ impl Control {
                 portal::credentials(server.token.as_ref(), options.expires, now).map_err(refused)?;
             let content = portal::token_file(&credentials, &certificate, options).map_err(refused)?;
             server.token = Some(credentials.clone());
+            server.token_state = TokenState::Good;
             server.session = None;
             // A nonce must be new only among signatures of the same token.
             server.nonces.clear();
@@ -142,6 +146,17 @@ impl Control {
             let time = now.strftime("%Y-%m-%dT%H-%M-%SZ");
             Ok(TokenFile { file_name: format!("{label}_Token_{time}_smime.p7m"), content, credentials })
         })
+    }
+
+    /// Changes how the service sees the server's token; if no longer as good, its session ends too.
+    pub fn set_token_state(&self, name: &str, token_state: TokenState) -> Result<(), Error> {
+        let change = ServerChange { token_state: Some(token_state), ..ServerChange::default() };
+        self.change_server(name, change).map(drop)
+    }
+
+    /// Revokes the server's token in the portal.
+    pub fn revoke_token(&self, name: &str) -> Result<(), Error> {
+        self.set_token_state(name, TokenState::Revoked)
     }
 
     /// Ends the server's session: the next call with its key is `UNAUTHORIZED`.
@@ -165,6 +180,7 @@ impl Control {
                 model: "MacBook Pro".into(),
                 os: Some("OSX".into()),
                 family: Some("Mac".into()),
+                assigned_by: server.admin_id.to_string(),
                 ..Default::default()
             });
             let mut fresh: HashMap<&str, ()> = HashMap::new();
@@ -172,14 +188,11 @@ impl Control {
             for fields in devices {
                 let fields = fields.as_object().ok_or(Error::BadSerial)?;
                 let serial = fields.get("serial_number").and_then(Value::as_str).ok_or(Error::BadSerial)?;
-                let good = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-                if serial.is_empty() || !serial.bytes().all(good) {
-                    return Err(Error::BadSerial);
-                }
+                let serial = checked(serial)?;
                 if server.inventory.get(serial).is_some() || fresh.insert(serial, ()).is_some() {
                     return Err(Error::DeviceExists { server: name.into(), serial: serial.into() });
                 }
-                let mut device = Device::new(serial, usual.clone(), server.admin_id.clone(), now);
+                let mut device = Device::new(serial, usual.clone(), now);
                 device.set(fields, now)?;
                 made.push(device);
             }
@@ -190,7 +203,20 @@ impl Control {
     /// Adds a realistic fleet; the same seed makes the same devices, and goes on when asked again.
     /// Returns their serial numbers.
     pub fn generate_devices(&self, name: &str, count: usize, seed: u64) -> Result<Vec<Arc<str>>, Error> {
-        self.with(name, |server, now| Ok(server.generate(count, seed, now.as_second())))
+        let mut serials = Vec::with_capacity(count.min(1 << 20));
+        self.with(name, |server, now| {
+            server.generate(count, seed, now.as_second(), |serial| serials.push(serial.into()));
+            Ok(())
+        })?;
+        Ok(serials)
+    }
+
+    /// The same for a fleet so large that nobody wants to hear its serial numbers.
+    pub fn generate_fleet(&self, name: &str, count: usize, seed: u64) -> Result<(), Error> {
+        self.with(name, |server, now| {
+            server.generate(count, seed, now.as_second(), |_| {});
+            Ok(())
+        })
     }
 
     /// Changes any fields of a device; `null` takes one away. Sync tells of it as `modified`.
@@ -206,8 +232,9 @@ impl Control {
     }
 
     /// Takes a device off a server, with or without a `deleted` record. Apple writes one for devices moved
-    /// to another server, and often none for devices that were released.
+    /// to another server, and often none for devices that were released; if the settings say so, never.
     pub fn remove_device(&self, name: &str, serial: &str, with_record: bool) -> Result<(), Error> {
+        let with_record = with_record && !self.settings().release_without_record;
         self.with(name, |server, now| match server.inventory.remove(serial, with_record, now.as_second()) {
             true => Ok(()),
             false => Err(Error::NoDevice { server: name.into(), serial: serial.into() }),
@@ -327,6 +354,13 @@ impl Control {
     /// Changes how the service behaves.
     pub fn set_settings(&self, settings: Settings) {
         self.state().set_settings(settings);
+    }
+
+    /// Changes some of how the service behaves.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.settings();
+        change(&mut settings);
+        self.set_settings(settings);
     }
 
     /// Sets how long every answer of Apple's side takes.

@@ -23,6 +23,8 @@ pub(crate) struct Cursor {
     pub(crate) position: Position,
     /// In milliseconds since 1970.
     pub(crate) issued: i64,
+    /// An empty page comes first.
+    pub(crate) gap: bool,
 }
 
 impl Cursor {
@@ -32,6 +34,7 @@ impl Cursor {
             Position::Fetch { next, end, journal } => (0, next, end, journal),
             Position::Sync { journal } => (1, 0, 0, journal),
         };
+        let kind = kind + if self.gap { 2 } else { 0 };
         let numbers = format!("{kind}:{next}:{end}:{journal}:{}", self.issued);
         BASE64.encode(format!("{numbers}:{:08x}", check(&numbers, server_uuid)))
     }
@@ -47,11 +50,11 @@ impl Cursor {
         let mut next = || numbers.next()?.ok();
         let (kind, at, end, journal, issued) = (next()?, next()?, next()?, next()?, next()?);
         let journal = journal.try_into().ok()?;
-        let position = match kind {
+        let position = match kind % 2 {
             0 => Position::Fetch { next: at.try_into().ok()?, end: end.try_into().ok()?, journal },
             _ => Position::Sync { journal },
         };
-        Some(Self { position, issued })
+        Some(Self { position, issued, gap: kind >= 2 })
     }
 }
 
@@ -65,10 +68,12 @@ mod tests {
     use super::*;
 
     fn check(position: Position, written_for: &str, read_by: &str, readable: bool) {
-        let cursor = Cursor { position, issued: 1_767_950_000_000 };
-        let text = cursor.encode(written_for);
-        assert!(text.len() <= 1000 && !text.contains('='), "{text}");
-        assert_eq!(Cursor::decode(&text, read_by), readable.then_some(cursor));
+        for gap in [false, true] {
+            let cursor = Cursor { position, issued: 1_767_950_000_000, gap };
+            let text = cursor.encode(written_for);
+            assert!(text.len() <= 1000 && !text.contains('='), "{text}");
+            assert_eq!(Cursor::decode(&text, read_by), readable.then_some(cursor));
+        }
     }
 
     #[test]

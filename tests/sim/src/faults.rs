@@ -2,7 +2,7 @@
 //!
 //! Faults are asked in the order they were set; the first that matches is played. A fault that lets a call
 //! through, because it counts first or because the dice say so, does not hide those behind it. What a fault
-//! does to the body of an answer is `distort`'s business.
+//! does to the body of an answer is `distort`'s business; names for common ones are in `presets`.
 
 use crate::dice::Dice;
 use crate::endpoint::Endpoint;
@@ -39,6 +39,8 @@ pub enum FaultKind {
     NullFields,
     /// The server's session ends: this call is 401 `UNAUTHORIZED`, and not carried out.
     EndSession,
+    /// Says `body`, for example `FAILED`, of every device that was named, and leaves them all alone.
+    DeviceStatus,
 }
 
 /// One fault: which calls, how, and how many of them.
@@ -56,7 +58,7 @@ pub struct Fault {
     /// For `status`: the HTTP status.
     #[serde(default = "unavailable")]
     pub status: u16,
-    /// For `status` and `wrong_json`: the body, sent as it is.
+    /// For `status` and `wrong_json`: the body, sent as it is. For `device_status`: the status.
     #[serde(default)]
     pub body: String,
     /// For `status`: the value of a `Retry-After` header, in seconds or as an HTTP date.
@@ -186,6 +188,11 @@ impl Fault {
     /// Ends the session of whoever calls.
     pub fn end_session() -> Self {
         Self::new(FaultKind::EndSession)
+    }
+
+    /// Says this of every device that was named, and leaves them all alone.
+    pub fn device_status(status: &str) -> Self {
+        Self { body: status.into(), ..Self::new(FaultKind::DeviceStatus) }
     }
 
     fn naming(self, fields: &[&str]) -> Self {

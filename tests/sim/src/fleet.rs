@@ -6,7 +6,7 @@
 
 use crate::device::{Device, Kind};
 use crate::dice::mix;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// Makes the devices of one seed, one after the other.
 #[derive(Debug)]
@@ -15,10 +15,11 @@ pub(crate) struct Generator {
     next: u64,
     library: u32,
     executives: u32,
-    assigned_by: Arc<str>,
+    sorts: Vec<Sort>,
 }
 
 /// A sort of device: how many in a thousand, the factory and model letters of its serial numbers.
+#[derive(Debug)]
 struct Sort {
     share: u64,
     factory: &'static str,
@@ -28,32 +29,36 @@ struct Sort {
 
 impl Generator {
     /// `name` keeps the fleets of two servers apart that are given the same seed.
-    pub(crate) fn new(seed: u64, name: &str, assigned_by: Arc<str>) -> Self {
+    pub(crate) fn new(seed: u64, name: &str, assigned_by: &str) -> Self {
         let name = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self { seed: mix(seed ^ name), next: 0, library: 0, executives: 0, assigned_by }
+        Self { seed: mix(seed ^ name), next: 0, library: 0, executives: 0, sorts: sorts(assigned_by) }
     }
 
     pub(crate) fn device(&mut self, now: i64) -> Device {
         let nth = self.next;
         self.next += 1;
         let chance = mix(self.seed ^ mix(nth));
-        let sort = pick(chance % 1000);
-        let serial = format!("{}{}{}", sort.factory, five(self.seed, nth), sort.model_code);
-        let mut device = Device::new(&serial, sort.kind.clone(), self.assigned_by.clone(), now);
-        device.hardware = Some((chance >> 32) as u32);
+        let sort = pick(&self.sorts, chance % 1000);
+        let mut serial = [0; 12];
+        serial[..3].copy_from_slice(sort.factory.as_bytes());
+        serial[3..8].copy_from_slice(&five(self.seed, nth));
+        serial[8..].copy_from_slice(sort.model_code.as_bytes());
+        let serial = str::from_utf8(&serial).unwrap_or_default();
+        let device = Device::new(serial, sort.kind.clone(), now);
+        let mut device = device.generated((chance >> 32) as u32);
         let tag_chance = (chance >> 12) % 100;
         match sort.kind.family.as_deref() {
             // Three in ten iPads are lent by the library.
             Some("iPad") if tag_chance < 30 => {
                 self.library += 1;
-                device.asset_tag = Some(format!("LIB-{:04}", self.library).into());
+                device.set_asset_tag(Some(format!("LIB-{:04}", self.library)));
             }
             // Four in a hundred Macs belong to executives.
             Some("Mac") if tag_chance < 4 => {
                 self.executives += 1;
-                device.asset_tag = Some(format!("EXEC-{:03}", self.executives).into());
+                device.set_asset_tag(Some(format!("EXEC-{:03}", self.executives)));
             }
             _ => {}
         }
@@ -62,25 +67,25 @@ impl Generator {
 }
 
 /// The 25 lowest bits of a number that is different for every `nth`, in the letters of serial numbers.
-fn five(seed: u64, nth: u64) -> String {
+fn five(seed: u64, nth: u64) -> [u8; 5] {
     const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKLMNPQRTVWXYZ";
     // An odd factor and an offset permute the numbers below 2^25.
     let number = nth.wrapping_mul(seed | 1).wrapping_add(seed >> 25) & 0x1ff_ffff;
-    (0..5).rev().map(|place| LETTERS[(number >> (5 * place)) as usize & 31] as char).collect()
+    [20, 15, 10, 5, 0].map(|place| LETTERS[(number >> place) as usize & 31])
 }
 
-fn pick(mut chance: u64) -> &'static Sort {
-    for sort in SORTS.iter() {
+fn pick(sorts: &[Sort], mut chance: u64) -> &Sort {
+    for sort in sorts {
         if chance < sort.share {
             return sort;
         }
         chance -= sort.share;
     }
-    &SORTS[0]
+    &sorts[0]
 }
 
 /// Shares add up to 1000: half Macs, a third iPads, the rest telephones and televisions.
-static SORTS: LazyLock<Vec<Sort>> = LazyLock::new(|| {
+fn sorts(assigned_by: &str) -> Vec<Sort> {
     let sort =
         |share, factory, model_code, os: &str, family: &str, model: &str, description: &str, color: &str| {
             let kind = Kind {
@@ -89,6 +94,7 @@ static SORTS: LazyLock<Vec<Sort>> = LazyLock::new(|| {
                 color: Some(color.into()),
                 os: Some(os.into()),
                 family: Some(family.into()),
+                assigned_by: assigned_by.into(),
             };
             Sort { share, factory, model_code, kind: Arc::new(kind) }
         };
@@ -152,7 +158,7 @@ static SORTS: LazyLock<Vec<Sort>> = LazyLock::new(|| {
             "BLACK",
         ),
     ]
-});
+}
 
 #[cfg(test)]
 mod tests {
@@ -161,10 +167,10 @@ mod tests {
     use std::collections::{BTreeMap, HashSet};
 
     fn check(seed: u64, name: &str, expect: Expect) {
-        let mut generator = Generator::new(seed, name, "-1".into());
+        let mut generator = Generator::new(seed, name, "-1");
         let lines = (0..6).map(|_| {
             let device = generator.device(0);
-            format!("{} {} {}\n", device.serial, device.kind.model, device.asset_tag.unwrap_or_default())
+            format!("{} {} {}\n", device.serial, device.kind.model, device.asset_tag().unwrap_or_default())
         });
         expect.assert_eq(&lines.collect::<String>());
     }
@@ -204,12 +210,16 @@ mod tests {
     #[test]
     fn serial_numbers_never_repeat_and_every_family_is_there() {
         for seed in [0, 1, 42, u64::MAX] {
-            let mut generator = Generator::new(seed, "emea", "-1".into());
+            let mut generator = Generator::new(seed, "emea", "-1");
             let mut serials = HashSet::new();
             let mut families = BTreeMap::new();
             for _ in 0..50_000 {
                 let device = generator.device(0);
-                assert!(serials.insert(device.serial.clone()), "{} twice with seed {seed}", device.serial);
+                assert!(
+                    serials.insert(device.serial.to_string()),
+                    "{} twice with seed {seed}",
+                    device.serial
+                );
                 *families.entry(device.kind.family.clone().unwrap()).or_insert(0) += 1;
             }
             assert!(families.values().all(|count| *count > 2_000), "{families:?}");
@@ -219,6 +229,6 @@ mod tests {
 
     #[test]
     fn the_shares_add_up() {
-        assert_eq!(SORTS.iter().map(|sort| sort.share).sum::<u64>(), 1000);
+        assert_eq!(sorts("-1").iter().map(|sort| sort.share).sum::<u64>(), 1000);
     }
 }

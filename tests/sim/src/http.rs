@@ -13,6 +13,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::serve::{IncomingStream, Listener};
+use jiff::fmt::rfc2822::DateTimePrinter;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -72,12 +73,13 @@ async fn apple(
     if !answer.delay.is_zero() {
         peer.wait(answer.delay).await;
     }
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&answer.date).unwrap_or_default();
     match answer.outcome {
-        Outcome::Whole(reply) => response(reply),
+        Outcome::Whole(reply) => response(reply, date),
         Outcome::Half(reply) if reply.body.len() < 2 => peer.hang_up(),
         Outcome::Half(reply) => {
             peer.line.cut_after(reply.body.len() / 2);
-            response(reply)
+            response(reply, date)
         }
         Outcome::HangUp => peer.hang_up(),
         Outcome::Silence => {
@@ -88,11 +90,12 @@ async fn apple(
     }
 }
 
-fn response(reply: Reply) -> Response<Body> {
+fn response(reply: Reply, date: String) -> Response<Body> {
     let content_type = if reply.json { "application/json;charset=UTF8" } else { "text/plain;charset=UTF8" };
     let mut response = Response::builder()
         .status(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-        .header(header::CONTENT_TYPE, content_type);
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::DATE, date);
     if let Some(session) = reply.session {
         response = response.header("X-ADM-Auth-Session", session);
     }

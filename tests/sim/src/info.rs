@@ -4,7 +4,7 @@
 
 use crate::device::{Device, ProfileStatus};
 use crate::portal::Credentials;
-use crate::state::{OrgType, Server};
+use crate::state::{OrgType, Server, TokenState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -38,6 +38,8 @@ pub struct ServerInfo {
     pub profiles: usize,
     /// When its token expires, if it has one.
     pub token_expiry: Option<Timestamp>,
+    /// How the service sees the token.
+    pub token_state: TokenState,
 }
 
 /// Changes to a server entry; what is not given stays.
@@ -54,6 +56,8 @@ pub struct ServerChange {
     pub org_type: Option<OrgType>,
     /// Whether the organisation has beta tokens; if not, asking for them is `APPLE_SEED_FOR_IT_TURNED_OFF`.
     pub beta_access: Option<bool>,
+    /// How the service sees its token; anything but good ends the session.
+    pub token_state: Option<TokenState>,
     /// The organisation's name.
     pub org_name: Option<String>,
     /// The Apple Account of who makes its tokens.
@@ -125,6 +129,7 @@ impl From<&Server> for ServerInfo {
             devices: server.inventory.len(),
             profiles: server.profiles.len(),
             token_expiry: server.token.as_ref().map(|token| token.access_token_expiry),
+            token_state: server.token_state,
         }
     }
 }
@@ -135,11 +140,11 @@ impl From<&Device> for DeviceInfo {
             serial_number: device.serial.to_string(),
             model: device.kind.model.clone(),
             device_family: device.kind.family.clone(),
-            asset_tag: device.asset_tag.as_deref().map(str::to_owned),
+            asset_tag: device.asset_tag().map(str::to_owned),
             profile_status: device.status,
             profile_uuid: device.profile.map(|profile| profile.to_string()),
-            profile_assign_time: device.assign_time.map(time),
-            profile_push_time: device.push_time.map(time),
+            profile_assign_time: device.assign_time().map(time),
+            profile_push_time: device.push_time().map(time),
             device_assigned_date: time(device.assigned_date),
             assignments: device.assignments,
         }

@@ -13,6 +13,8 @@ mod faults;
 mod info;
 mod log;
 mod portal;
+mod presets;
+mod settings;
 mod state;
 mod world;
 
@@ -23,12 +25,18 @@ mod device;
 mod dice;
 mod distort;
 mod fleet;
+mod hardware;
 mod inventory;
 mod locks;
 mod lookups;
 mod oauth;
+mod pages;
 mod profile;
+mod serial;
 mod service;
+mod sessions;
+mod throttle;
+mod view;
 
 mod api;
 mod api_devices;
@@ -41,7 +49,8 @@ pub use faults::{Fault, FaultKind};
 pub use info::{DeviceInfo, ProfileInfo, ServerChange, ServerInfo, TokenFile};
 pub use log::{Call, Counters};
 pub use portal::{Credentials, Refused, TokenOptions};
-pub use state::{AssignStatus, ErrorStyle, Lock, OrgType, ServerOptions, Settings};
+pub use settings::{ErrorStyle, Settings};
+pub use state::{AssignStatus, Lock, OrgType, ServerOptions, TokenState};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;

@@ -1,10 +1,11 @@
 //! The calls without a body: what a client may look up of a server, its organisation and its devices.
 
-use crate::device::Seconds;
 use crate::endpoint::Endpoint;
 use crate::profile::{self, ProfileUuid};
 use crate::service::{Refusal, body, refuse};
-use crate::state::{OrgType, Server, Settings};
+use crate::settings::Settings;
+use crate::state::{OrgType, Server};
+use crate::view::Seconds;
 use jiff::tz::TimeZone;
 use openssl::sha::sha256;
 use serde_json::{Value, json};

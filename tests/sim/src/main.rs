@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use clap::Parser;
-use sim::{Options, ServerOptions, Settings, Sim};
+use serde_json::Value;
+use sim::{Fault, Options, ServerOptions, Settings, Sim};
 use std::net::SocketAddr;
 
 /// Plays Apple's device enrolment service (DEP, Automated Device Enrollment) on this machine.
@@ -32,17 +33,35 @@ struct Arguments {
     /// How long every answer of Apple's side takes, in milliseconds
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency: u64,
+    /// Any of the settings that `/sim/settings` shows; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, Value)>,
+    /// A fault as `/sim/faults` takes it, in JSON; may be repeated
+    #[arg(long = "fault", value_name = "JSON", value_parser = fault)]
+    faults: Vec<Fault>,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+/// A value is JSON if it can be, and else a text.
+fn setting(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
+    Ok((name.into(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    Fault::from_json(serde_json::from_str(text).map_err(|error| error.to_string())?)
+}
+
+const EXAMPLES: &str = r#"Examples:
   deputy-sim --devices 250
   deputy-sim --server emea --server amer --devices 5000 --page-limit 500 --latency 50
+  deputy-sim --devices 250 --set throttle_after=3 --set duplicates=true --set error_style=quoted
+  deputy-sim --fault '{"kind": "hang_up_after", "endpoint": "assign", "probability": 0.1, "times": 0}'
+  deputy-sim --fault '{"name": "too_many_requests", "endpoint": "session", "times": 2}'
 
 A server token for your client, from its certificate:
   curl --data-binary @certificate.pem http://127.0.0.1:8170/sim/servers/Demo/token > token.p7m
 Everything else the control side can do:
-  curl http://127.0.0.1:8170/sim/";
+  curl http://127.0.0.1:8170/sim/"#;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -52,13 +71,15 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings { latency_ms: arguments.latency, ..Settings::default() };
+    let settings = settings.with(arguments.settings.into_iter().collect()).context("not a setting")?;
     let sim = Sim::start(Options { listen: arguments.listen, settings }).await?;
     let servers = if arguments.servers.is_empty() { vec!["Demo".to_owned()] } else { arguments.servers };
     for name in &servers {
         let options = ServerOptions { page_limit: arguments.page_limit, ..ServerOptions::new(name) };
         sim.create_server(options);
-        sim.generate_devices(name, arguments.devices, arguments.seed)?;
+        sim.generate_fleet(name, arguments.devices, arguments.seed)?;
     }
+    arguments.faults.into_iter().for_each(|fault| sim.fault(fault));
     greet(&sim.url(), &servers, arguments.devices);
     until_told_to_stop().await?;
     sim.stop().await;

@@ -9,19 +9,23 @@ use std::fmt;
 
 /// 32 upper-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ProfileUuid(pub(crate) u128);
+pub(crate) struct ProfileUuid([u8; 16]);
 
 impl ProfileUuid {
+    pub(crate) fn new(number: u128) -> Self {
+        Self(number.to_be_bytes())
+    }
+
     /// As strict as the service: upper case, no dashes.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let good = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
-        if good { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
+        if good { u128::from_str_radix(text, 16).ok().map(Self::new) } else { None }
     }
 }
 
 impl fmt::Display for ProfileUuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032X}", self.0)
+        write!(f, "{:032X}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn a_profile_is_shown_with_every_flag_its_reader_can_know() {
         let content = json!({"profile_name": "S", "await_device_configured": true, "department": null});
-        let shown = |version| shown(ProfileUuid(0xA1), content.as_object().unwrap(), version);
+        let shown = |version| shown(ProfileUuid::new(0xA1), content.as_object().unwrap(), version);
         assert_eq!(shown(10)["await_device_configured"], true);
         assert_eq!(shown(10)["allow_pairing"], true);
         assert_eq!(shown(10)["profile_uuid"], "000000000000000000000000000000A1");

@@ -10,7 +10,9 @@ use crate::faults::{Fault, FaultKind};
 use crate::log::Call;
 use crate::lookups::Lookup;
 use crate::oauth;
-use crate::state::{BadSession, ErrorStyle, Server, State};
+use crate::sessions;
+use crate::settings::ErrorStyle;
+use crate::state::{BadSession, Server, State};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -38,6 +40,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
     pub(crate) delay: Duration,
+    /// What the service's clock says.
+    pub(crate) date: Timestamp,
 }
 
 /// What the client sees of an answer.
@@ -106,9 +110,9 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
             }
             refused(&Refusal { status: 401, code: "UNAUTHORIZED", why: None }, state.settings.error_style)
         }
-        _ => match carry_out(state, request, endpoint, real, &mut facts) {
+        _ => match carry_out(state, request, endpoint, real, verdict(&fault), &mut facts) {
             Ok(body) => {
-                done = true;
+                done = kind != Some(FaultKind::DeviceStatus);
                 let json = !body.is_empty();
                 Reply { status: 200, body, json, session: facts.session.take(), retry_after: None }
             }
@@ -146,7 +150,8 @@ pub(crate) fn answer(state: &mut State, request: &Request, real: Timestamp) -> A
         fault: kind.and_then(|kind| Some(serde_json::to_value(kind).ok()?.as_str()?.to_owned())),
     });
     let slow = fault.filter(|fault| fault.kind == FaultKind::Slow).map_or(0, |fault| fault.ms);
-    Answer { outcome, delay: Duration::from_millis(state.settings.latency_ms + slow) }
+    let delay = Duration::from_millis(state.settings.latency_ms + slow);
+    Answer { outcome, delay, date: sessions::clock(&state.settings, now) }
 }
 
 impl Outcome {
@@ -175,6 +180,11 @@ fn identify(state: &State, request: &Request) -> Option<usize> {
     } else {
         state.server_of_session(request.session?)
     }
+}
+
+/// What is to be said of every device, instead of doing anything.
+fn verdict(fault: &Option<Fault>) -> Option<&str> {
+    fault.as_ref().filter(|fault| fault.kind == FaultKind::DeviceStatus).map(|fault| fault.body.as_str())
 }
 
 fn failing(fault: &Fault) -> Reply {
@@ -209,6 +219,7 @@ fn carry_out(
     request: &Request,
     endpoint: Endpoint,
     real: Timestamp,
+    verdict: Option<&str>,
     facts: &mut Facts,
 ) -> Result<Vec<u8>, Refusal> {
     let version = version(request);
@@ -225,7 +236,7 @@ fn carry_out(
     }
     let now = state.now(real);
     if endpoint == Endpoint::Session {
-        return open_session(state, request, real);
+        return sessions::open(state, request, real);
     }
     let key = request.session.filter(|key| !key.is_empty());
     let server = match key.map(|key| state.use_session(key, now.as_second())) {
@@ -250,7 +261,7 @@ fn carry_out(
     let Ok(Value::Object(body)) = serde_json::from_slice(request.body) else {
         return refuse(400, "MALFORMED_REQUEST_BODY");
     };
-    let mut call = BodyCall { server, body, version, now, facts };
+    let mut call = BodyCall { server, body, version, now, settings: &state.settings, verdict, facts };
     match endpoint {
         Endpoint::Fetch => call.fetch(),
         Endpoint::Sync => call.sync(),
@@ -266,44 +277,11 @@ fn carry_out(
 }
 
 /// Whether the organisation may use the service at all.
-fn admit(server: &Server) -> Result<(), Refusal> {
+pub(crate) fn admit(server: &Server) -> Result<(), Refusal> {
     if !server.active {
         return refuse(403, "SERVER_INACTIVE");
     }
     if !server.terms_signed { refuse(403, "T_C_NOT_SIGNED") } else { Ok(()) }
-}
-
-fn open_session(state: &mut State, request: &Request, real: Timestamp) -> Result<Vec<u8>, Refusal> {
-    let malformed = |why| Refusal { status: 400, code: "oauth_problem_adviceBad Request", why: Some(why) };
-    let header = request.authorization.ok_or(malformed("no Authorization header"))?;
-    let signed = oauth::parse(header).map_err(|oauth::Malformed(why)| malformed(why))?;
-    let now = state.now(real);
-    let Some(at) = state.server_of_token(&signed.token) else {
-        return refuse(403, "token_rejectedForbidden");
-    };
-    let server = &mut state.servers[at];
-    let Some(token) = server.token.clone().filter(|token| token.consumer_key == signed.consumer_key) else {
-        return refuse(403, "token_rejectedForbidden");
-    };
-    let url = oauth::signed_url("http", request.host, request.path);
-    let (consumer_secret, access_secret) = (&token.consumer_secret, &token.access_secret);
-    if !signed.verify(request.method, &url, request.query, consumer_secret, access_secret) {
-        return refuse(403, "signature_invalidForbidden");
-    }
-    let unauthorized =
-        |why| Refusal { status: 401, code: "oauth_problem_adviceUnauthorized", why: Some(why) };
-    if (real.as_second() - signed.timestamp).abs() > CLOCK_WINDOW {
-        return Err(unauthorized("oauth_timestamp is more than five minutes off"));
-    }
-    if !server.remember_nonce(signed.timestamp, &signed.nonce, real.as_second()) {
-        return Err(unauthorized("oauth_nonce was used before"));
-    }
-    if now >= token.access_token_expiry {
-        return refuse(403, "token_expiredForbidden");
-    }
-    admit(server)?;
-    let key = state.open_session(at, now.as_second());
-    body(&json!({ "auth_session_token": key }))
 }
 
 pub(crate) fn body(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {

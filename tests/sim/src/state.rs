@@ -3,7 +3,6 @@
 //! One plain struct behind one lock. Nothing here does IO or reads a clock; `now` is an argument, so that
 //! a test can move time. What a client may ask is `service`'s business, what the portal may is `control`'s.
 
-use crate::device::Device;
 use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::fleet::Generator;
@@ -12,60 +11,13 @@ use crate::log::Log;
 use crate::portal::{Credentials, hex, random};
 use crate::profile::ProfileUuid;
 use crate::service::CLOCK_WINDOW;
+use crate::settings::Settings;
+use crate::throttle::Throttles;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-
-/// How the whole service behaves; can be changed at any time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// How many milliseconds every answer of Apple's side takes.
-    pub latency_ms: u64,
-    /// A session gets a new key every so many calls; never if 0.
-    pub rotate_every: u32,
-    /// How long a session's key is good for.
-    pub session_lifetime_seconds: i64,
-    /// How many calls a session is good for, whatever becomes of its key; without end if 0.
-    pub session_calls: u32,
-    /// How the code of an error is written in a body.
-    pub error_style: ErrorStyle,
-    /// `GET /device/replacementDetails` answers 404 for a device that replaced none, as Apple documents it,
-    /// and not 400, as was seen.
-    pub documented_404: bool,
-    /// Where the dice begin that decide on faults with a probability.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            latency_ms: 0,
-            rotate_every: 10,
-            session_lifetime_seconds: 180,
-            session_calls: 0,
-            error_style: ErrorStyle::Bare,
-            documented_404: false,
-            seed: 1,
-        }
-    }
-}
-
-/// How the code of an error is written in a body; all were met in the wild.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorStyle {
-    /// `INVALID_CURSOR`
-    Bare,
-    /// `"INVALID_CURSOR"`
-    Quoted,
-    /// `INVALID_CURSOR` and a line end.
-    Newline,
-    /// `{"code":"INVALID_CURSOR"}`
-    Json,
-}
 
 /// A server to be, as an administrator would enter it in the portal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +71,21 @@ pub enum OrgType {
     Edu,
     /// A television provider; has neither Activation Lock nor account-driven enrolment.
     TvProvider,
+}
+
+/// How the service sees a server's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenState {
+    /// Nothing is wrong with it, unless its time has come.
+    #[default]
+    Good,
+    /// As if its time had come: `token_expiredForbidden`.
+    Expired,
+    /// Revoked in the portal: `token_rejectedForbidden`.
+    Revoked,
+    /// The Apple Account of who made it is gone: `FORBIDDEN` on `/session`.
+    CreatorGone,
 }
 
 /// An Activation Lock.
@@ -175,6 +142,7 @@ pub(crate) struct Server {
     pub(crate) terms_signed: bool,
     pub(crate) active: bool,
     pub(crate) token: Option<Credentials>,
+    pub(crate) token_state: TokenState,
     pub(crate) session: Option<Session>,
     /// Timestamps and nonces of signatures already used.
     pub(crate) nonces: BTreeSet<(i64, String)>,
@@ -182,6 +150,7 @@ pub(crate) struct Server {
     pub(crate) generators: HashMap<u64, Generator>,
     pub(crate) profiles: BTreeMap<ProfileUuid, Profile>,
     pub(crate) assign_answers: HashMap<String, AssignAnswer>,
+    pub(crate) throttles: Throttles,
     pub(crate) assignments: u64,
     pub(crate) org_type: OrgType,
     pub(crate) beta_access: bool,
@@ -248,7 +217,18 @@ impl State {
         if settings.seed != self.dice.seed() {
             self.dice = Dice::new(settings.seed);
         }
+        for server in &mut self.servers {
+            server.inventory.delay = settings.visible_after_seconds.max(0);
+        }
         self.settings = settings;
+    }
+
+    /// Puts a new server entry into the portal.
+    pub(crate) fn add_server(&mut self, options: ServerOptions) -> &Server {
+        let mut server = Server::new(options);
+        server.inventory.delay = self.settings.visible_after_seconds.max(0);
+        self.servers.push(server);
+        &self.servers[self.servers.len() - 1]
     }
 
     pub(crate) fn server(&self, name: &str) -> Option<&Server> {
@@ -337,12 +317,14 @@ impl Server {
             terms_signed: options.terms_signed.unwrap_or(true),
             active: true,
             token: None,
+            token_state: TokenState::Good,
             session: None,
             nonces: BTreeSet::new(),
             inventory: Inventory::default(),
             generators: HashMap::new(),
             profiles: BTreeMap::new(),
             assign_answers: HashMap::new(),
+            throttles: Throttles::default(),
             assignments: 0,
             org_type: options.org_type.unwrap_or_default(),
             beta_access: options.beta_access.unwrap_or(true),
@@ -353,26 +335,26 @@ impl Server {
         }
     }
 
-    /// Adds devices of a seed; asked again, it goes on where it stopped.
-    pub(crate) fn generate(&mut self, count: usize, seed: u64, now: i64) -> Vec<Arc<str>> {
+    /// Adds devices of a seed, and tells of each; asked again, it goes on where it stopped.
+    pub(crate) fn generate(&mut self, count: usize, seed: u64, now: i64, mut tell: impl FnMut(&str)) {
         let Self { name, admin_id, generators, inventory, .. } = self;
-        let generator =
-            generators.entry(seed).or_insert_with(|| Generator::new(seed, name, admin_id.clone()));
-        let mut added = Vec::with_capacity(count.min(1 << 20));
-        while added.len() < count {
-            let device: Device = generator.device(now);
+        let generator = generators.entry(seed).or_insert_with(|| Generator::new(seed, name, admin_id));
+        inventory.reserve(count);
+        let mut added = 0;
+        while added < count {
+            let device = generator.device(now);
             let serial = device.serial.clone();
             // Another seed, or a person, may have made the same serial number already.
             if inventory.add(device, now) {
-                added.push(serial);
+                tell(&serial);
+                added += 1;
             }
         }
-        added
     }
 
     /// Remembers a signature's nonce; `false` if it was used before.
-    pub(crate) fn remember_nonce(&mut self, timestamp: i64, nonce: &str, real_now: i64) -> bool {
-        self.nonces = self.nonces.split_off(&(real_now - 2 * CLOCK_WINDOW, String::new()));
+    pub(crate) fn remember_nonce(&mut self, timestamp: i64, nonce: &str, now: i64) -> bool {
+        self.nonces = self.nonces.split_off(&(now - 2 * CLOCK_WINDOW, String::new()));
         self.nonces.insert((timestamp, nonce.into()))
     }
 }

@@ -1,11 +1,13 @@
 //! `deputy device`: what we hold of devices, and why each has the profile it has.
 
+mod history;
+
 use std::fmt::Write as _;
 
 use domain::id::{ProfileId, SerialNumber, TokenName};
 use domain::pause::Refusal;
 use domain::verdict::Decision;
-use engine::store::{ActionState, DeviceFilter, StoredDevice};
+use engine::store::{ActionRecord, ActionState, DeviceFilter, StoredDevice};
 use serde_json::{Value, json};
 
 use crate::Common;
@@ -36,6 +38,14 @@ pub(crate) enum Command {
         /// The device
         serial: SerialNumber,
     },
+    /// Tell what happened to a device: what changed at Apple, from what to what, and what Deputy did
+    History {
+        /// The device
+        serial: SerialNumber,
+        /// At most so many lines, the newest
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: u32,
+    },
 }
 
 /// Carries the command out.
@@ -47,6 +57,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
             list(common, &app, filter).await
         }
         Command::Explain { serial } => explain(common, &app, &serial).await,
+        Command::History { serial, limit } => history::run(common, &app, &serial, limit).await,
     }
 }
 
@@ -86,14 +97,8 @@ async fn list(common: &Common, app: &App, filter: DeviceFilter) -> Outcome {
 }
 
 async fn explain(common: &Common, app: &App, serial: &SerialNumber) -> Outcome {
-    let found = app.engine.store.find_device(serial).await?;
-    if found.is_empty() {
-        return Err(Problem::usage(format!("no token has or had a device {serial}")).hint(
-            "if it is new, `deputy sync` fetches it; if it is on another server, Apple's portal says so",
-        ));
-    }
     let mut data = Vec::new();
-    for stored in &found {
+    for stored in &find(app, serial).await? {
         let (words, value) = explanation(app, stored).await?;
         if common.json {
             data.push(value);
@@ -105,6 +110,17 @@ async fn explain(common: &Common, app: &App, serial: &SerialNumber) -> Outcome {
         print_json("device", &data.into());
     }
     Ok(Exit::Success)
+}
+
+/// The device in every token that has or had it.
+async fn find(app: &App, serial: &SerialNumber) -> Outcome<Vec<StoredDevice>> {
+    let found = app.engine.store.find_device(serial).await?;
+    if found.is_empty() {
+        return Err(Problem::usage(format!("no token has or had a device {serial}")).hint(
+            "if it is new, `deputy sync` fetches it; if it is on another server, Apple's portal says so",
+        ));
+    }
+    Ok(found)
 }
 
 /// One device of one token, in words and as data.
@@ -167,12 +183,16 @@ async fn explanation(app: &App, stored: &StoredDevice) -> Outcome<(String, Value
             "decision": it.verdict.decision, "reason": &*it.verdict.reason, "fault": it.verdict.fault,
             "policy": it.policy, "digest": it.digest, "run": it.run, "decided_at": it.decided_at,
         })),
-        "actions": actions.iter().map(|it| json!({
-            "run": it.run, "profile": it.profile, "from": it.from, "reason": it.reason,
-            "state": it.state, "sent": it.sent, "answered_at": it.answered_at,
-        })).collect::<Vec<_>>(),
+        "actions": actions.iter().map(action_json).collect::<Vec<_>>(),
     });
     Ok((words, value))
+}
+
+fn action_json(action: &ActionRecord) -> Value {
+    json!({
+        "run": action.run, "profile": action.profile, "from": action.from, "reason": action.reason,
+        "state": action.state, "sent": action.sent, "answered_at": action.answered_at,
+    })
 }
 
 /// What happens to the device next, and when.
@@ -184,13 +204,15 @@ async fn next_words(app: &App, stored: &StoredDevice, decision: Option<&Decision
     let now = app.engine.now();
     let workflows = app.engine.settings.workflows.values();
     let assigning = workflows.filter(|workflow| workflow.steps.iter().any(|step| step.uses() == "apply"));
+    let pause = known.pause.filter(|pause| pause.is_on(now));
+    let from = pause.map_or(now, |pause| pause.until);
     let due = assigning
-        .filter_map(|workflow| Some((workflow.timing.as_ref()?.schedule.next_due(now)?, &workflow.name)));
+        .filter_map(|workflow| Some((workflow.timing.as_ref()?.schedule.next_due(from)?, &workflow.name)));
     let when = match due.min() {
         Some((at, workflow)) => format!("at the next run of {workflow}, {}", time(at)),
         None => "at the next run by hand".to_owned(),
     };
-    if let Some(pause) = known.pause.filter(|pause| pause.is_on(now)) {
+    if let Some(pause) = pause {
         let why = match pause.why {
             Refusal::Failed => "Apple would not assign it and gave no reason",
             Refusal::Throttled => "Apple wants it left alone for so long",

@@ -3,41 +3,31 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::device::Cursor;
 use domain::id::{ProfileId, SerialNumber, TokenName};
-use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
-};
-use serde::Serialize;
+use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret as _;
 use url::Url;
 
+use super::bypass::BypassCode;
 use super::credentials::Credentials;
 use super::error::{Call, Error};
-use super::oauth;
-use super::refusal::{self, Attempt};
-use super::session::{Held, Session};
+use super::exchange::{self, Ask};
+use super::network::Network;
+use super::session::Session;
 use super::wire::account::{self, Account};
+use super::wire::lock::{self, LockRequest, LockStatus};
 use super::wire::outcome::{self, AssignStatus, Assigned};
 use super::wire::page::{self, Lookup, PageAnswer};
+use super::wire::services::{self, BetaTokens, Discovery, DiscoveryRequest, Replacement};
 use super::wire::{self, DevicesRequest, PageRequest};
 
 /// Where Apple's service is.
 const APPLE: &str = "https://mdmenrollment.apple.com";
-/// The newest protocol version: the first that says how long throttled devices are to be left
-/// alone. Apple does not mind a version it does not know. (Apple: "Device", "Assign a Profile".)
-const PROTOCOL_VERSION: HeaderValue = HeaderValue::from_static("10");
-const PROTOCOL_HEADER: HeaderName = HeaderName::from_static("x-server-protocol-version");
-const SESSION_HEADER: HeaderName = HeaderName::from_static("x-adm-auth-session");
-/// To the letter: Apple's own simulator accepts no other, not even on a GET.
-const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF8");
-/// An answer that comes a byte at a time never meets the read timeout; it meets this one.
-const LONGEST_CALL: Duration = Duration::from_secs(300);
-/// A page of 5,000 devices has some 3 MiB.
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+/// How many devices Apple recommends to name in one call. (Apple: "Assign a Profile".)
+const MOST_DEVICES: usize = 1000;
 
 /// What a client is made of.
 #[derive(Clone, Debug)]
@@ -50,10 +40,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// `deputy/` and the version. Apple insists on one and refuses some that libraries use.
     pub user_agent: String,
-    /// For reaching the server: 10 seconds.
-    pub connect_timeout: Duration,
-    /// For each wait until more of an answer comes: 60 seconds.
-    pub read_timeout: Duration,
+    /// How to get there.
+    pub network: Network,
 }
 
 impl Options {
@@ -64,8 +52,7 @@ impl Options {
             base_url: APPLE.parse().expect("a constant URL"),
             credentials,
             user_agent: concat!("deputy/", env!("CARGO_PKG_VERSION")).to_owned(),
-            connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(60),
+            network: Network::default(),
         }
     }
 }
@@ -76,20 +63,22 @@ impl Options {
 /// Every method fails with an [`Error`] that says who acts next, and none tries again, except that
 /// a request refused because of its session is repeated once with a new one.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(super) Arc<Inner>);
 
-struct Inner {
-    token: TokenName,
-    base_url: Url,
-    credentials: Credentials,
-    http: reqwest::Client,
-    session: Session,
+pub(super) struct Inner {
+    pub(super) token: TokenName,
+    pub(super) base_url: Url,
+    pub(super) credentials: Credentials,
+    pub(super) http: reqwest::Client,
+    pub(super) session: Session,
+    /// The proxy that is configured, for words.
+    pub(super) proxy: Option<String>,
 }
 
 impl Client {
     /// Makes a client; sends nothing. Fails when the options make no sense ([`Error::Setup`]).
     pub fn new(options: Options) -> Result<Self, Error> {
-        let Options { token, base_url, credentials, user_agent, connect_timeout, read_timeout } = options;
+        let Options { token, base_url, credentials, user_agent, network } = options;
         let setup = |why: &str| Error::Setup { token: token.clone(), why: why.to_owned() };
         if !matches!(base_url.scheme(), "http" | "https") || !base_url.has_host() {
             return Err(setup("its address must begin with https:// or http://"));
@@ -101,25 +90,12 @@ impl Client {
             .ok()
             .filter(|agent| !agent.is_empty())
             .ok_or_else(|| setup("the user agent is empty or has characters that do not belong there"))?;
-        let headers = HeaderMap::from_iter([
-            (USER_AGENT, user_agent),
-            (ACCEPT, JSON),
-            (CONTENT_TYPE, JSON),
-            (PROTOCOL_HEADER, PROTOCOL_VERSION),
-        ]);
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(connect_timeout)
-            .read_timeout(read_timeout)
-            .timeout(LONGEST_CALL)
-            .http1_only()
-            // A redirect would carry the session to wherever it points.
-            .redirect(reqwest::redirect::Policy::none())
-            // Whether to try again is not decided here.
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|error| setup(&format!("TLS could not be set up ({error})")))?;
-        let inner = Inner { token, base_url, credentials, http, session: Session::default() };
+        let http = network
+            .http(exchange::headers(user_agent))
+            // Of the causes only the first: a proxy's address could be quoted by another.
+            .map_err(|error| setup(&format!("the connection could not be set up ({error})")))?;
+        let (session, proxy) = (Session::default(), network.proxy_in_words());
+        let inner = Inner { token, base_url, credentials, http, session, proxy };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -204,174 +180,102 @@ impl Client {
         self.ask(ask, |answer| outcome::assigned(answer, serials).map(|assigned| assigned.outcomes)).await
     }
 
-    /// Sends, with the session there is or a new one; once more with another if Apple refuses
-    /// that one; then `read`s the answer.
-    async fn ask<T>(&self, ask: Ask<'_>, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, Error> {
-        let attempt = self.attempt(ask.call, ask.profile);
-        let mut held = self.0.session.get(self.open_session()).await?;
-        let mut reply = self.send(&ask, &attempt, SESSION_HEADER, &held.value).await?;
-        if reply.refuses_session() {
-            self.0.session.forget(&held);
-            held = self.0.session.get(self.open_session()).await?;
-            reply = self.send(&ask, &attempt, SESSION_HEADER, &held.value).await?;
+    /// Releases these devices from the organisation, for good: they come back only through their
+    /// seller or Apple Configurator. An outcome for each; at most 1,000 at a time, and for none
+    /// Apple is not asked. The device management service needs a permission for it in the portal.
+    /// (Apple: "Disown Devices".)
+    pub async fn disown(
+        &self,
+        serials: &[SerialNumber],
+    ) -> Result<BTreeMap<SerialNumber, AssignStatus>, Error> {
+        let call = Call::Disown;
+        if serials.len() > MOST_DEVICES {
+            return Err(Error::TooManyDevices { call, token: self.0.token.clone(), sent: serials.len() });
         }
-        self.keep_session(&held, &reply);
-        self.read(&attempt, reply, read)
+        if serials.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let body = DevicesRequest { profile_uuid: None, devices: serials };
+        let ask = Ask::post(call, "/devices/disown", &body);
+        self.ask(ask, |answer| outcome::assigned(answer, serials).map(|assigned| assigned.outcomes)).await
     }
 
-    /// Adopts the session that came with an answer, or forgets the one that Apple refuses.
-    fn keep_session(&self, held: &Held, reply: &Reply) {
-        if reply.refuses_session() {
-            self.0.session.forget(held);
-        } else if let Some(session) = &reply.session {
-            self.0.session.adopt(held, session.clone());
-        }
-    }
-
-    async fn open_session(&self) -> Result<HeaderValue, Error> {
-        let ask = Ask::get(Call::Session, "/session");
-        let attempt = self.attempt(ask.call, None);
-        let mut nonce = [0; 16];
-        let signed = openssl::rand::rand_bytes(&mut nonce).and_then(|()| {
-            let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
-            let moment = oauth::Moment { nonce: &nonce, timestamp: Timestamp::now().as_second() };
-            oauth::authorization(&self.url(&ask), &self.0.credentials, &moment)
-        });
-        let setup = |why: &str| Error::Setup { token: self.0.token.clone(), why: why.to_owned() };
-        let signed = signed.map_err(|error| setup(&format!("the request could not be signed ({error})")))?;
-        let mut signed = HeaderValue::from_str(&signed).map_err(|_| setup("the signature is no header"))?;
-        signed.set_sensitive(true);
-
-        let reply = self.send(&ask, &attempt, AUTHORIZATION, &signed).await?;
-        let session = self.read(&attempt, reply, |body| {
-            let session = wire::session(body)?;
-            HeaderValue::from_str(&session).map_err(|_| "its auth_session_token is no header".to_owned())
+    /// Locks a device to the organisation, with a message on its screen. Keep `code` first: it
+    /// takes the lock off again, and Apple has only what is derived from it.
+    /// (Apple: "Activation Lock a Device".)
+    pub async fn activation_lock(
+        &self,
+        device: &SerialNumber,
+        code: &BypassCode,
+        lost_message: Option<&str>,
+    ) -> Result<LockStatus, Error> {
+        let key = code.escrow_key().map_err(|error| Error::Setup {
+            token: self.0.token.clone(),
+            why: format!("the key of a bypass code could not be derived ({error})"),
         })?;
-        tracing::debug!(token = %self.0.token, "opened a session with Apple for {}", self.0.token);
-        Ok(session)
+        let body = LockRequest { device, escrow_key: key.expose_secret(), lost_message };
+        self.ask(Ask::post(Call::ActivationLock, "/device/activationlock", &body), lock::locked).await
     }
 
-    /// One request, one answer. `credential` is what lets us in, under its header's name.
-    async fn send(
-        &self,
-        ask: &Ask<'_>,
-        attempt: &Attempt,
-        header: HeaderName,
-        credential: &HeaderValue,
-    ) -> Result<Reply, Error> {
-        let unreachable = |error: reqwest::Error| Error::Unreachable {
-            call: attempt.call,
-            token: attempt.token.clone(),
-            host: self.0.base_url.authority().to_owned(),
-            // The address is in our own words already.
-            source: Arc::new(error.without_url()),
-        };
-        let mut request = self.0.http.request(ask.method.clone(), self.url(ask)).header(header, credential);
-        if let Some(body) = &ask.body {
-            request = request.body(body.clone());
-        }
-        let mut response = request.send().await.map_err(unreachable)?;
-
-        let success = response.status().is_success();
-        let limit = if success { ANSWER_LIMIT } else { refusal::BODY_LIMIT };
-        let expected = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
-        let mut body = Vec::with_capacity(expected.min(limit));
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > limit {
-                if success {
-                    return Err(bad_answer(attempt, format!("it has more than {limit} bytes")));
-                }
-                break;
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Reply {
-            call: ask.call,
-            status: response.status().as_u16(),
-            success,
-            retry_after: response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| refusal::retry_after(value.to_str().ok()?, Timestamp::now())),
-            session: response.headers().get(SESSION_HEADER).cloned(),
-            body,
-        })
+    /// Which device this one replaced, if Apple knows of one. To be asked only of devices whose
+    /// `is_replacement_device` is true. Apple documents 404 for the others and answers 400.
+    /// (Apple: "Get Replacement Details".)
+    pub async fn replacement(&self, device: &SerialNumber) -> Result<Option<Replacement>, Error> {
+        let mut ask = Ask::get(Call::Replacement, "/device/replacementDetails");
+        ask.query = Some(("device", device.as_str()));
+        let answer = self.ask(ask, services::replacement).await;
+        unless(answer, |status, code| status == 404 || code == Some("DEVICE_NOT_FOUND"))
     }
 
-    fn read<T>(
-        &self,
-        attempt: &Attempt,
-        reply: Reply,
-        read: impl FnOnce(&[u8]) -> Result<T, String>,
-    ) -> Result<T, Error> {
-        if reply.success {
-            read(&reply.body).map_err(|why| bad_answer(attempt, why))
-        } else {
-            Err(refusal::classify(attempt, reply.status, &reply.body, reply.retry_after))
-        }
+    /// What lets the organisation's devices enrol in betas. Apple's article asks for the first
+    /// version of the protocol. (Apple: "Get Beta Enrollment Tokens".)
+    pub async fn beta_tokens(&self) -> Result<BetaTokens, Error> {
+        let mut ask = Ask::get(Call::BetaTokens, "/os-beta-enrollment/tokens");
+        ask.version = HeaderValue::from_static("1");
+        let answer = self.ask(ask, services::beta_tokens).await;
+        let answer = unless(answer, |_, code| code == Some("APPLE_SEED_FOR_IT_TURNED_OFF"))?;
+        Ok(answer.unwrap_or(BetaTokens::TurnedOff))
     }
 
-    fn attempt(&self, call: Call, profile: Option<&ProfileId>) -> Attempt {
-        Attempt { call, token: self.0.token.clone(), profile: profile.cloned() }
+    /// Where Apple sends devices that look for our MDM, if that was ever set.
+    /// (Apple: "Get Account-Driven Enrollment Service Discovery".)
+    pub async fn discovery(&self) -> Result<Option<Discovery>, Error> {
+        let answer = self.ask(Ask::get(Call::Discovery, DISCOVERY), services::discovery).await;
+        unless(answer, |status, code| status == 404 || code == Some("NOT_FOUND"))
     }
 
-    fn url(&self, ask: &Ask<'_>) -> Url {
-        let mut url = self.0.base_url.clone();
-        url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), ask.path));
-        url.set_query(None);
-        url.set_fragment(None);
-        if let Some((name, value)) = ask.query {
-            url.query_pairs_mut().append_pair(name, value);
-        }
-        url
+    /// Sets where Apple sends devices that look for our MDM: an https address.
+    /// (Apple: "Assign Account-Driven Enrollment Service Discovery".)
+    pub async fn set_discovery(&self, url: &Url) -> Result<(), Error> {
+        let body = DiscoveryRequest { mdm_service_discovery_url: url.as_str() };
+        self.ask(Ask::post(Call::SetDiscovery, DISCOVERY, &body), |_| Ok(())).await
+    }
+
+    /// Takes that address away again.
+    /// (Apple: "Remove Account-Driven Enrollment Service Discovery".)
+    pub async fn remove_discovery(&self) -> Result<(), Error> {
+        let ask = Ask { method: Method::DELETE, ..Ask::get(Call::RemoveDiscovery, DISCOVERY) };
+        self.ask(ask, |_| Ok(())).await
     }
 }
 
-fn bad_answer(attempt: &Attempt, why: String) -> Error {
-    Error::BadAnswer { call: attempt.call, token: attempt.token.clone(), why }
+const DISCOVERY: &str = "/account-driven-enrollment/profile";
+
+/// None where Apple's refusal only says that there is nothing.
+fn unless<T>(
+    answer: Result<T, Error>,
+    nothing: impl Fn(u16, Option<&str>) -> bool,
+) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Unexpected { answer, .. }) if nothing(answer.status, answer.code.as_deref()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Client").field(&self.0.token.as_str()).finish()
-    }
-}
-
-/// One request, ready to be sent, and to be sent again.
-struct Ask<'a> {
-    call: Call,
-    method: Method,
-    path: &'static str,
-    query: Option<(&'static str, &'a str)>,
-    body: Option<Vec<u8>>,
-    /// The profile it names, for the words of an error.
-    profile: Option<&'a ProfileId>,
-}
-
-impl Ask<'_> {
-    fn get(call: Call, path: &'static str) -> Self {
-        Self { call, method: Method::GET, path, query: None, body: None, profile: None }
-    }
-
-    fn post(call: Call, path: &'static str, body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body).expect("our requests always make JSON");
-        Self { call, method: Method::POST, path, query: None, body: Some(body), profile: None }
-    }
-}
-
-/// An answer, bounded and not yet understood.
-struct Reply {
-    call: Call,
-    status: u16,
-    success: bool,
-    retry_after: Option<Duration>,
-    session: Option<HeaderValue>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn refuses_session(&self) -> bool {
-        self.call != Call::Session && refusal::refuses_session(self.status, &self.body)
     }
 }
 
@@ -389,7 +293,7 @@ mod tests {
             consumer_secret: "CS_hush".into(),
             access_token: "AT_hush".into(),
             access_secret: "AS_hush".into(),
-            access_token_expiry: Timestamp::UNIX_EPOCH,
+            access_token_expiry: jiff::Timestamp::UNIX_EPOCH,
         };
         let mut options = Options::new("emea".parse().unwrap(), credentials);
         if !base_url.is_empty() {

@@ -3,11 +3,19 @@
 //! A variant says what was being attempted, for which token, and what Apple answered. None holds
 //! a secret: of an answer's body only a word shaped like one of Apple's codes gets this far.
 
-use std::fmt;
+mod call;
+mod next;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::id::{ProfileId, TokenName};
+use jiff::SignedDuration;
+
+use super::trouble::Trouble;
+
+pub use call::{Answer, Call};
+pub use next::Next;
 
 /// Why a call to Apple gave nothing. Cheap to clone: callers that waited for the same session
 /// share the reason for its absence.
@@ -32,6 +40,28 @@ pub enum Error {
         token: TokenName,
         /// What Apple said.
         answer: Answer,
+    },
+    /// Apple does not accept the credentials, and our clock is far from Apple's: signatures hold the
+    /// time.
+    #[error(
+        "could not {call} for `{token}`: Apple does not accept the server token, and this machine's clock is {}",
+        clock(by)
+    )]
+    ClockWrong {
+        /// What was attempted.
+        call: Call,
+        /// Whose token.
+        token: TokenName,
+        /// How far our clock is ahead of Apple's; negative, if it is behind.
+        by: SignedDuration,
+    },
+    /// The person who made the token has left, or may no longer manage devices.
+    #[error("could not {call} for `{token}`: who made the server token is gone, or may no longer use it")]
+    CreatorGone {
+        /// What was attempted.
+        call: Call,
+        /// Whose token.
+        token: TokenName,
     },
     /// The year of the token is over.
     #[error("could not {call} for `{token}`: the server token has expired")]
@@ -151,18 +181,20 @@ pub enum Error {
         /// How long Apple wants to be left alone, if it said.
         retry_after: Option<Duration>,
     },
-    /// No answer: name resolution, connection, TLS or a timeout.
-    #[error("could not {call} for `{token}`: no answer from {host}")]
+    /// No answer, and what kept it from us.
+    #[error("could not {call} for `{token}`: {}", trouble.with(host))]
     Unreachable {
         /// What was attempted.
         call: Call,
         /// For which token.
         token: TokenName,
-        /// Where the request went.
+        /// What was to be reached: Apple, or the proxy on the way.
         host: String,
+        /// What kept us from it.
+        trouble: Trouble,
         /// What the connection says.
         #[source]
-        source: Arc<reqwest::Error>,
+        source: Option<Arc<reqwest::Error>>,
     },
     /// An answer that is none: not JSON, too large, or without what it is for.
     #[error("could not {call} for `{token}`: the answer makes no sense: {why}")]
@@ -173,6 +205,16 @@ pub enum Error {
         token: TokenName,
         /// What is wrong with it, without quoting it.
         why: String,
+    },
+    /// More devices than Apple takes in one call. Nothing was sent.
+    #[error("could not {call} for `{token}`: {sent} devices are more than the 1,000 of one call")]
+    TooManyDevices {
+        /// What was attempted.
+        call: Call,
+        /// Whose devices.
+        token: TokenName,
+        /// How many there are.
+        sent: usize,
     },
     /// A refusal we have no better name for.
     #[error("could not {call} for `{token}`: Apple answered {answer}")]
@@ -186,80 +228,16 @@ pub enum Error {
     },
 }
 
-/// Who acts next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The engine, on its own: the same again, not before `after`, or when it sees fit.
-    Retry {
-        /// How long Apple asked to be left alone, if it did.
-        after: Option<Duration>,
-    },
-    /// The engine, on its own: forget the cursor and fetch the whole list.
-    FetchEverything,
-    /// Nobody: there is nothing more to get. A fetch goes over to sync with the same cursor.
-    Done,
-    /// The engine, on its own: the id of the profile is stale, define the profile again.
-    DefineProfile,
-    /// A person, who is told what to do.
-    Operator(String),
-}
-
-/// One thing we ask of Apple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the words of `Display` say it
-pub enum Call {
-    Session,
-    Account,
-    Fetch,
-    Sync,
-    Devices,
-    DefineProfile,
-    Profile,
-    Assign,
-    Clear,
-}
-
-/// What Apple said in a refusal: the status and, if the body held one, the code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// Apple's code, such as `T_C_NOT_SIGNED` or `token_rejected`.
-    pub code: Option<String>,
-}
-
 impl Error {
-    /// Who acts next: the engine on its own, or the operator, told what to do.
-    pub fn next(&self) -> Next {
-        match self {
-            Self::TooManyRequests { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
-                Next::Retry { after: *retry_after }
-            }
-            Self::Unreachable { .. } | Self::BadAnswer { .. } | Self::SessionRefused { .. } => {
-                Next::Retry { after: None }
-            }
-            Self::CursorExpired { .. } | Self::CursorInvalid { .. } | Self::CursorRequired { .. } => {
-                Next::FetchEverything
-            }
-            Self::CursorExhausted { .. } => Next::Done,
-            Self::ProfileUnknown { .. } => Next::DefineProfile,
-            Self::TokenRejected { .. }
-            | Self::TokenExpired { .. }
-            | Self::TermsNotSigned { .. }
-            | Self::ServerInactive { .. }
-            | Self::AccessDenied { .. }
-            | Self::ProfileRefused { .. }
-            | Self::Setup { .. }
-            | Self::Unexpected { .. } => Next::Operator(self.advice()),
-        }
-    }
-
     /// The token this is about.
     pub fn token(&self) -> &TokenName {
         match self {
             Self::Setup { token, .. }
             | Self::TokenRejected { token, .. }
             | Self::TokenExpired { token, .. }
+            | Self::ClockWrong { token, .. }
+            | Self::CreatorGone { token, .. }
+            | Self::TooManyDevices { token, .. }
             | Self::SessionRefused { token, .. }
             | Self::TermsNotSigned { token, .. }
             | Self::ServerInactive { token, .. }
@@ -277,67 +255,10 @@ impl Error {
             | Self::Unexpected { token, .. } => token,
         }
     }
-
-    /// What a person has to do about it.
-    fn advice(&self) -> String {
-        let token = self.token();
-        match self {
-            Self::TokenRejected { answer, .. } if answer.is_about_the_request() => format!(
-                "check this machine's clock; if it is right, download a new token from Apple's portal and run \
-                 `deputy token import {token} FILE`"
-            ),
-            Self::TokenRejected { .. } | Self::TokenExpired { .. } => format!(
-                "download a new token from Apple's portal, then run `deputy token import {token} FILE`"
-            ),
-            Self::TermsNotSigned { .. } => "sign in to business.apple.com or school.apple.com as an \
-                 administrator and accept the new terms; the next call that succeeds shows that it worked"
-                .to_owned(),
-            Self::ServerInactive { .. } => format!(
-                "run `deputy token request {token}`, create a device management service in Apple's portal with \
-                 the certificate, download its token, then run `deputy token import {token} FILE`"
-            ),
-            Self::AccessDenied { .. } => {
-                "look up in Apple's portal what the device management service may do".to_owned()
-            }
-            Self::ProfileRefused { .. } => "correct the profile's file".to_owned(),
-            Self::Setup { .. } => format!("correct `apple_url` under `[tokens.{token}]`"),
-            _ => "try again later; if it stays, Apple's service has changed and Deputy needs an update"
-                .to_owned(),
-        }
-    }
 }
 
-impl Answer {
-    /// Apple dislikes how the request was signed; a wrong clock does that, too.
-    fn is_about_the_request(&self) -> bool {
-        matches!(
-            self.code.as_deref(),
-            Some("oauth_problem_advice" | "timestamp_refused" | "nonce_used" | "parameter_absent")
-        )
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.code {
-            Some(code) => write!(f, "{} {code}", self.status),
-            None => write!(f, "{} without a code", self.status),
-        }
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Session => "open a session",
-            Self::Account => "read the account",
-            Self::Fetch => "fetch the devices",
-            Self::Sync => "sync the devices",
-            Self::Devices => "look up devices",
-            Self::DefineProfile => "define a profile",
-            Self::Profile => "read a profile",
-            Self::Assign => "assign a profile",
-            Self::Clear => "remove the profile of devices",
-        })
-    }
+/// `12 minutes behind Apple's`
+fn clock(by: &SignedDuration) -> String {
+    let side = if by.is_negative() { "behind" } else { "ahead of" };
+    format!("{} {side} Apple's", domain::token::in_words(by.unsigned_abs()))
 }

@@ -7,20 +7,31 @@
 //!
 //! [`token_file`] makes what a person uploads to Apple's portal and reads what they download.
 
+mod bypass;
 mod client;
 mod credentials;
 mod error;
+mod network;
+mod trouble;
+
+pub mod backoff;
 pub mod token_file;
 
+mod exchange;
 mod oauth;
 mod refusal;
 mod session;
 mod wire;
 
+pub use bypass::{BypassCode, NotABypassCode};
 pub use client::{Client, Options};
 pub use credentials::{Credentials, NotCredentials};
 pub use error::{Answer, Call, Error, Next};
+pub use network::{Authorities, Network, Proxy, ProxyUrl};
+pub use trouble::Trouble;
 pub use wire::account::Account;
 pub use wire::device::Unreadable;
+pub use wire::lock::LockStatus;
 pub use wire::outcome::{AssignStatus, Assigned};
 pub use wire::page::{Lookup, PageAnswer};
+pub use wire::services::{BetaToken, BetaTokens, Discovery, Replacement};

@@ -8,9 +8,10 @@
 use std::time::Duration;
 
 use domain::id::{ProfileId, TokenName};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 
 use super::error::{Answer, Call, Error};
+use super::trouble::Trouble;
 
 /// No more of a refusal is read: a code is short, and a proxy's error page may be anything.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
@@ -20,6 +21,8 @@ pub(super) const BODY_LIMIT: usize = 64 * 1024;
 pub(super) struct Attempt {
     pub(super) call: Call,
     pub(super) token: TokenName,
+    /// Where the request goes.
+    pub(super) host: String,
     /// The profile the request names.
     pub(super) profile: Option<ProfileId>,
 }
@@ -37,11 +40,24 @@ pub(super) fn refuses_session(status: u16, body: &[u8]) -> bool {
 /// The error for an answer that is not a success.
 pub(super) fn classify(attempt: &Attempt, status: u16, body: &[u8], retry_after: Option<Duration>) -> Error {
     let code = code(body);
-    let Attempt { call, token, profile } = attempt.clone();
+    let Attempt { call, token, host, profile } = attempt.clone();
     let answer = Answer { status, code: code.clone() };
+    match status {
+        // Not Apple's answer but that of a proxy on the way.
+        407 => {
+            let trouble = Trouble::ProxyCredentials;
+            return Error::Unreachable { call, token, host, trouble, source: None };
+        }
+        300..=399 => {
+            let why = "it points elsewhere, as the sign-in page of a network does and Apple does not";
+            return Error::BadAnswer { call, token, why: why.to_owned() };
+        }
+        _ => {}
+    }
     match (code.as_deref(), profile) {
         (Some("token_expired"), _) => return Error::TokenExpired { call, token },
         (Some(code), _) if is_about_the_token(code) => return Error::TokenRejected { call, token, answer },
+        (Some("FORBIDDEN"), _) if call == Call::Session => return Error::CreatorGone { call, token },
         (Some("T_C_NOT_SIGNED"), _) => return Error::TermsNotSigned { call, token },
         (Some("SERVER_INACTIVE"), _) => return Error::ServerInactive { call, token },
         (Some("ACCESS_DENIED"), _) => return Error::AccessDenied { call, token },
@@ -69,6 +85,19 @@ pub(super) fn classify(attempt: &Attempt, status: u16, body: &[u8], retry_after:
     }
 }
 
+/// The error itself, or that our clock is why: Apple's is far from ours, and what it refuses is
+/// what was signed with the time. `ahead` is how far ours is ahead.
+pub(super) fn or_clock(error: Error, ahead: Option<SignedDuration>) -> Error {
+    /// What servers allow. (Apple names no number; this is what its imitators use.)
+    const ALLOWED: SignedDuration = SignedDuration::from_mins(5);
+    match (error, ahead) {
+        (Error::TokenRejected { call, token, .. }, Some(by)) if by.abs() > ALLOWED => {
+            Error::ClockWrong { call, token, by }
+        }
+        (error, _) => error,
+    }
+}
+
 /// Apple's code in the body of a refusal, if there is something shaped like one.
 ///
 /// Anything else is dropped, not quoted: a proxy may echo what we sent, and what we send holds
@@ -90,21 +119,6 @@ pub(super) fn code(body: &[u8]) -> Option<String> {
     let shaped = (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphabetic() || b"_-. ".contains(&b));
     shaped.then(|| text.to_owned())
-}
-
-/// How long Apple asks to be left alone: the value of `Retry-After`, in seconds or as a date.
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    // Longer than this is a mistake, and would overflow what it is added to.
-    const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-    let value = value.trim();
-    let wait = match value.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-            Duration::try_from(until.duration_since(now)).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST))
 }
 
 const REASON_PHRASES: [&str; 4] = ["Bad Request", "Unauthorized", "Forbidden", "Not Found"];
@@ -132,7 +146,7 @@ const ABOUT_TRANSPORT: [&str; 5] =
     ["MALFORMED_REQUEST_BODY", "USER_AGENT_MISSING", "USER_AGENT_INVALID", "UNAUTHORIZED", "FORBIDDEN"];
 
 /// The other codes that may come with a reason phrase behind them.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 29] = [
     "T_C_NOT_SIGNED",
     "ACCESS_DENIED",
     "SERVER_INACTIVE",
@@ -145,6 +159,23 @@ const OTHERS: [&str; 12] = [
     "PROFILE_UUID_REQUIRED",
     "PROFILE_NOT_FOUND",
     "NOT_FOUND",
+    "DEVICE_NOT_FOUND",
+    "APPLE_SEED_FOR_IT_TURNED_OFF",
+    "ORG_NOT_SUPPORTED",
+    "MDM_SERVICE_DISCOVERY_URL_REQUIRED",
+    "MDM_SERVICE_DISCOVERY_URL_NOT_VALID",
+    "CONFIG_NAME_REQUIRED",
+    "CONFIG_NAME_INVALID",
+    "CONFIG_URL_REQUIRED",
+    "CONFIG_URL_INVALID",
+    "DEPARTMENT_REQUIRED",
+    "DEPARTMENT_INVALID",
+    "FLAGS_INVALID",
+    "LOCALE_INVALID",
+    "MAGIC_INVALID",
+    "SUPPORT_EMAIL_INVALID",
+    "SUPPORT_PHONE_REQUIRED",
+    "SUPPORT_PHONE_INVALID",
 ];
 
 fn is_about_the_token(code: &str) -> bool {

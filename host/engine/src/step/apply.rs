@@ -12,7 +12,7 @@ use crate::apple::{self, AssignStatus, Assigned, Lookup, Next};
 use crate::failure::Error;
 use crate::store::{ActionState, RecordedPlan};
 
-/// The most devices in one call. (Apple: "Assign a Profile".)
+/// The most devices in one call, unless the account says less. (Apple: "Assign a Profile".)
 const BATCH: u32 = 1_000;
 
 pub(crate) async fn apply(
@@ -115,11 +115,12 @@ async fn assign_all(
     applied: &mut Applied,
 ) -> Result<(), Error> {
     let store = &lane.engine.store;
+    let limit = store.sync_state(&lane.token).await?.limits.assign.map_or(BATCH, |limit| limit.min(BATCH));
     let mut tries = Tries::new(retry);
     let mut redefined = false;
     loop {
         lane.go_on()?;
-        let serials = store.next_actions(plan, profile, BATCH).await?;
+        let serials = store.next_actions(plan, profile, limit).await?;
         if serials.is_empty() {
             return Ok(());
         }
@@ -245,7 +246,7 @@ fn count(state: ActionState, applied: &mut Applied) {
 /// connection that never stood carried nothing, and a session that was refused did nothing.
 fn may_be_done(error: &apple::Error) -> bool {
     match error {
-        apple::Error::Unreachable { source, .. } => !source.is_connect(),
+        apple::Error::Unreachable { trouble, .. } => trouble.may_be_after_sending(),
         apple::Error::Unavailable { .. } | apple::Error::BadAnswer { .. } => true,
         _ => false,
     }

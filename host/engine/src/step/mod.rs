@@ -14,8 +14,9 @@ use std::time::Duration;
 use domain::id::{RunId, TokenName};
 use domain::workflow::Retry;
 use jiff::Timestamp;
+use rand::RngExt as _;
 
-use crate::apple::{self, Client, Next};
+use crate::apple::{self, Client, Next, backoff};
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::runner::{Observer, Progress};
@@ -23,8 +24,6 @@ use crate::step::place::Place;
 use crate::stop::Stop;
 use crate::store::Seen;
 
-/// Longer than this Apple's own wish is not waited for within a run; the next run comes.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// An answer that takes longer than this is waited for without a place among the lanes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -81,9 +80,8 @@ impl Lane<'_> {
     /// Waits before the next try, or returns the error if there is none.
     pub(crate) async fn wait_or_give_up(&self, tries: &mut Tries, error: apple::Error) -> Result<(), Error> {
         let Next::Retry { after } = error.next() else { return Err(error.into()) };
-        let patient = after.is_none_or(|after| after <= LONGEST_WAIT);
-        let Some(pause) = tries.next_pause().filter(|_| patient) else { return Err(error.into()) };
-        let pause = pause.max(after.unwrap_or_default());
+        let patient = after.is_none_or(|after| after <= backoff::LONGEST);
+        let Some(pause) = tries.next_pause(after).filter(|_| patient) else { return Err(error.into()) };
         let token = &self.token;
         tracing::info!(%token, run = %self.run, "{error}; trying again in {}", domain::token::in_words(pause));
         if self.place.lend(Duration::ZERO, self.stop.sleep(pause)).await {
@@ -96,19 +94,19 @@ impl Lane<'_> {
 
 /// The tries that are left.
 pub(crate) struct Tries {
-    left: u32,
-    pause: Duration,
+    retry: Retry,
+    failed: u32,
 }
 
 impl Tries {
     pub(crate) fn new(retry: Retry) -> Self {
-        Self { left: retry.attempts.saturating_sub(1), pause: retry.backoff }
+        Self { retry, failed: 0 }
     }
 
-    fn next_pause(&mut self) -> Option<Duration> {
-        self.left = self.left.checked_sub(1)?;
-        let pause = self.pause;
-        self.pause = pause.saturating_mul(2).min(LONGEST_WAIT.max(pause));
-        Some(pause)
+    /// How long to wait after another failure, given what Apple asked for; none if that was the last try.
+    fn next_pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        self.failed += 1;
+        let again = self.failed < self.retry.attempts;
+        again.then(|| backoff::pause(self.retry.backoff, self.failed, asked, rand::rng().random()))
     }
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::Lane;
 use crate::apple::{self, Lookup, Next, PageAnswer};
 use crate::failure::Error;
-use crate::store::{Phase, SyncState};
+use crate::store::{Limits, Phase, SyncState};
 
 /// What Apple allows when it does not say otherwise. (Apple: "Get a List of Devices".)
 const DEFAULT_PAGE: u32 = 100;
@@ -29,7 +29,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
     let mut syncing = Syncing {
         lane,
         retry,
-        limit: state.page_limit.unwrap_or(DEFAULT_PAGE),
+        limit: state.limits.page.unwrap_or(DEFAULT_PAGE),
         phase: state.phase,
         cursor: state.cursor,
         fetched_anew: false,
@@ -176,17 +176,21 @@ impl Syncing<'_, '_> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
         let account = lane.retrying(self.retry, || lane.client.account()).await?;
         let known = store.token(&lane.token).await?.ok_or_else(|| Error::NotImported(lane.token.clone()))?;
-        if account.server_uuid.as_ref().is_some_and(|theirs| *theirs != known.server_uuid) {
+        if let Some(theirs) = account.server_uuid.filter(|theirs| *theirs != known.server_uuid) {
             // Everything of the other server would look new, and everything of ours gone.
-            let theirs = account.server_name.unwrap_or_default();
-            return Err(Error::OtherServer { token: lane.token.clone(), ours: known.server_name, theirs });
+            return Err(Error::OtherServer {
+                token: lane.token.clone(),
+                ours: format!("\"{}\" ({})", known.server_name, known.server_uuid),
+                theirs: format!("\"{}\" ({theirs})", account.server_name.unwrap_or_default()),
+            });
         }
-        self.limit = account.page_limit.unwrap_or(DEFAULT_PAGE);
+        let limits = Limits { page: account.page_limit, assign: account.assign_limit };
+        self.limit = limits.page.unwrap_or(DEFAULT_PAGE);
         let mut token = known;
         token.server_name = account.server_name.unwrap_or(token.server_name);
         token.org_name = account.org_name.unwrap_or(token.org_name);
         token.admin_id = account.admin_id.unwrap_or(token.admin_id);
-        store.refresh_token(token, account.page_limit).await?;
+        store.refresh_token(token, limits).await?;
         store.begin_full_fetch(&lane.token).await?;
         (self.phase, self.cursor, self.fetched_anew) = (Phase::Fetch, None, true);
         Ok(())

@@ -254,17 +254,17 @@ pub(super) fn store_change(
     let mut rows = select.query(params![token.as_str(), change.device.serial_number.as_str()])?;
     let held = rows.next()?.map(known).transpose()?;
     drop(rows);
-    let was_known = held.is_some();
-    let changes = held.as_ref().map_or(Vec::new(), |held| news(held, &change.device));
-    let (known, folded) = fold(held, change, seen.at);
+    let (known, folded) = fold(held.as_ref(), change, seen.at);
     write_known(connection, token, &known, round, seen)?;
-    let event = match folded {
-        Folded::Changed => (!changes.is_empty()).then_some((EventKind::Changed, changes)),
-        Folded::Gone => Some((EventKind::Gone, Vec::new())),
-        Folded::New if was_known => Some((EventKind::Returned, changes)),
-        Folded::New | Folded::Same => None,
+    let Some(held) = held else { return Ok(folded) };
+    let kind = match folded {
+        Folded::Same => return Ok(folded),
+        Folded::Changed => EventKind::Changed,
+        Folded::Gone => EventKind::Gone,
+        Folded::New => EventKind::Returned,
     };
-    if let Some((kind, fields)) = event {
+    let fields = news(&held, &known.device);
+    if kind != EventKind::Changed || !fields.is_empty() {
         history::record(connection, token, &known, kind, &fields, seen)?;
     }
     Ok(folded)

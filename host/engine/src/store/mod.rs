@@ -31,7 +31,7 @@ pub use devices::{DeviceFilter, PageResult, StoredDevice};
 pub use history::Seen;
 pub use plans::{ActionRecord, ActionState, RecordedPlan};
 pub use runs::NewRun;
-pub use tokens::{Phase, StoredToken, SyncState, TokenKey};
+pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
 pub use verdicts::StoredVerdict;
 
 const MIGRATIONS: &[M<'static>] =
@@ -282,6 +282,31 @@ fn maybe_time(millis: Option<i64>) -> Result<Option<Timestamp>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_before_the_history_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 1).unwrap();
+        old.execute_batch(
+            "INSERT INTO token_key VALUES ('k', 'emea', 'c', x'00', 0);
+             INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                 credentials, key_id, phase, synced_at)
+                 VALUES ('emea', 's', 'u', 'o', 'a', 0, 0, x'00', 'k', 'sync', 5);
+             INSERT INTO device (token, serial_number, profile_status, fetch_round, wait_until)
+                 VALUES ('emea', 'C02AA', 'empty', 1, 7);",
+        )
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        let serial = "C02AA".parse().unwrap();
+        let device = store.find_device(&serial).await.unwrap().remove(0);
+        let pause = device.known.pause.unwrap();
+        assert_eq!((pause.until.as_millisecond(), pause.times), (7, 1));
+        assert_eq!(store.device_history(&device.token, &serial, 9).await.unwrap(), []);
+        assert_eq!(store.sync_state(&device.token).await.unwrap().full_at, Some(time(5).unwrap()));
+    }
 
     #[tokio::test]
     async fn a_database_of_a_newer_deputy_is_refused_and_left_as_it_is() {

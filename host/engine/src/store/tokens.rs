@@ -48,10 +48,19 @@ pub struct SyncState {
     pub cursor: Option<Cursor>,
     /// What to ask with it.
     pub phase: Phase,
-    /// The largest page the account allows, if Apple said.
-    pub page_limit: Option<u32>,
+    /// What the account allows.
+    pub limits: Limits,
     /// When every device was last fetched.
     pub full_at: Option<Timestamp>,
+}
+
+/// How much an account allows in one call, where Apple said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// The largest page of devices.
+    pub page: Option<u32>,
+    /// The most devices in one assignment.
+    pub assign: Option<u32>,
 }
 
 /// Whether everything is being fetched, or the changes since.
@@ -130,7 +139,7 @@ impl Store {
         token: Token,
         credentials: SecretSlice<u8>,
         key_id: String,
-        page_limit: Option<u32>,
+        limits: Limits,
     ) -> Result<(), Error> {
         let sealing = self.key.clone();
         self.write(move |connection| {
@@ -138,13 +147,14 @@ impl Store {
             let sealed = secrets::seal(&sealing, &purpose, credentials.expose_secret());
             connection.execute(
                 "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
-                     credentials, key_id, page_limit)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                     credentials, key_id, page_limit, assign_limit)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT (name) DO UPDATE SET server_name = excluded.server_name,
                      server_uuid = excluded.server_uuid, org_name = excluded.org_name,
                      admin_id = excluded.admin_id, expires_at = excluded.expires_at,
                      imported_at = excluded.imported_at, credentials = excluded.credentials,
-                     key_id = excluded.key_id, page_limit = excluded.page_limit",
+                     key_id = excluded.key_id, page_limit = excluded.page_limit,
+                     assign_limit = excluded.assign_limit",
                 params![
                     token.name.as_str(),
                     token.server_name,
@@ -155,7 +165,8 @@ impl Store {
                     millis(token.imported_at),
                     sealed,
                     key_id,
-                    page_limit,
+                    limits.page,
+                    limits.assign,
                 ],
             )?;
             Ok(())
@@ -164,11 +175,19 @@ impl Store {
     }
 
     /// Takes over what Apple says of the server behind a token now: its names and limits.
-    pub async fn refresh_token(&self, token: Token, page_limit: Option<u32>) -> Result<(), Error> {
+    pub async fn refresh_token(&self, token: Token, limits: Limits) -> Result<(), Error> {
         self.write(move |connection| {
             connection.execute(
-                "UPDATE token SET server_name = ?2, org_name = ?3, admin_id = ?4, page_limit = ?5 WHERE name = ?1",
-                params![token.name.as_str(), token.server_name, token.org_name, token.admin_id, page_limit],
+                "UPDATE token SET server_name = ?2, org_name = ?3, admin_id = ?4, page_limit = ?5, assign_limit = ?6
+                 WHERE name = ?1",
+                params![
+                    token.name.as_str(),
+                    token.server_name,
+                    token.org_name,
+                    token.admin_id,
+                    limits.page,
+                    limits.assign,
+                ],
             )?;
             Ok(())
         })
@@ -231,16 +250,17 @@ impl Store {
     pub async fn sync_state(&self, name: &TokenName) -> Result<SyncState, Error> {
         let name = name.clone();
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT cursor, phase, page_limit, full_at FROM token WHERE name = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT cursor, phase, page_limit, assign_limit, full_at FROM token WHERE name = ?1",
+            )?;
             let mut rows = statement.query([name.as_str()])?;
             let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             let (cursor, phase): (Option<String>, String) = (row.get(0)?, row.get(1)?);
             Ok(SyncState {
                 cursor: cursor.map(Cursor),
                 phase: if phase == "sync" { Phase::Sync } else { Phase::Fetch },
-                page_limit: row.get(2)?,
-                full_at: maybe_time(row.get(3)?)?,
+                limits: Limits { page: row.get(2)?, assign: row.get(3)? },
+                full_at: maybe_time(row.get(4)?)?,
             })
         })
         .await

@@ -163,7 +163,7 @@ async fn a_device_that_replaced_none_has_no_replacement_details() {
     "#]],
     )
     .await;
-    sim.set_settings(sim::Settings { documented_404: true, ..sim.settings() });
+    sim.change_settings(|settings| settings.documented_404 = true);
     calls(
         &client,
         &asked[..1],

@@ -134,7 +134,7 @@ async fn a_session_can_end_at_any_call_or_after_so_many() {
 
 /// Calls that failed by chance, of forty.
 async fn failures(client: &Client, sim: &sim::Sim, seed: u64) -> String {
-    sim.set_settings(sim::Settings { seed, ..sim.settings() });
+    sim.change_settings(|settings| settings.seed = seed);
     sim.clear_faults();
     sim.fault(Fault::status(500, "").on(Endpoint::Account).with_probability(0.25).always());
     let mut shown = String::new();
@@ -195,4 +195,61 @@ async fn a_page_whose_cursor_is_missing_still_has_its_devices() {
     let answer = client.post("/server/devices", json!({})).await;
     check(page(&answer), expect!["[A]"]);
     assert!(answer.json().get("cursor").is_none());
+}
+
+#[tokio::test]
+async fn faults_have_the_names_that_apples_own_simulator_gives_them() {
+    let sim = sim("A").await;
+    let client = client(&sim).await;
+    let (_, cursor) = read(&client, "/server/devices", None, 9).await;
+    let uuid = define(&client).await;
+    let devices = json!({ "devices": ["A"], "profile_uuid": uuid }).to_string();
+    let cursor = json!({ "cursor": cursor }).to_string();
+    let profile = r#"{"profile_name":"S","url":"https://m.example.com","devices":["A"]}"#;
+    let mut shown = String::new();
+    for (name, method, path, body) in [
+        ("forbidden_access_denied", "GET", "/session", ""),
+        ("forbidden_t_c_not_signed", "GET", "/session", ""),
+        ("too_many_requests", "GET", "/session", ""),
+        ("unauthorized", "GET", "/account", ""),
+        ("invalid_method", "GET", "/account", ""),
+        ("bad_request_exhausted_cursor", "POST", "/server/devices", "{}"),
+        ("bad_request_invalid_cursor", "POST", "/devices/sync", &cursor),
+        ("not_found", "POST", "/devices", &devices),
+        ("not_accessible", "POST", "/devices/disown", &devices),
+        ("failed", "POST", "/profile", profile),
+        ("success", "POST", "/profile/devices", &devices),
+        ("not_accessible", "DELETE", "/profile/devices", &devices),
+        ("bad_request_profile_not_found", "GET", "/profile?profile_uuid=0", ""),
+    ] {
+        let endpoint = format!("{method} {}", path.split('?').next().unwrap());
+        let fault = json!({ "name": name, "endpoint": endpoint }).to_string();
+        assert_eq!(client.control("POST", "/faults", &fault).await.status, 200, "{fault}");
+        let answer = client.call(method, path, body).await.unwrap();
+        let text = match answer.status {
+            200 => answer.json()["devices"].to_string(),
+            _ => answer.text,
+        };
+        shown.push_str(&format!("{endpoint} {name}: {} {text}\n", answer.status));
+    }
+    check(
+        shown,
+        expect![[r#"
+        GET /session forbidden_access_denied: 403 ACCESS_DENIED
+        GET /session forbidden_t_c_not_signed: 403 T_C_NOT_SIGNED
+        GET /session too_many_requests: 429 TOO_MANY_REQUESTS
+        GET /account unauthorized: 401 UNAUTHORIZED
+        GET /account invalid_method: 405 
+        POST /server/devices bad_request_exhausted_cursor: 400 EXHAUSTED_CURSOR
+        POST /devices/sync bad_request_invalid_cursor: 400 INVALID_CURSOR
+        POST /devices not_found: 200 {"A":{"response_status":"NOT_FOUND"}}
+        POST /devices/disown not_accessible: 200 {"A":"NOT_ACCESSIBLE"}
+        POST /profile failed: 200 {"A":"FAILED"}
+        POST /profile/devices success: 200 {"A":"SUCCESS"}
+        DELETE /profile/devices not_accessible: 200 {"A":"NOT_ACCESSIBLE"}
+        GET /profile bad_request_profile_not_found: 400 PROFILE_NOT_FOUND
+    "#]],
+    );
+    assert_eq!(sim.device("emea", "A").unwrap().assignments, 0, "nothing was done to it");
+    assert!(sim.faults().is_empty());
 }

@@ -3,6 +3,9 @@
 mod client;
 mod doors;
 mod faults;
+mod lists;
+mod speed;
+mod tokens;
 
 use client::{Answer, Client};
 use expect_test::{Expect, expect};
@@ -406,7 +409,7 @@ async fn the_control_side_does_it_all_over_http_too() {
         shown,
         expect![[r#"
             POST /servers {"name": "library", "page_limit": 50}
-              200 {"active":true,"admin_id":"enroll-admin@library.example","beta_access":true,"devices":0,"name":"library","org_id":"…","org_name":"library Ltd","org_type":"org","page_limit":50,"profiles":0,"server_uuid":"…","terms_signed":true,"token_expiry":null}
+              200 {"active":true,"admin_id":"enroll-admin@library.example","beta_access":true,"devices":0,"name":"library","org_id":"…","org_name":"library Ltd","org_type":"org","page_limit":50,"profiles":0,"server_uuid":"…","terms_signed":true,"token_expiry":null,"token_state":"good"}
             POST /servers/library/devices {"count": 3, "seed": 1}
               200 {"added":3,"first_serial_numbers":["C02MAQKDMD6T","C02FQWWTMD6T","DMPA7167STQ2"]}
             POST /servers/emea/devices [{"serial_number": "A", "color": "BLUE"}]
@@ -430,13 +433,13 @@ async fn the_control_side_does_it_all_over_http_too() {
             POST /faults {"kind": "slow", "ms": 5, "endpoint": "GET /account"}
               200 [{"after":0,"body":"","endpoint":"account","kind":"slow","ms":5,"status":503,"times":1}]
             POST /faults {"kind": "explode"}
-              400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor`, `reset_in_body`, `hang`, `wrong_json`, `unknown_fields`, `missing_fields`, `null_fields`, `end_session` at line 1 column 18"}
+              400 {"error":"the body is not right: unknown variant `explode`, expected one of `status`, `hang_up`, `hang_up_after`, `slow`, `truncate`, `same_cursor`, `reset_in_body`, `hang`, `wrong_json`, `unknown_fields`, `missing_fields`, `null_fields`, `end_session`, `device_status`"}
             DELETE /faults 
               204 
             PATCH /settings {"rotate_every": 2}
-              200 {"documented_404":false,"error_style":"bare","latency_ms":0,"rotate_every":2,"seed":1,"session_calls":0,"session_lifetime_seconds":180}
+              200 {"clock_offset_seconds":0,"documented_401":false,"documented_404":false,"duplicates":false,"empty_pages":false,"error_style":"bare","exhausted_cursor":false,"hide_throttled":false,"latency_ms":0,"release_without_record":false,"rotate_every":2,"seed":1,"session_calls":0,"session_lifetime_seconds":180,"throttle_after":0,"throttle_seconds":86400,"throttle_window_seconds":3600,"visible_after_seconds":0}
             PATCH /settings {"rotate": 2}
-              400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `session_calls`, `error_style`, `documented_404`, `seed` at line 1 column 68"}
+              400 {"error":"the body is not right: unknown field `rotate`, expected one of `latency_ms`, `rotate_every`, `session_lifetime_seconds`, `session_calls`, `error_style`, `documented_401`, `documented_404`, `clock_offset_seconds`, `throttle_after`, `throttle_window_seconds`, `throttle_seconds`, `hide_throttled`, `duplicates`, `empty_pages`, `exhausted_cursor`, `visible_after_seconds`, `release_without_record`, `seed`"}
             GET /calls?endpoint=asign 
               400 {"error":"Failed to deserialize query string: endpoint: there is no endpoint `asign`; there are session, account, fetch, sync, details, disown, define, profile, assign, clear, activation_lock, replacement, beta_tokens, assign_discovery, discovery, clear_discovery and unknown"}
             PUT /calls 

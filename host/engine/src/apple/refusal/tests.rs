@@ -3,15 +3,20 @@ use expect_test::{Expect, expect};
 use super::super::error::Next;
 use super::*;
 
+fn attempt(call: Call) -> Attempt {
+    let profile = matches!(call, Call::Profile | Call::Assign);
+    Attempt {
+        call,
+        token: "emea".parse().unwrap(),
+        host: "mdmenrollment.apple.com".to_owned(),
+        profile: profile.then(|| "7C1E88D0A4B94B6E9C3F2A5D6E7F8091".parse().unwrap()),
+    }
+}
+
 /// What a refusal of this call comes to.
 #[track_caller]
 fn check(call: Call, status: u16, body: &str, expected: Expect) {
-    let profile = matches!(call, Call::Profile | Call::Assign);
-    let attempt = Attempt {
-        call,
-        token: "emea".parse().unwrap(),
-        profile: profile.then(|| "7C1E88D0A4B94B6E9C3F2A5D6E7F8091".parse().unwrap()),
-    };
+    let attempt = attempt(call);
     let again = if call != Call::Session && refuses_session(status, body.as_bytes()) {
         "first, once more with a new session\n"
     } else {
@@ -53,6 +58,7 @@ fn a_code_is_found_in_every_shape() {
             b"T_C_NOT_SIGNED",
             b"Internal Server Error",
             b"PROFILE_NOT_FOUNDNot Found",
+            b"DEVICE_NOT_FOUNDBad Request",
         ],
         expect![[r#"
             INVALID_CURSOR -> INVALID_CURSOR
@@ -67,6 +73,7 @@ fn a_code_is_found_in_every_shape() {
             T_C_NOT_SIGNED -> T_C_NOT_SIGNED
             Internal Server Error -> Internal Server Error
             PROFILE_NOT_FOUNDNot Found -> PROFILE_NOT_FOUND
+            DEVICE_NOT_FOUNDBad Request -> DEVICE_NOT_FOUND
         "#]],
     );
 }
@@ -153,9 +160,9 @@ fn a_rejected_token_needs_a_new_one() {
         403,
         "FORBIDDEN",
         expect![[r#"
-        could not open a session for `emea`: Apple does not accept the server token (403 FORBIDDEN)
-        hint: download a new token from Apple's portal, then run `deputy token import emea FILE`
-    "#]],
+            could not open a session for `emea`: who made the server token is gone, or may no longer use it
+            hint: sign in to Apple's portal with an account that stays and may manage device management services, download a new token, then run `deputy token import emea FILE`
+        "#]],
     );
     check(
         Call::Sync,
@@ -462,9 +469,9 @@ fn what_has_no_name_is_told_as_it_came() {
         302,
         "<html>",
         expect![[r#"
-        could not sync the devices for `emea`: Apple answered 302 without a code
-        hint: try again later; if it stays, Apple's service has changed and Deputy needs an update
-    "#]],
+            could not sync the devices for `emea`: the answer makes no sense: it points elsewhere, as the sign-in page of a network does and Apple does not
+            next: Retry { after: None }
+        "#]],
     );
     check(
         Call::Account,
@@ -478,34 +485,50 @@ fn what_has_no_name_is_told_as_it_came() {
 }
 
 #[test]
-fn apple_may_ask_to_be_left_alone_in_seconds_or_until_a_date() {
-    let now: Timestamp = "2026-01-09T09:13:20Z".parse().unwrap();
-    let waits: Vec<String> = [
-        "120",
-        " 0 ",
-        "Fri, 09 Jan 2026 09:15:20 GMT",
-        "Fri, 09 Jan 2026 09:00:00 GMT",
-        "18446744073709551615",
-        "18446744073709551616",
-        "-1",
-        "1.5",
-        "soon",
-        "",
-    ]
-    .iter()
-    .map(|value| format!("{value}: {:?}\n", retry_after(value, now)))
-    .collect();
+fn what_others_answer_in_apples_place_is_told_apart() {
+    check(
+        Call::Sync,
+        407,
+        "<html>",
+        expect![[r#"
+        could not sync the devices for `emea`: the proxy on the way to mdmenrollment.apple.com does not let us in
+        hint: correct the user name and the password in `proxy` under `[apple]`, or in HTTPS_PROXY
+    "#]],
+    );
+    check(
+        Call::Session,
+        302,
+        "<html>",
+        expect![[r#"
+        could not open a session for `emea`: the answer makes no sense: it points elsewhere, as the sign-in page of a network does and Apple does not
+        next: Retry { after: None }
+    "#]],
+    );
+}
+
+#[test]
+fn a_clock_far_from_apples_is_to_blame_for_refused_credentials_alone() {
+    let refused = |body: &str, minutes: Option<i64>| {
+        let attempt = attempt(Call::Session);
+        let error = classify(&attempt, 403, body.as_bytes(), None);
+        let error = or_clock(error, minutes.map(SignedDuration::from_mins));
+        format!("{error}\nhint: {}\n", error.advice().unwrap())
+    };
+    let bodies = ["token_rejectedForbidden", "T_C_NOT_SIGNED"];
+    let said: Vec<String> = bodies.iter().map(|body| refused(body, Some(-12))).collect();
     expect![[r#"
-        120: Some(120s)
-         0 : Some(0ns)
-        Fri, 09 Jan 2026 09:15:20 GMT: Some(120s)
-        Fri, 09 Jan 2026 09:00:00 GMT: Some(0ns)
-        18446744073709551615: Some(2592000s)
-        18446744073709551616: None
-        -1: None
-        1.5: None
-        soon: None
-        : None
-    "#]]
-    .assert_eq(&waits.concat());
+        could not open a session for `emea`: Apple does not accept the server token, and this machine's clock is 12 minutes behind Apple's
+        hint: set this machine's clock (it is 12 minutes behind Apple's)
+        could not open a session for `emea`: the organisation has not accepted Apple's new terms
+        hint: sign in to business.apple.com or school.apple.com as an administrator and accept the new terms; the next call that succeeds shows that it worked
+    "#]].assert_eq(&said.concat());
+    let said = [Some(90), Some(5), None].map(|minutes| refused("signature_invalid", minutes));
+    expect![[r#"
+        could not open a session for `emea`: Apple does not accept the server token, and this machine's clock is 1 hour ahead of Apple's
+        hint: set this machine's clock (it is 1 hour ahead of Apple's)
+        could not open a session for `emea`: Apple does not accept the server token (403 signature_invalid)
+        hint: download a new token from Apple's portal, then run `deputy token import emea FILE`
+        could not open a session for `emea`: Apple does not accept the server token (403 signature_invalid)
+        hint: download a new token from Apple's portal, then run `deputy token import emea FILE`
+    "#]].assert_eq(&said.concat());
 }

@@ -30,6 +30,8 @@ pub struct Account {
     pub org_version: Option<String>,
     /// The largest page that both fetch and sync allow. Without it: 100.
     pub page_limit: Option<u32>,
+    /// How many devices one assignment may name, should Apple ever say so. Without it: 1,000.
+    pub assign_limit: Option<u32>,
 }
 
 pub(in crate::apple) fn account(body: &[u8]) -> Result<Account, String> {
@@ -47,7 +49,8 @@ pub(in crate::apple) fn account(body: &[u8]) -> Result<Account, String> {
         org_address: text("org_address"),
         org_type: text("org_type"),
         org_version: text("org_version"),
-        page_limit: page_limit(&answer),
+        page_limit: limit(&answer, &["/server/devices", "/devices/sync"]),
+        assign_limit: limit(&answer, &["/profile/devices"]),
     };
     if account.server_uuid.is_none() && account.server_name.is_none() && account.admin_id.is_none() {
         return Err("it names neither the server nor the person behind the token".to_owned());
@@ -63,7 +66,8 @@ fn text(answer: &Map<String, Value>, name: &str) -> Option<String> {
     }
 }
 
-fn page_limit(answer: &Map<String, Value>) -> Option<u32> {
+/// The smallest of the limits that these have.
+fn limit(answer: &Map<String, Value>, uris: &[&str]) -> Option<u32> {
     let maximum = |url: &Value| match &url["limit"]["maximum"] {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -73,7 +77,7 @@ fn page_limit(answer: &Map<String, Value>) -> Option<u32> {
         .get("urls")?
         .as_array()?
         .iter()
-        .filter(|url| matches!(url["uri"].as_str(), Some("/server/devices" | "/devices/sync")))
+        .filter(|url| url["uri"].as_str().is_some_and(|uri| uris.contains(&uri)))
         .filter_map(maximum)
         .filter(|limit| *limit > 0)
         .min()
@@ -104,7 +108,8 @@ mod tests {
                 "org_address":"1 Apple Row","org_id":"2208841","org_id_hash":"9b0f","org_type":"org","org_version":"v1",
                 "urls":[{"uri":"/session","http_method":["GET"]},
                 {"uri":"/server/devices","http_method":["POST"],"limit":{"default":1000,"maximum":5000}},
-                {"uri":"/devices/sync","http_method":["POST"],"limit":{"default":1000,"maximum":1000}}]}"#,
+                {"uri":"/devices/sync","http_method":["POST"],"limit":{"default":1000,"maximum":1000}},
+                {"uri":"/profile/devices","http_method":["POST"],"limit":{"maximum":500}}]}"#,
             expect![[r#"
                 Account {
                     server_name: Some(
@@ -140,6 +145,9 @@ mod tests {
                     page_limit: Some(
                         1000,
                     ),
+                    assign_limit: Some(
+                        500,
+                    ),
                 }"#]],
         );
     }
@@ -167,6 +175,7 @@ mod tests {
                     org_type: None,
                     org_version: None,
                     page_limit: None,
+                    assign_limit: None,
                 }"#]],
         );
     }

@@ -8,7 +8,9 @@ pub(super) mod page;
 
 pub(super) mod account;
 pub(super) mod device;
+pub(super) mod lock;
 pub(super) mod outcome;
+pub(super) mod services;
 
 use std::borrow::Cow;
 
@@ -51,7 +53,8 @@ pub(super) fn defined(body: &[u8]) -> Result<ProfileId, String> {
 
 /// Any answer that is a JSON object, whole.
 pub(super) fn object(body: &[u8]) -> Result<serde_json::Map<String, Value>, String> {
-    serde_json::from_str(&text(body)).map_err(|error| bad_json(&error))
+    let body = text(body);
+    serde_json::from_str(&body).map_err(|error| bad_json(&body, &error))
 }
 
 /// The body as text. A byte that is no UTF-8 costs one letter of one field, not a page.
@@ -61,7 +64,11 @@ fn text(body: &[u8]) -> Cow<'_, str> {
 }
 
 /// What is wrong with some JSON and where, without quoting it: an answer may hold a session.
-fn bad_json(error: &serde_json::Error) -> String {
+fn bad_json(body: &str, error: &serde_json::Error) -> String {
+    if body.trim_start_matches('\u{feff}').trim_ascii_start().starts_with('<') {
+        return "it is a web page: a proxy or the sign-in page of a network answers in Apple's place"
+            .to_owned();
+    }
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Data => "it is JSON of another shape",
@@ -119,9 +126,9 @@ mod tests {
         check(
             "<html>secret",
             expect![[r#"
-            session: Err("it is not JSON (line 1, column 1)")
-            defined: Err("it is not JSON (line 1, column 1)")
-        "#]],
+                session: Err("it is a web page: a proxy or the sign-in page of a network answers in Apple's place")
+                defined: Err("it is a web page: a proxy or the sign-in page of a network answers in Apple's place")
+            "#]],
         );
         check(
             r#"{"auth_session_token":"secr"#,

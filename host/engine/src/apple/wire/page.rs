@@ -42,8 +42,8 @@ pub(in crate::apple) fn page(body: &[u8]) -> Result<PageAnswer, String> {
         Ok(wire) => wire.answer(|devices| devices),
         // A single broken escape can stop the quick way; each device on its own is slower.
         Err(_) => {
-            let wire =
-                serde_json::from_str::<Wire<'_, Vec<&RawValue>>>(&body).map_err(|error| bad_json(&error))?;
+            let wire = serde_json::from_str::<Wire<'_, Vec<&RawValue>>>(&body)
+                .map_err(|error| bad_json(&body, &error))?;
             wire.answer(|devices| {
                 let mut read = Devices::default();
                 devices.iter().for_each(|json| read.push(device::read(json, None)));
@@ -65,7 +65,7 @@ pub(in crate::apple) fn lookups(
         devices: Option<BTreeMap<String, &'a RawValue>>,
     }
     let body = text(body);
-    let answer: Answer<'_> = serde_json::from_str(&body).map_err(|error| bad_json(&error))?;
+    let answer: Answer<'_> = serde_json::from_str(&body).map_err(|error| bad_json(&body, &error))?;
     let answered: BTreeMap<SerialNumber, &RawValue> = answer
         .devices
         .ok_or("it lacks devices")?

@@ -21,6 +21,9 @@ ALTER TABLE device ADD COLUMN wait_why TEXT CHECK (wait_why IN ('failed', 'throt
 ALTER TABLE device ADD COLUMN wait_times INTEGER NOT NULL DEFAULT 0; -- refusals in a row
 UPDATE device SET wait_why = 'failed', wait_times = 1 WHERE wait_until IS NOT NULL;
 
+-- The most devices in one assignment, if the account says so.
+ALTER TABLE token ADD COLUMN assign_limit INTEGER;
+
 -- When every device was last fetched.
 ALTER TABLE token ADD COLUMN full_at INTEGER;
 UPDATE token SET full_at = synced_at WHERE phase = 'sync';

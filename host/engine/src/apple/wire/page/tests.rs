@@ -105,7 +105,10 @@ fn what_cannot_be_gone_on_from_is_refused() {
     );
     check("{}", expect!["error: it holds neither devices nor a cursor"]);
     check("", expect!["error: it ends too early (line 1, column 0)"]);
-    check("<html>", expect!["error: it is not JSON (line 1, column 1)"]);
+    check(
+        "<html>",
+        expect!["error: it is a web page: a proxy or the sign-in page of a network answers in Apple's place"],
+    );
     check(
         r#"{"cursor":"c","devices":[{"serial_number":"C02AA""#,
         expect!["error: it ends too early (line 1, column 49)"],

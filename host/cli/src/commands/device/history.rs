@@ -1,0 +1,82 @@
+//! `deputy device history`: what happened to a device, in the order we learned of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use domain::history::{Event, EventKind, FieldChange};
+use domain::id::{Digest, ProfileId, ProfileName, RunId, SerialNumber};
+use engine::store::{ActionRecord, StoredDevice};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{action_json, find};
+use crate::Common;
+use crate::app::App;
+use crate::exit::{Exit, Outcome};
+use crate::output::{print, print_json, time};
+
+/// Our names for Apple's profiles.
+type Defined = BTreeMap<ProfileId, (ProfileName, Digest)>;
+
+/// Carries the command out.
+pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit: u32) -> Outcome {
+    let store = &app.engine.store;
+    let mut data = Vec::new();
+    for StoredDevice { token, .. } in &find(app, serial).await? {
+        let events = store.device_history(token, serial, limit).await?;
+        let actions = store.actions_of(token, serial, limit).await?;
+        if common.json {
+            let actions: Vec<_> = actions.iter().map(action_json).collect();
+            data.push(json!({ "token": token, "events": events, "actions": actions }));
+            continue;
+        }
+        let defined = store.defined_profiles(token).await?;
+        let mut entries: Vec<(Timestamp, RunId, String)> = Vec::new();
+        entries.extend(events.iter().map(|it| (it.seen_at, it.run.clone(), event_words(it, &defined))));
+        entries.extend(actions.into_iter().filter_map(action_words));
+        entries.sort();
+        let mut words = format!("{serial} of token {token}\n");
+        let skip = entries.len().saturating_sub(limit as usize);
+        for (at, run, what) in entries.into_iter().skip(skip) {
+            let _ = writeln!(words, "  {}  run {run}: {what}", time(at));
+        }
+        print(&words);
+    }
+    if common.json {
+        print_json("history", &data.into());
+    }
+    Ok(Exit::Success)
+}
+
+fn event_words(event: &Event, defined: &Defined) -> String {
+    let mut words = match event.kind {
+        EventKind::Added => "listed for the first time",
+        EventKind::Changed => "changed at Apple",
+        EventKind::Gone => "left this server",
+        EventKind::Returned => "came back to this server",
+    }
+    .to_owned();
+    // Worth a word if we learned of it later than it happened.
+    if let Some(at) = event.at.filter(|at| time(*at) != time(event.seen_at)) {
+        let _ = write!(words, " at {}", time(at));
+    }
+    for FieldChange { field, from, to } in &event.fields {
+        let value = |value: &Option<String>| value_words(field, value.as_deref(), defined);
+        let _ = write!(words, "\n      {field}: {} -> {}", value(from), value(to));
+    }
+    words
+}
+
+/// A value as Apple sent it; a profile of ours by our name for it.
+fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return "nothing".to_owned() };
+    let id: Option<ProfileId> = if field == "profile_uuid" { value.parse().ok() } else { None };
+    let ours = id.and_then(|id| defined.get(&id)).map(|(name, _)| name.to_string());
+    ours.unwrap_or_else(|| value.to_owned())
+}
+
+/// What was done and what came of it; nothing for what was never answered.
+fn action_words(action: ActionRecord) -> Option<(Timestamp, RunId, String)> {
+    let what = format!("assignment of {}: {}", action.profile, action.state.as_str());
+    Some((action.answered_at?, action.run, what))
+}

@@ -1,0 +1,132 @@
+//! `deputy.toml` as it is typed: every key, with the words that editors show for it.
+
+use std::collections::BTreeMap;
+
+use domain::document::Version1;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Deputy's configuration. It may hold the password of a proxy, so it is not printed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Deputy configuration")]
+pub(super) struct ConfigFile {
+    #[allow(dead_code, reason = "read for its check alone")]
+    pub(super) version: Version1,
+    /// Where Deputy remembers.
+    #[serde(default)]
+    pub(super) store: StoreTable,
+    /// Where the key is that seals secrets. One of the keys.
+    #[serde(default)]
+    pub(super) secrets: SecretsTable,
+    /// How Apple's service is reached.
+    #[serde(default)]
+    pub(super) apple: AppleTable,
+    /// The server tokens, by the name you give them.
+    #[serde(default)]
+    pub(super) tokens: BTreeMap<String, TokenTable>,
+    /// The policies, by the name you give them.
+    #[serde(default)]
+    pub(super) plugins: BTreeMap<String, PluginTable>,
+    /// Where messages go, by the name you give it.
+    #[serde(default)]
+    pub(super) channels: BTreeMap<String, ChannelTable>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreTable {
+    /// The database file. Default: `state/deputy.db`.
+    #[serde(default)]
+    pub(super) path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretsTable {
+    /// A file with the key, readable by its owner alone. Default: `state/deputy.key`.
+    #[serde(default)]
+    pub(super) key_file: Option<String>,
+    /// An environment variable with the key.
+    #[serde(default)]
+    pub(super) env: Option<String>,
+    /// A systemd credential with the key.
+    #[serde(default)]
+    pub(super) credential: Option<String>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AppleTable {
+    /// The proxy to go out through, such as `http://proxy.example.com:3128`, with `USER:PASSWORD@`
+    /// before the host if it asks for them; or `none`. Default: what `HTTPS_PROXY`, `HTTP_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY` say.
+    #[serde(default)]
+    pub(super) proxy: Option<String>,
+    /// A file of certificates (PEM) to trust besides the system's: those of a proxy that looks into
+    /// TLS.
+    #[serde(default)]
+    #[schemars(example = "certs/company-ca.pem")]
+    pub(super) ca_file: Option<String>,
+    /// How long connecting may take. Default: `10s`.
+    #[serde(default)]
+    pub(super) connect_timeout: Option<String>,
+    /// How long to wait for the next piece of an answer. Default: `60s`.
+    #[serde(default)]
+    pub(super) read_timeout: Option<String>,
+    /// How long one call may take, all in all. Default: `5m`.
+    #[serde(default)]
+    pub(super) call_timeout: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenTable {
+    /// Where Apple's service is, if not at Apple: a simulator or a proxy.
+    #[serde(default)]
+    pub(super) apple_url: Option<String>,
+    /// Whom reminders about this token are for. They are part of every reminder.
+    #[serde(default)]
+    pub(super) contacts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PluginTable {
+    /// The component file.
+    #[schemars(example = "plugins/rules.wasm")]
+    pub(super) path: String,
+    /// The SHA-256 of that file. A file that has changed is not run.
+    #[serde(default)]
+    pub(super) sha256: Option<String>,
+    /// What it may use.
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+    /// What it is told; the plugin itself says what is right.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub(super) settings: toml::Table,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsTable {
+    /// Memory for one call, such as `64MiB`, at most `512MiB`. Default: `64MiB`.
+    #[serde(default)]
+    pub(super) memory: Option<String>,
+    /// How long one call may take, such as `2s`. Default: `10s`.
+    #[serde(default)]
+    pub(super) time: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum ChannelTable {
+    /// Deputy's own log.
+    Log {},
+    /// A `POST` of the message as JSON.
+    Webhook {
+        /// The address.
+        url: String,
+    },
+}

@@ -1,0 +1,178 @@
+//! What is known of one device: its history, and why it waits.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+use sim::{AssignStatus, Endpoint};
+
+use crate::env::TestEnv;
+
+#[test]
+fn a_device_has_a_history_of_what_changed_and_what_was_done() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    let changes = json!({ "color": "SILVER", "asset_tag": "POOL-2", "profile_status": "pushed" });
+    env.apple().change_device("main", "MAC1", &changes).unwrap();
+    env.run(&["sync"]).is_done();
+    env.apple().remove_device("main", "MAC1", true).unwrap();
+    env.run(&["sync"]).is_done();
+    env.apple().add_devices("main", &[json!({ "serial_number": "MAC1", "color": "SILVER" })]).unwrap();
+    env.run(&["sync"]).is_done();
+    env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
+        MAC1 of token main
+          TIME  run RUN: listed for the first time
+          TIME  run RUN: assignment of standard: succeeded
+          TIME  run RUN: changed at Apple
+              asset_tag: POOL-1 -> POOL-2
+              color: nothing -> SILVER
+              profile_push_time: nothing -> TIME
+              profile_status: empty -> pushed
+          TIME  run RUN: left this server
+          TIME  run RUN: came back to this server
+              asset_tag: POOL-2 -> nothing
+              device_assigned_date: TIME -> TIME
+              profile_assign_time: TIME -> nothing
+              profile_push_time: TIME -> nothing
+              profile_status: pushed -> empty
+              profile_uuid: standard -> nothing
+    "#]]);
+    let history = env.json(&["device", "history", "MAC1", "--limit", "1"]);
+    assert_eq!(history["history"][0]["events"][0]["kind"], "returned");
+}
+
+#[test]
+fn what_a_full_fetch_does_not_list_any_more_has_left() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1", "MAC2"]);
+    env.run(&["sync"]).is_done();
+    env.apple().remove_device("main", "MAC1", false).unwrap();
+    env.run(&["sync"]).succeeds(expect![[r#"
+        run RUN of sync-by-hand, by hand: succeeded
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+    "#]]);
+    env.run(&["sync", "--full"]).succeeds(expect![[r#"
+        run RUN of sync-by-hand, by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 1 gone (every device, 2 pages)
+    "#]]);
+    env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
+        MAC1 of token main
+          TIME  run RUN: listed for the first time
+          TIME  run RUN: left this server
+    "#]]);
+}
+
+#[test]
+fn a_device_that_apple_refused_tells_why_it_waits_and_until_when() {
+    let env = TestEnv::new();
+    let serials = ["MAC1", "MAC2", "MAC3"];
+    env.add("main", &serials);
+    for (serial, status) in
+        serials.iter().zip([AssignStatus::Failed, AssignStatus::Throttled, AssignStatus::NotAccessible])
+    {
+        env.apple().answer_assignments("main", &[serial], status, 1, 7_200).unwrap();
+    }
+    env.run(&["run", "auto-assign"]).ends_with(1);
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   3 devices by rules: standard 3
+          plan     nothing to do, 3 waiting, after a refusal
+          apply    nothing to do
+    "#]]);
+    let next = |serial: &str| {
+        let text = env.run(&["device", "explain", serial]).text();
+        text.lines().filter(|line| line.contains("next ")).map(|line| format!("{}\n", line.trim())).collect()
+    };
+    let waits: String = serials.iter().map(|serial| -> String { next(serial) }).collect();
+    expect![[r#"
+        next      nothing before TIME: Apple would not assign it and gave no reason; then at the next run of auto-assign, TIME
+        next      nothing before TIME: Apple wants it left alone for so long; then at the next run of auto-assign, TIME
+        next      nothing before TIME: Apple says it is not this server's, or until it is added again; then at the next run of auto-assign, TIME
+    "#]]
+    .assert_eq(&waits);
+    // Each for its own time: an hour, what Apple asked for, a day.
+    let hours = |serial: &str| {
+        let found = env.json(&["device", "explain", serial]);
+        let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let device = &found["device"][0];
+        let (until, sent) = (time(&device["pause"]["until"]), time(&device["actions"][0]["answered_at"]));
+        until.duration_since(sent).as_hours()
+    };
+    assert_eq!(serials.map(hours), [1, 2, 24]);
+    // Taken from the server and given back, it is somebody else's device no more.
+    env.apple().remove_device("main", "MAC3", true).unwrap();
+    env.add("main", &["MAC3"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(env.with_profile("main"), 1);
+}
+
+#[test]
+fn successes_are_read_back_if_the_workflow_asks_for_it() {
+    let env = TestEnv::new();
+    env.edit("workflows/auto-assign.toml", "uses = \"apply\"", "uses = \"apply\"\nread_back = true");
+    env.add("main", &["LIB1", "MAC1", "MAC2"]);
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   3 devices by rules: lab-ipad 1, standard 2
+          plan     define lab-ipad, standard, 3 first assignments
+          apply    defined lab-ipad, standard, 3 assigned, 2 calls, 3 read back
+    "#]]);
+    assert_eq!(env.calls(Endpoint::Details).len(), 2);
+    let device = &env.json(&["device", "explain", "MAC1"])["device"][0]["device"];
+    assert_eq!(device["profile_status"], "assigned");
+    assert!(device["profile_assign_time"].is_string());
+}
+
+#[test]
+fn a_full_list_comes_by_itself_when_the_last_is_old() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["sync"]).is_done();
+    let full_fetches = || env.calls(Endpoint::Fetch).len();
+    assert_eq!(full_fetches(), 1);
+    env.run(&["sync"]).is_done();
+    assert_eq!(full_fetches(), 1);
+    // As if it had been yesterday.
+    env.store().execute_batch("UPDATE token SET full_at = full_at - 90000000").unwrap();
+    env.run(&["sync"]).succeeds(expect![[r#"
+        run RUN of sync-by-hand, by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (every device, 2 pages)
+    "#]]);
+    assert_eq!(full_fetches(), 2);
+}
+
+#[test]
+fn a_full_list_every_minute_is_refused_in_the_workflow() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.edit("workflows/sync.toml", "uses = \"sync\"", "uses = \"sync\"\nfull_every = \"1m\"");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: a full list more than once an hour is more than Apple wants
+          --> workflows/sync.toml:13:14
+           |
+        13 | full_every = "1m"
+           |              ^^^^
+           |
+           = help: write `1h` or more
+    "#]],
+    );
+}
+
+#[test]
+fn the_devices_of_another_server_are_not_taken_for_ours() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["sync"]).is_done();
+    env.store().execute_batch("UPDATE token SET server_uuid = '00000000000000000000000000000000'").unwrap();
+    env.run(&["sync", "--full"]).fails(4, expect![[r#"
+        run RUN of sync-by-hand, by hand: needs a person
+          sync     failed: Apple answers for the server "main" (ID), and `main` was imported for "main" (ID); nothing was fetched
+                   hint: look at `apple_url` of `[tokens.main]`; if the server is meant to be another one, configure it under a name of its own and import its token there
+    "#]]);
+    env.run(&["device", "list"]).succeeds(expect![[r#"
+        SERIAL  TOKEN  MODEL        ASSET TAG  PROFILE
+        MAC1    main   MacBook Pro  POOL-1     none
+    "#]]);
+}
