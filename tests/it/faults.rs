@@ -64,7 +64,7 @@ fn a_fault_that_passes_is_healed_in_the_same_run_or_the_next() {
             429, retry after a date past: succeeded
             429, retry after a date to come: unavailable
             400 SOMETHING_NEW: needs-person; failed: define
-            401: succeeded; needs-person: session
+            401: succeeded
             403 FORBIDDEN: succeeded; needs-person: session
             403 T_C_NOT_SIGNED: needs-person
             403 token_expiredForbidden: needs-person
@@ -77,6 +77,7 @@ fn a_fault_that_passes_is_healed_in_the_same_run_or_the_next() {
             400 EXHAUSTED_CURSOR: failed; succeeded: later-page last-page sync
             hangs up: succeeded
             hangs up after: succeeded
+            hangs: succeeded
             slow: succeeded
             truncated: succeeded
             same cursor: succeeded; unavailable: later-page last-page sync
@@ -88,7 +89,11 @@ fn a_fault_that_passes_is_healed_in_the_same_run_or_the_next() {
             null fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices; lost-answer: 6 assignments for 5 devices
             without devices: succeeded; first-page: 2 of 5 devices had to wait for a full fetch; later-page: 2 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
             without a cursor: succeeded; unavailable: first-page later-page
-            session ended: succeeded; needs-person: session
+            session ended: succeeded
+            devices FAILED: succeeded; failed: first-batch later-batch
+            devices THROTTLED: succeeded
+            devices NOT_ACCESSIBLE: succeeded
+            devices SOMETHING_NEW: succeeded; failed: first-batch later-batch
         "#]],
     );
 }
@@ -132,6 +137,7 @@ fn a_fault_that_stays_ends_the_run_as_it_should_and_the_next_heals_it() {
             400 EXHAUSTED_CURSOR: failed; succeeded: later-page last-page sync; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
             hangs up: unavailable
             hangs up after: unavailable; succeeded: first-batch later-batch
+            hangs: unavailable
             slow: succeeded
             truncated: unavailable; succeeded: first-batch later-batch
             same cursor: succeeded; unavailable: first-page later-page last-page sync
@@ -144,6 +150,10 @@ fn a_fault_that_stays_ends_the_run_as_it_should_and_the_next_heals_it() {
             without devices: succeeded; unavailable: read-back lost-answer in-flight; first-page: 5 of 5 devices had to wait for a full fetch; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
             without a cursor: succeeded; unavailable: first-page later-page
             session ended: unavailable; needs-person: session
+            devices FAILED: succeeded; failed: first-batch later-batch
+            devices THROTTLED: succeeded
+            devices NOT_ACCESSIBLE: succeeded
+            devices SOMETHING_NEW: succeeded; failed: first-batch later-batch
         "#]],
     );
 }

@@ -235,6 +235,30 @@ fn a_device_that_is_modified_because_its_profile_was_removed_is_assigned_again()
 }
 
 #[test]
+fn a_connection_that_hangs_has_an_end_and_other_tokens_do_not_wait_for_it() {
+    let env = TestEnv::with_tokens(&["north", "south"]);
+    env.append("deputy.toml", "\n[apple]\nread_timeout = \"1s\"\n");
+    env.add("north", &["MAC1"]);
+    env.add("south", &["MAC2"]);
+    env.apple().fault(Fault::hang().of_server("north").on(Endpoint::Fetch).always());
+    let run = env.start(&["run", "auto-assign"], "run.log");
+    env.until("the other token has its devices assigned", || env.with_profile("south") == 1);
+    assert_eq!(env.ended(run), Some(5));
+    expect![[r#"
+        run RUN of auto-assign, by hand: Apple did not answer as it should; the next run tries again
+          sync     north: failed: could not fetch the devices for `north`: no answer from 127.0.0.1:PORT in time: error sending request: operation timed out
+          sync     south: 1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   south: 1 device by rules: standard 1
+          plan     south: define standard, 1 first assignment
+          apply    south: defined standard, 1 assigned, 1 call
+    "#]].assert_eq(&env.normal(&env.read("run.log")));
+    env.apple().clear_faults();
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!((env.with_profile("north"), env.with_profile("south")), (1, 1));
+    assert_eq!(env.apple().most_assignments_of_one_device(), 1);
+}
+
+#[test]
 fn a_disk_that_is_full_at_any_moment_is_told_and_costs_nothing_but_the_run() {
     let env = TestEnv::new();
     env.run(&["run", "auto-assign"]).is_done();

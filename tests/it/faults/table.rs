@@ -68,7 +68,7 @@ pub(crate) fn faults() -> Vec<(String, Fault)> {
     let others = [
         ("hangs up", Fault::hang_up()),
         ("hangs up after", Fault::hang_up_after()),
-        // With a time limit set: ("hangs", Fault::hang()),
+        ("hangs", Fault::hang()),
         ("slow", Fault::slow(20)),
         ("truncated", Fault::new(sim::FaultKind::Truncate)),
         ("same cursor", Fault::new(sim::FaultKind::SameCursor)),
@@ -81,6 +81,10 @@ pub(crate) fn faults() -> Vec<(String, Fault)> {
         ("without devices", Fault::without_fields(&["devices"])),
         ("without a cursor", Fault::without_fields(&["cursor"])),
         ("session ended", Fault::end_session()),
+        ("devices FAILED", Fault::device_status("FAILED")),
+        ("devices THROTTLED", Fault::device_status("THROTTLED")),
+        ("devices NOT_ACCESSIBLE", Fault::device_status("NOT_ACCESSIBLE")),
+        ("devices SOMETHING_NEW", Fault::device_status("SOMETHING_NEW")),
     ];
     faults.extend(others.map(|(name, fault)| (name.to_owned(), fault)));
     faults
