@@ -139,15 +139,17 @@ impl World {
         FLEET.len() - at_apple.lines().filter(is_right).count()
     }
 
-    /// Where devices were assigned more than once.
+    /// Where devices were assigned more than once. The one that was in flight is not assigned again; to
+    /// the store of before, the other four of its server are on profiles that it never defined.
     fn assigned_again(&self) -> String {
         let calls = self.env.calls(Endpoint::Assign);
         let mut notes = String::new();
-        for place in PLACES.iter().filter(|place| place.name != IN_FLIGHT) {
+        for place in &PLACES {
+            let due = if place.name == IN_FLIGHT { FLEET.len() - 1 } else { FLEET.len() };
             let done = calls.iter().filter(|call| call.done && call.server.as_deref() == Some(place.name));
             let done: usize = done.map(|call| call.devices_in).sum();
-            if done != FLEET.len() {
-                notes += &format!("; {}: {done} assignments for {} devices", place.name, FLEET.len());
+            if done != due {
+                notes += &format!("; {}: {done} assignments for {due} devices", place.name);
             }
         }
         notes
