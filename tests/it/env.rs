@@ -180,6 +180,18 @@ impl TestEnv {
         Ran { env: self, arguments: arguments.join(" "), output }
     }
 
+    /// The same with a disk on which no file can grow beyond this; a block has 512 or 1024 bytes.
+    pub(crate) fn run_with_file_limit(&self, blocks: u32, arguments: &[&str]) -> Ran<'_> {
+        let plain = self.command(arguments);
+        // Without the trap the first write that fails would be a signal.
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(plain.get_program()).args(plain.get_args());
+        let command = self.at_home(&mut command);
+        let output = command.output().expect("the program starts");
+        Ran { env: self, arguments: arguments.join(" "), output }
+    }
+
     /// The same, and its result as JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
@@ -189,9 +201,16 @@ impl TestEnv {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_deputy"));
-        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        command.env_remove("DEPUTY_CONFIG").env_remove("DEPUTY_LOG");
+        self.at_home(command.args(arguments));
         command
+    }
+
+    /// In the folder, with nothing of the machine that would make a difference.
+    fn at_home<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.current_dir(self.path()).stdin(Stdio::null());
+        command.env_remove("DEPUTY_CONFIG").env_remove("DEPUTY_LOG");
+        // Apple speaks no TLS here, and reading the machine's certificates would be most of a command's work.
+        command.env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR")
     }
 
     /// Starts a command that goes on; what it says comes into `FILE`. Its place among the started.
@@ -234,7 +253,7 @@ impl TestEnv {
     }
 
     /// Waits for the end of what was started: its exit code, if it ended by itself.
-    fn ended(&self, nth: usize) -> Option<i32> {
+    pub(crate) fn ended(&self, nth: usize) -> Option<i32> {
         let mut code = None;
         self.until("a command that was started ends", || {
             let status = self.daemons.borrow_mut()[nth].try_wait().expect("it is our child");
@@ -261,7 +280,7 @@ impl TestEnv {
         masked(&text.replace(address, "127.0.0.1:PORT").replace(&folder, "DIR"))
     }
 
-    fn open_runs(&self) -> Vec<Value> {
+    pub(crate) fn open_runs(&self) -> Vec<Value> {
         let output = self.command(&["runs", "list", "--json"]).output().expect("the program starts");
         let runs: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let runs = runs["runs"].as_array().cloned().unwrap_or_default();

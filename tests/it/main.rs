@@ -11,6 +11,8 @@ mod check;
 mod crash;
 mod daemon;
 mod device;
+mod faults;
+mod field;
 mod files;
 mod network;
 mod policy;

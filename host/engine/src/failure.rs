@@ -96,6 +96,13 @@ impl Error {
                 _ => (State::Failed, None),
             },
             Self::Store(store::Error::Secret(error)) => (State::NeedsPerson, Some(error.advice())),
+            Self::Store(error) if error.is_about_the_disk() => (
+                State::Failed,
+                Some(
+                    "see that the disk of the store has room and can be written; the next run goes on from there"
+                        .to_owned(),
+                ),
+            ),
             Self::Store(_) | Self::Lock { .. } => (State::Failed, None),
             Self::NotImported(token) => (
                 State::NeedsPerson,

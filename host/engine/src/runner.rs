@@ -6,12 +6,13 @@
 //! begins and when it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::duration::Span;
 use domain::id::{ChannelName, RunId, TokenName};
 use domain::plan::Rails;
 use domain::run::{Failure, Outcome, Run, State, Trigger};
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Retry, Step, Workflow};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -247,6 +248,9 @@ struct TokenRun {
 }
 
 impl TokenRun {
+    /// Where no step says anything of retries.
+    const USUAL: Retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
+
     async fn go(self) -> Result<(), Error> {
         let Some((first, step)) = self.steps.first() else { return Ok(()) };
         let (lane, _held) = match self.open().await {
@@ -285,8 +289,17 @@ impl TokenRun {
             place: self.places.take().await,
             read_back: 0,
         };
-        lane.read_back = step::sync::read_back(&lane).await?;
+        lane.read_back = step::sync::read_back(&lane, self.retry()).await?;
         Ok((lane, held))
+    }
+
+    /// How the workflow wants failed calls tried again, by the first of its steps that says so.
+    fn retry(&self) -> Retry {
+        let of = |step: &Step| match step {
+            Step::Sync { retry, .. } | Step::Apply { retry, .. } => Some(*retry),
+            _ => None,
+        };
+        self.steps.iter().find_map(|(_, step)| of(step)).unwrap_or(Self::USUAL)
     }
 
     async fn step(

@@ -36,6 +36,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         phase: state.phase,
         cursor: state.cursor,
         fetched_anew: false,
+        more_promised: false,
         // An hour without a full fetch: one that heals something is no burden to Apple.
         may_heal: is_older(state.full_at, Full::SHORTEST, lane.engine.now()),
         shelf: Shelf::new(lane.engine.store.clone(), lane.token.clone()),
@@ -76,6 +77,8 @@ struct Syncing<'a, 'b> {
     cursor: Option<Cursor>,
     /// This run has begun a full fetch. It does so once: what needs another has not healed by it.
     fetched_anew: bool,
+    /// The page before claimed that more follows.
+    more_promised: bool,
     /// The last full fetch is long enough ago for one that nobody asked for.
     may_heal: bool,
     shelf: Shelf,
@@ -109,7 +112,7 @@ impl Syncing<'_, '_> {
         match answer {
             Ok(answer) => self.take(answer).await,
             Err(Error::Apple(error)) => match error.next() {
-                Next::Done => self.end_of_phase().await,
+                Next::Done => self.exhausted(error).await,
                 Next::FetchEverything if !self.fetched_anew => {
                     tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
                     self.begin_full_fetch().await?;
@@ -127,6 +130,7 @@ impl Syncing<'_, '_> {
         let PageAnswer { page, unreadable } = answer;
         let stalled = page.more_to_follow && (page.cursor.is_none() || page.cursor == self.cursor);
         self.cursor = page.cursor.or(self.cursor.take());
+        self.more_promised = page.more_to_follow;
         self.synced.pages += 1;
         self.fetched += page.changes.len() as u64;
         lane.progress("sync", self.fetched, None);
@@ -140,6 +144,20 @@ impl Syncing<'_, '_> {
             true if stalled => self.stalled().await,
             true => Ok(true),
             false => self.end_of_phase().await,
+        }
+    }
+
+    /// Apple says that nothing is left. Whoever believes that of a fetch takes the devices that were not
+    /// listed for gone, so it has to make sense: before the first page it does not, and when more was
+    /// promised a moment ago, Apple is asked a second time.
+    async fn exhausted(&mut self, error: apple::Error) -> Result<bool, Error> {
+        match self.phase {
+            Phase::Fetch if self.cursor.is_none() => Err(error.into()),
+            Phase::Fetch if self.more_promised => {
+                self.more_promised = false;
+                Ok(true)
+            }
+            _ => self.end_of_phase().await,
         }
     }
 
@@ -208,10 +226,8 @@ impl Syncing<'_, '_> {
 
 /// Asks Apple what became of assignments that were sent and never answered. Done before a lane's
 /// first step, whatever that is. Returns how many are settled now.
-pub(crate) async fn read_back(lane: &Lane<'_>) -> Result<u64, Error> {
+pub(crate) async fn read_back(lane: &Lane<'_>, retry: Retry) -> Result<u64, Error> {
     let in_flight = lane.engine.store.in_flight(&lane.token).await?;
-    // The steps' own way of retrying is not known here; this is the usual one.
-    let retry = Retry { attempts: 3, backoff: Duration::from_secs(1) };
     let mut read = 0;
     for batch in in_flight.chunks(LOOKUP_BATCH) {
         lane.go_on()?;

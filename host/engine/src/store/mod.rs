@@ -86,6 +86,15 @@ pub enum Error {
     Closed,
 }
 
+impl Error {
+    /// The file could not be written or read: a disk that is full, broken, or not to be written.
+    pub fn is_about_the_disk(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        let Self::Sql(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(CannotOpen | DiskFull | ReadOnly | SystemIoFailure))
+    }
+}
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A handle on the store. Clones share it; when the last one goes, the file is closed.
