@@ -36,6 +36,8 @@ pub(in crate::apple) struct Entry {
     pub(in crate::apple) change: Change,
     /// Only in lookups.
     pub(in crate::apple) response_status: Option<String>,
+    /// Apple said where it is on its way to a profile; it does of every device that it knows.
+    pub(in crate::apple) has_status: bool,
 }
 
 /// One element of a page's `devices`: read, or set aside. An error only where the JSON itself
@@ -148,7 +150,9 @@ impl<'a> Fields<'a> {
         device.device_assigned_date = time("device_assigned_date", device_assigned_date);
 
         // From here on, what does not make sense sets the device aside.
-        if let Some(word) = profile_status.required_text("profile_status")? {
+        let word = profile_status.required_text("profile_status")?;
+        let has_status = word.is_some();
+        if let Some(word) = word {
             device.profile_status = ProfileStatus::from_apple(&word);
             if device.profile_status.as_str() != word {
                 extra.insert("profile_status".to_owned(), word.into_owned());
@@ -183,7 +187,7 @@ impl<'a> Fields<'a> {
             Some(text) => Some(text.parse().map_err(|_| "its op_date is not a time".to_owned())?),
         };
         let response_status = response_status.required_text("response_status")?.map(Cow::into_owned);
-        Ok(Entry { change: Change { device, kind, at }, response_status })
+        Ok(Entry { change: Change { device, kind, at }, response_status, has_status })
     }
 }
 

@@ -165,18 +165,18 @@ fn nulls_and_numbers_in_place_of_texts_are_refused_or_none() {
     check(
         format!("{{{}}}", nulls.collect::<Vec<_>>().join(",")),
         expect![[r#"
-        session: it lacks auth_session_token
-        defined: it lacks profile_uuid
-        profile: read
-        account: it names neither the server nor the person behind the token
-        page: it holds neither devices nor a cursor
-        lookup: it lacks devices
-        assigned: it lacks devices
-        locked: it lacks response_status
-        replacement: its original_device_serial_number is missing or is none
-        beta: it lacks betaEnrollmentTokens
-        discovery: it lacks mdm_service_discovery_url
-    "#]],
+            session: it lacks auth_session_token
+            defined: it lacks profile_uuid
+            profile: read
+            account: it names neither the server nor the person behind the token
+            page: it lacks devices
+            lookup: it lacks devices
+            assigned: it lacks devices
+            locked: it lacks response_status
+            replacement: its original_device_serial_number is missing or is none
+            beta: it lacks betaEnrollmentTokens
+            discovery: it lacks mdm_service_discovery_url
+        "#]],
     );
     let numbers = GOOD.split(',').map(|member| member.split(':').next().unwrap().to_owned() + ":7");
     check(

@@ -90,6 +90,10 @@ fn lookup(json: &RawValue, serial: &SerialNumber) -> Lookup {
             None | Some("SUCCESS") if entry.change.device.serial_number != *serial => {
                 Lookup::Failed("Apple answered with another device".to_owned())
             }
+            // Whoever took that for a device without a profile would assign it once more.
+            None | Some("SUCCESS") if !entry.has_status => {
+                Lookup::Failed("Apple does not say whether it has a profile".to_owned())
+            }
             None | Some("SUCCESS") => Lookup::Found(Box::new(entry.change.device)),
             Some("NOT_ACCESSIBLE" | "NOT_FOUND") => Lookup::NotAccessible,
             Some(word) => Lookup::Failed(super::outcome::said(word)),
@@ -109,9 +113,9 @@ struct Wire<'a, D> {
 
 impl<D> Wire<'_, D> {
     fn answer(self, read: impl FnOnce(D) -> Devices) -> Result<PageAnswer, String> {
-        if self.cursor.is_none() && self.devices.is_none() {
-            return Err("it holds neither devices nor a cursor".to_owned());
-        }
+        // A page without any has an empty list. One that lacks it must not make a fetch complete: the
+        // whole fleet would be taken for gone.
+        let Some(devices) = self.devices else { return Err("it lacks devices".to_owned()) };
         let cursor = match self.cursor {
             None => None,
             Some(json) => match serde_json::from_str::<String>(json.get()) {
@@ -127,7 +131,7 @@ impl<D> Wire<'_, D> {
             None | Some("false") => false,
             Some(_) => return Err("its more_to_follow is neither true nor false".to_owned()),
         };
-        let Devices { changes, unreadable } = self.devices.map(read).unwrap_or_default();
+        let Devices { changes, unreadable } = read(devices);
         Ok(PageAnswer { page: Page { changes, cursor, more_to_follow }, unreadable })
     }
 }

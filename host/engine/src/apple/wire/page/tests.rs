@@ -80,7 +80,6 @@ fn a_page_may_be_empty_and_may_lack_its_cursor() {
         r#"{"cursor":"c","devices":[],"more_to_follow":false}"#,
         expect![[r#"cursor Some("c"), more to follow false"#]],
     );
-    check(r#"{"cursor":"c","devices":null}"#, expect![[r#"cursor Some("c"), more to follow false"#]]);
     check(r#"{"cursor":"","devices":[]}"#, expect!["cursor None, more to follow false"]);
     check(
         r#"{"cursor":null,"devices":[],"more_to_follow":"true"}"#,
@@ -103,7 +102,10 @@ fn what_cannot_be_gone_on_from_is_refused() {
         format!(r#"{{"cursor":"{}","devices":[]}}"#, "x".repeat(10 << 20)),
         expect!["error: its cursor has 10485760 characters"],
     );
-    check("{}", expect!["error: it holds neither devices nor a cursor"]);
+    check("{}", expect!["error: it lacks devices"]);
+    // Taken for an empty page it would end a fetch, and the whole fleet would look gone.
+    check(r#"{"cursor":"c","devices":null}"#, expect!["error: it lacks devices"]);
+    check(r#"{"cursor":"c","more_to_follow":false}"#, expect!["error: it lacks devices"]);
     check("", expect!["error: it ends too early (line 1, column 0)"]);
     check(
         "<html>",
@@ -126,9 +128,20 @@ fn a_lookup_answers_for_every_device_asked_for_and_no_other() {
         "#]],
     );
     check_lookup(
-        r#"{"devices":{"c02aa":{"model":"iPad"}}}"#,
+        r#"{"devices":{"c02aa":{"model":"iPad","profile_status":"empty"}}}"#,
         expect![[r#"
         C02AA found, empty
+        C02AB Failed("missing from Apple's answer")
+    "#]],
+    );
+}
+
+#[test]
+fn a_device_without_a_profile_status_is_not_one_without_a_profile() {
+    check_lookup(
+        r#"{"devices":{"C02AA":{"model":"iPad","response_status":"SUCCESS"}}}"#,
+        expect![[r#"
+        C02AA Failed("Apple does not say whether it has a profile")
         C02AB Failed("missing from Apple's answer")
     "#]],
     );
