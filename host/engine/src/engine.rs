@@ -12,7 +12,7 @@ use rand::RngExt as _;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::apple::{Client, Credentials, Network};
+use crate::apple::{Client, Connections, Credentials, Network, Options};
 use crate::clock::Clock;
 use crate::failure::Error;
 use crate::lock::{Held, Locks};
@@ -51,6 +51,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     locks: Locks,
     clients: Arc<Mutex<BTreeMap<TokenName, Kept>>>,
+    connections: Connections,
 }
 
 impl Engine {
@@ -58,7 +59,14 @@ impl Engine {
     pub fn new(store: Store, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let locks = Locks::beside(store.path())
             .map_err(|source| Error::Lock { what: store.path().display().to_string(), source })?;
-        Ok(Self { store, settings: Arc::new(settings), clock, locks, clients: Arc::default() })
+        Ok(Self {
+            store,
+            settings: Arc::new(settings),
+            clock,
+            locks,
+            clients: Arc::default(),
+            connections: Connections::default(),
+        })
     }
 
     /// The same engine with other settings.
@@ -90,7 +98,8 @@ impl Engine {
         let credentials = Credentials::from_json(sealed.expose_secret()).map_err(|error| {
             crate::store::Error::Corrupt { what: "set of credentials", text: error.to_string() }
         })?;
-        let client = Client::new(settings.options(name, credentials))?;
+        let connections = self.connections.clone();
+        let client = Client::new(Options { connections, ..settings.options(name, credentials) })?;
         let kept = Kept {
             imported_at: token.imported_at,
             apple_url: settings.apple_url.clone(),

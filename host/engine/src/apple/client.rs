@@ -15,7 +15,7 @@ use super::bypass::BypassCode;
 use super::credentials::Credentials;
 use super::error::{Call, Error};
 use super::exchange::{self, Ask};
-use super::network::Network;
+use super::network::{Connections, Network};
 use super::session::Session;
 use super::wire::account::{self, Account};
 use super::wire::lock::{self, LockRequest, LockStatus};
@@ -42,6 +42,8 @@ pub struct Options {
     pub user_agent: String,
     /// How to get there.
     pub network: Network,
+    /// Connections to share with other clients.
+    pub connections: Connections,
 }
 
 impl Options {
@@ -53,6 +55,7 @@ impl Options {
             credentials,
             user_agent: concat!("deputy/", env!("CARGO_PKG_VERSION")).to_owned(),
             network: Network::default(),
+            connections: Connections::default(),
         }
     }
 }
@@ -78,7 +81,7 @@ pub(super) struct Inner {
 impl Client {
     /// Makes a client; sends nothing. Fails when the options make no sense ([`Error::Setup`]).
     pub fn new(options: Options) -> Result<Self, Error> {
-        let Options { token, base_url, credentials, user_agent, network } = options;
+        let Options { token, base_url, credentials, user_agent, network, connections } = options;
         let setup = |why: &str| Error::Setup { token: token.clone(), why: why.to_owned() };
         if !matches!(base_url.scheme(), "http" | "https") || !base_url.has_host() {
             return Err(setup("its address must begin with https:// or http://"));
@@ -90,8 +93,8 @@ impl Client {
             .ok()
             .filter(|agent| !agent.is_empty())
             .ok_or_else(|| setup("the user agent is empty or has characters that do not belong there"))?;
-        let http = network
-            .http(exchange::headers(user_agent))
+        let http = connections
+            .to(&network, exchange::headers(user_agent))
             // Without its causes and any address: a proxy's may hold a password.
             .map_err(|error| {
                 setup(&format!("the connection could not be set up ({})", error.without_url()))

@@ -30,7 +30,7 @@ pub use bypass::{BypassCode, NotABypassCode};
 pub use client::{Client, Options};
 pub use credentials::{Credentials, NotCredentials};
 pub use error::{Answer, Call, Error, Next};
-pub use network::{Authorities, Network, Proxy, ProxyUrl};
+pub use network::{Authorities, Connections, Network, Proxy, ProxyUrl};
 pub use trouble::Trouble;
 pub use wire::account::Account;
 pub use wire::device::Unreadable;

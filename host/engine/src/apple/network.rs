@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openssl::x509::X509;
@@ -26,6 +26,26 @@ pub struct Network {
     pub proxy: Proxy,
     /// Whose certificates to trust, besides those that the system trusts.
     pub authorities: Authorities,
+}
+
+/// Connections to Apple that several clients share, and with them what TLS needs to know of every
+/// authority of the system: a megabyte for each client otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Arc<Mutex<Vec<(Network, HeaderMap, reqwest::Client)>>>);
+
+impl Connections {
+    /// The connection pool for this network and these headers.
+    pub(super) fn to(&self, network: &Network, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., pool)) = pools.iter().find(|(to, with, _)| to == network && *with == headers) {
+            return Ok(pool.clone());
+        }
+        let pool = network.http(headers.clone())?;
+        // What the configuration said before it changed is of no use any more.
+        pools.retain(|(to, ..)| to == network);
+        pools.push((network.clone(), headers, pool.clone()));
+        Ok(pool)
+    }
 }
 
 /// Which proxy to go through.
