@@ -1,11 +1,16 @@
 //! A run in words, the same for a terminal, a log and a message.
 
+mod many;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::id::ProfileName;
 use crate::plan::{Breach, Skip, Totals};
 use crate::run::{Applied, Decided, Outcome, Reminded, Run, State, StepRecord, Synced, Trigger};
 use crate::workflow::When;
+
+pub use many::needs_a_person;
 
 /// The run as a few lines: a heading, then a line for each step, with hints where somebody can act.
 pub fn report(run: &Run) -> String {
@@ -14,14 +19,11 @@ pub fn report(run: &Run) -> String {
 
 /// A line for each step, with hints where somebody can act.
 pub fn steps(run: &Run) -> String {
-    let mut text = String::new();
-    let several_tokens = {
-        let mut tokens: Vec<_> = run.steps.iter().filter_map(|step| step.token.as_ref()).collect();
-        tokens.dedup();
-        tokens.len() > 1
-    };
+    let tokens: BTreeSet<_> = run.steps.iter().filter_map(|step| step.token.as_ref()).collect();
+    let (several_tokens, many) = (tokens.len() > 1, tokens.len() > many::MANY);
+    let mut text = if many { many::lines(run) } else { String::new() };
     // Lanes go side by side; read, each token's steps belong together.
-    let mut steps: Vec<&StepRecord> = run.steps.iter().collect();
+    let mut steps: Vec<&StepRecord> = run.steps.iter().filter(|step| !many || step.token.is_none()).collect();
     steps.sort_by_key(|step| (step.token.is_none(), step.token.clone(), step.index));
     for step in steps {
         let token = step.token.as_ref().filter(|_| several_tokens);

@@ -1,6 +1,7 @@
 //! `deputy status`: tokens, last and next runs, and what needs a person.
 
-use domain::run::{Outcome as StepOutcome, Run, State};
+use domain::report::needs_a_person;
+use domain::run::State;
 use domain::token::from_now;
 use serde_json::json;
 
@@ -59,7 +60,11 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         if let Some(run) =
             last.as_ref().filter(|run| matches!(run.state, State::NeedsPerson | State::Refused))
         {
-            attention.push(format!("run {} of {}: {}", run.id, run.workflow, why(run)));
+            attention.extend(
+                needs_a_person(run)
+                    .into_iter()
+                    .map(|why| format!("run {} of {}: {why}", run.id, run.workflow)),
+            );
         }
         let state = last.as_ref().map_or("never run".to_owned(), |run| {
             format!("{}, {}", run.state.as_str(), from_now(run.started_at, now))
@@ -86,19 +91,4 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         attention.iter().for_each(|line| print(&format!("  {line}")));
     }
     Ok(exit)
-}
-
-fn why(run: &Run) -> String {
-    let failure = run.steps.iter().find_map(|step| match &step.outcome {
-        Some(StepOutcome::Failed(failure)) => {
-            let hint = failure.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
-            Some(format!("{}{hint}", failure.error))
-        }
-        Some(StepOutcome::Refused { breaches, .. }) => {
-            let list: Vec<String> = breaches.iter().map(ToString::to_string).collect();
-            Some(format!("refused by a rail: {}", list.join("; ")))
-        }
-        _ => None,
-    });
-    failure.unwrap_or_else(|| format!("see `deputy runs show {}`", run.id))
 }
