@@ -10,6 +10,7 @@ mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -96,8 +97,9 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(dispatch(arguments));
-    // A blocking thread that still computes must not hold the program.
-    runtime.shutdown_background();
+    // A thread that still computes must not hold the program for long. One that ends by itself must have
+    // ended: what it still does with OpenSSL while that is taken down at exit would crash us.
+    runtime.shutdown_timeout(Duration::from_millis(500));
     match outcome {
         Ok(exit) => exit.into(),
         Err(problem) => {
