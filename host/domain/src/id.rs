@@ -111,7 +111,7 @@ name! {
 name! {
     /// One execution: when it began, in UTC, and a few random letters. Sorts by time, can be
     /// read aloud, and does not depend on the database it was made in.
-    RunId, "run id", "like 20260109-091320-k3f9",
+    RunId, "run id", "like 20260109-091320-k3f9wq",
     |text| {
         let text = text.trim();
         let mut parts = text.split('-');
@@ -120,7 +120,8 @@ name! {
         };
         let fits = digits(parts.next(), 8)
             && digits(parts.next(), 6)
-            && parts.next().is_some_and(|part| part.len() == 4 && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+            // Four of them before there were six.
+            && parts.next().is_some_and(|part| matches!(part.len(), 4 | 6) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
             && parts.next().is_none();
         fits.then(|| text.to_ascii_lowercase())
     }
@@ -147,7 +148,7 @@ impl RunId {
             rest /= LETTERS.len();
             char::from(letter)
         })
-        .take(4)
+        .take(6)
         .collect();
         Self(format!("{}-{letters}", now.strftime("%Y%m%d-%H%M%S")))
     }
@@ -229,6 +230,6 @@ mod tests {
     #[test]
     fn a_run_id_says_when_the_run_began() {
         let id = RunId::new("2026-01-09T09:13:20Z".parse().unwrap(), 123_456);
-        check::<RunId>(id.as_str(), expect!["20260109-091320-bm5m"]);
+        check::<RunId>(id.as_str(), expect!["20260109-091320-bm5mbb"]);
     }
 }

@@ -36,8 +36,9 @@ impl Store {
             };
             let ended = (run.state != State::Running).then(|| millis(run.started_at));
             let opened = connection.execute(
-                "INSERT OR IGNORE INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (workflow, scheduled_at) WHERE scheduled_at IS NOT NULL DO NOTHING",
                 params![
                     run.id.as_str(),
                     run.workflow.as_str(),
