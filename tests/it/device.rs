@@ -16,6 +16,8 @@ fn a_device_has_a_history_of_what_changed_and_what_was_done() {
     env.run(&["sync"]).is_done();
     env.apple().remove_device("main", "MAC1", true).unwrap();
     env.run(&["sync"]).is_done();
+    // So that it comes back at another second than it came.
+    env.apple().advance_clock(jiff::SignedDuration::from_secs(2));
     env.apple().add_devices("main", &[json!({ "serial_number": "MAC1", "color": "SILVER" })]).unwrap();
     env.run(&["sync"]).is_done();
     env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"

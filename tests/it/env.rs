@@ -32,19 +32,11 @@ impl TestEnv {
     }
 
     /// The same with several tokens; the servers at Apple have the names of the tokens.
-    pub(crate) fn with_tokens(names: &[&str]) -> Self {
-        Self::with_tokens_that(names, |_| TokenOptions::default())
-    }
-
-    /// The same with tokens that are out of the ordinary.
-    pub(crate) fn with_tokens_that<N: AsRef<str>>(
-        names: &[N],
-        options: impl Fn(&str) -> TokenOptions,
-    ) -> Self {
+    pub(crate) fn with_tokens<N: AsRef<str>>(names: &[N]) -> Self {
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
         let env = Self::before_the_exchange(&names);
         for name in names {
-            env.exchange(name, &options(name));
+            env.exchange(name, &TokenOptions::default());
         }
         env
     }
@@ -349,7 +341,7 @@ impl Ran<'_> {
 
 /// In a shape `9` is a digit, `x` a hexadecimal digit, `a` a letter or digit; the first that fits wins.
 const SHAPES: [(&str, &str); 11] = [
-    ("99999999-999999-aaaa", "RUN"),
+    ("99999999-999999-aaaaaa", "RUN"),
     ("9999-99-99T99:99:99.999999Z", "TIME"),
     ("9999-99-99T99:99:99Z", "TIME"),
     ("9999-99-99 99:99 UTC", "TIME"),

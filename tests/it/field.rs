@@ -40,6 +40,10 @@ fn killed_between_two_pages_the_next_run_goes_on_at_the_page_after_the_last_it_s
     env.add("main", &["MAC1", "MAC2", "MAC3", "MAC4", "MAC5"]);
     env.apple().fault(Fault::hang().on(Endpoint::Fetch).after(1));
     let run = env.start(&["run", "auto-assign"], "run.log");
+    env.until("the first page is stored", || {
+        let devices = env.store().query_row("SELECT count(*) FROM device", [], |row| row.get(0));
+        devices.unwrap_or(0) == 2
+    });
     env.until("the second page is asked for", || env.calls(Endpoint::Fetch).len() == 2);
     assert_eq!(env.end(run, "-KILL"), None);
     env.apple().clear_calls();
@@ -287,7 +291,8 @@ fn a_disk_that_is_full_at_any_moment_is_told_and_costs_nothing_but_the_run() {
 fn an_interrupt_in_the_middle_of_a_run_by_hand_ends_it_after_the_call() {
     let env = TestEnv::new();
     env.add("main", &["EXEC1", "LIB1", "MAC1"]);
-    env.apple().fault(Fault::slow(2_000).on(Endpoint::Assign));
+    // Less than the patience that a stop has with a call.
+    env.apple().fault(Fault::slow(500).on(Endpoint::Assign));
     let run = env.start(&["run", "auto-assign"], "run.log");
     env.until("a run is assigning", || env.with_profile("main") > 0);
     assert_eq!(env.end(run, "-INT"), Some(1));

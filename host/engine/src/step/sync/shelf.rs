@@ -4,24 +4,19 @@
 //! time. The invariant stays: devices and the cursor after them are stored together. What is lost when
 //! the process dies is only the work of fetching the last pages again.
 
-use std::time::Duration;
-
 use domain::id::TokenName;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::store::{self, PageResult, Pages, Seen, Store};
 
-/// As many devices are gathered before they are written; they wait in memory.
+/// No more devices than these wait in memory for a write that is going on.
 const MOST: usize = 8_000;
-/// What has waited for so long is written, however little it is.
-const LONGEST: Duration = Duration::from_secs(2);
 
 /// Gathers pages and writes them in order, one write at a time.
 pub(super) struct Shelf {
     store: Store,
     token: TokenName,
-    gathered: Option<(Pages, Instant)>,
+    gathered: Option<Pages>,
     writing: Option<JoinHandle<Result<PageResult, store::Error>>>,
     written: PageResult,
 }
@@ -31,21 +26,20 @@ impl Shelf {
         Self { store, token, gathered: None, writing: None, written: PageResult::default() }
     }
 
-    /// Takes a page. Waits only while an earlier write is going on and enough has gathered for the next.
+    /// Takes a page. It is written at once if nothing else is, otherwise with what comes meanwhile; so the
+    /// slower the store and the quicker Apple, the larger the writes.
     pub(super) async fn put(&mut self, page: Pages, seen: Seen) -> Result<(), store::Error> {
         match &mut self.gathered {
-            Some((gathered, _)) => {
+            Some(gathered) => {
                 gathered.changes.extend(page.changes);
                 gathered.unread.extend(page.unread);
                 (gathered.cursor, gathered.phase) = (page.cursor, page.phase);
             }
-            empty => *empty = Some((page, Instant::now())),
+            empty => *empty = Some(page),
         }
-        let due = self
-            .gathered
-            .as_ref()
-            .is_some_and(|(gathered, since)| gathered.changes.len() >= MOST || since.elapsed() >= LONGEST);
-        if due { self.write(seen).await } else { Ok(()) }
+        let idle = self.writing.as_ref().is_none_or(JoinHandle::is_finished);
+        let full = self.gathered.as_ref().is_some_and(|gathered| gathered.changes.len() >= MOST);
+        if idle || full { self.write(seen).await } else { Ok(()) }
     }
 
     /// Waits until everything is in the store, and tells what all of it made of the inventory.
@@ -58,7 +52,7 @@ impl Shelf {
     /// Begins to write what has gathered.
     async fn write(&mut self, seen: Seen) -> Result<(), store::Error> {
         self.settle().await?;
-        if let Some((pages, _)) = self.gathered.take() {
+        if let Some(pages) = self.gathered.take() {
             let (store, token) = (self.store.clone(), self.token.clone());
             self.writing = Some(tokio::spawn(async move { store.store_pages(&token, pages, seen).await }));
         }
