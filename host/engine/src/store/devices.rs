@@ -1,38 +1,31 @@
-//! The inventory: what Apple said of each device, and what we did to it.
+//! The inventory, as it is read: what Apple said of each device, and what we did to it.
 
 use std::collections::BTreeMap;
 
-use domain::device::{Assignment, Change, Cursor, Device, Folded, Known, ProfileStatus, fold};
-use domain::history::{EventKind, news};
+use domain::device::{Assignment, Device, Known, ProfileStatus};
 use domain::id::{ProfileId, SerialNumber, TokenName};
 use domain::pause::Pause;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, Statement, ToSql, params};
+use rusqlite::{Connection, Row, ToSql, params};
 
-use super::history::{self, Seen};
-use super::tokens::{Phase, fetch_round, set_sync_state};
-use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
+use super::{Error, Store, from_json, maybe_time, millis, time, typed};
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "serial_number, model, description, color, asset_tag, os, device_family, profile_status,
     profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra,
     gone, changed_at, ours_profile, ours_at, wait_until, wait_why, wait_times";
 
-/// What a page of changes made of the inventory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PageResult {
-    /// Devices that were new.
-    pub added: u64,
-    /// Devices that Apple says something else of.
-    pub changed: u64,
-    /// Devices that left.
-    pub gone: u64,
-}
-
 /// A device's place in this store: where a walk over all of them goes on. Means nothing elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeviceId(i64);
+
+impl DeviceId {
+    /// Of the row that was just inserted.
+    pub(super) fn last(connection: &Connection) -> Self {
+        Self(connection.last_insert_rowid())
+    }
+}
 
 impl ToSql for DeviceId {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -44,20 +37,6 @@ impl FromSql for DeviceId {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         i64::column_result(value).map(Self)
     }
-}
-
-/// Pages of devices, in the order in which Apple gave them, and where to go on after the last.
-#[derive(Clone, Debug)]
-pub struct Pages {
-    /// What Apple says of each.
-    pub changes: Vec<Change>,
-    /// Devices Apple listed in a form nobody can read: they stay as they are, and are listed. One
-    /// without even a serial number could be any device; then none may be taken for gone.
-    pub unread: Vec<Option<SerialNumber>>,
-    /// After the last page.
-    pub cursor: Option<Cursor>,
-    /// What to ask with it.
-    pub phase: Phase,
 }
 
 /// A device and whose it is.
@@ -85,96 +64,6 @@ pub struct DeviceFilter {
 }
 
 impl Store {
-    /// Begins a full fetch: forgets the cursor. Devices keep their place until the fetch is
-    /// complete and has not listed them.
-    pub async fn begin_full_fetch(&self, token: &TokenName) -> Result<(), Error> {
-        let token = token.clone();
-        self.write(move |connection| {
-            set_sync_state(connection, &token, None, Phase::Fetch)?;
-            connection.execute(
-                "UPDATE token SET fetch_round = fetch_round + 1 WHERE name = ?1",
-                [token.as_str()],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Folds pages into the inventory and moves the cursor after them: both, or neither.
-    pub async fn store_pages(
-        &self,
-        token: &TokenName,
-        pages: Pages,
-        seen: Seen,
-    ) -> Result<PageResult, Error> {
-        let token = token.clone();
-        self.write(move |connection| {
-            let Pages { mut changes, unread, cursor, phase } = pages;
-            // In the order of their keys they fall into fewer pages of the file; those of one device
-            // stay in the order in which Apple gave them.
-            changes.sort_by(|a, b| a.device.serial_number.cmp(&b.device.serial_number));
-            let round = fetch_round(connection, &token)?;
-            let mut result = PageResult::default();
-            for change in changes {
-                let (device, folded) = store_change(connection, &token, change, &seen)?;
-                if phase == Phase::Fetch {
-                    mark_listed(connection, device, round)?;
-                }
-                match folded {
-                    Folded::New => result.added += 1,
-                    Folded::Changed => result.changed += 1,
-                    Folded::Gone => result.gone += 1,
-                    Folded::Same => {}
-                }
-            }
-            for serial in unread {
-                connection.execute(
-                    "INSERT OR REPLACE INTO listing (device, round)
-                     SELECT id, ?3 FROM device WHERE token = ?1 AND (?2 IS NULL OR serial_number = ?2)",
-                    params![token.as_str(), serial.as_ref().map(SerialNumber::as_str), round],
-                )?;
-            }
-            set_sync_state(connection, &token, cursor.as_ref(), phase)?;
-            Ok(result)
-        })
-        .await
-    }
-
-    /// Ends a full fetch: the devices it did not list are no longer this token's. Returns how many.
-    pub async fn complete_full_fetch(
-        &self,
-        token: &TokenName,
-        cursor: Option<Cursor>,
-        seen: Seen,
-    ) -> Result<u64, Error> {
-        let token = token.clone();
-        self.write(move |connection| {
-            let round = fetch_round(connection, &token)?;
-            let mut select = connection.prepare_cached(
-                "SELECT d.id FROM device d LEFT JOIN listing l ON l.device = d.id
-                 WHERE token = ?1 AND gone = 0 AND coalesce(round, 0) < ?2",
-            )?;
-            let missing = select.query_map(params![token.as_str(), round], |row| row.get(0))?;
-            let missing = missing.collect::<Result<Vec<DeviceId>, _>>()?;
-            let mut leave = connection.prepare_cached(
-                "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL,
-                     wait_until = NULL, wait_why = NULL, wait_times = 0
-                 WHERE id = ?1",
-            )?;
-            for device in &missing {
-                leave.execute([device])?;
-                history::record(connection, *device, EventKind::Gone, None, &[], &seen)?;
-            }
-            set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
-            connection.execute(
-                "UPDATE token SET full_at = ?2 WHERE name = ?1",
-                params![token.as_str(), millis(seen.at)],
-            )?;
-            Ok(missing.len() as u64)
-        })
-        .await
-    }
-
     /// Records that the inventory of a token is complete as of now; returns how many devices it has.
     pub async fn synced(&self, token: &TokenName, now: Timestamp) -> Result<u64, Error> {
         let token = token.clone();
@@ -284,111 +173,6 @@ impl Store {
     }
 }
 
-/// Folds one change into the inventory, and what it made of a device into its history.
-pub(super) fn store_change(
-    connection: &Connection,
-    token: &TokenName,
-    change: Change,
-    seen: &Seen,
-) -> Result<(DeviceId, Folded), Error> {
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, id FROM device WHERE token = ?1 AND serial_number = ?2"
-    ))?;
-    let mut rows = select.query(params![token.as_str(), change.device.serial_number.as_str()])?;
-    let held = match rows.next()? {
-        Some(row) => Some((row.get("id")?, known(row)?)),
-        None => None,
-    };
-    drop(rows);
-    let Some((id, held)) = held else {
-        let (known, folded) = fold(None, change, seen.at);
-        return Ok((insert(connection, token, &known, seen)?, folded));
-    };
-    let (known, folded) = fold(Some(&held), change, seen.at);
-    if known != held {
-        update(connection, id, &known)?;
-    }
-    let kind = match folded {
-        Folded::Same => return Ok((id, folded)),
-        Folded::Changed => EventKind::Changed,
-        Folded::Gone => EventKind::Gone,
-        Folded::New => EventKind::Returned,
-    };
-    let fields = news(&held, &known.device);
-    if kind != EventKind::Changed || !fields.is_empty() {
-        history::record(connection, id, kind, known.changed_at, &fields, seen)?;
-    }
-    Ok((id, folded))
-}
-
-/// The full fetch of this number has listed the device.
-fn mark_listed(connection: &Connection, device: DeviceId, round: i64) -> Result<(), Error> {
-    let mut mark = connection.prepare_cached(
-        "INSERT INTO listing (device, round) VALUES (?1, ?2) ON CONFLICT (device) DO UPDATE SET round = ?2",
-    )?;
-    mark.execute(params![device, round])?;
-    Ok(())
-}
-
-fn insert(connection: &Connection, token: &TokenName, known: &Known, seen: &Seen) -> Result<DeviceId, Error> {
-    let mut insert = connection.prepare_cached(&format!(
-        "INSERT INTO device ({COLUMNS}, token, seen_at, seen_run)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-             ?22, ?23, ?24)"
-    ))?;
-    bind(&mut insert, known)?;
-    insert.raw_bind_parameter(22, token.as_str())?;
-    insert.raw_bind_parameter(23, millis(seen.at))?;
-    insert.raw_bind_parameter(24, seen.run.as_str())?;
-    insert.raw_execute()?;
-    Ok(DeviceId(connection.last_insert_rowid()))
-}
-
-fn update(connection: &Connection, id: DeviceId, known: &Known) -> Result<(), Error> {
-    let mut update = connection.prepare_cached(&format!(
-        "UPDATE device SET ({COLUMNS}) =
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
-         WHERE id = ?22"
-    ))?;
-    bind(&mut update, known)?;
-    update.raw_bind_parameter(22, id)?;
-    update.raw_execute()?;
-    Ok(())
-}
-
-/// Binds the 21 columns of [`COLUMNS`].
-fn bind(statement: &mut Statement<'_>, known: &Known) -> Result<(), Error> {
-    let device = &known.device;
-    let extra = (!device.extra.is_empty()).then(|| to_json(&device.extra));
-    let columns: [&dyn ToSql; 21] = [
-        &device.serial_number.as_str(),
-        &device.model,
-        &device.description,
-        &device.color,
-        &device.asset_tag,
-        &device.os,
-        &device.device_family,
-        &device.profile_status.as_str(),
-        &device.profile_uuid.as_ref().map(ProfileId::as_str),
-        &device.profile_assign_time.map(millis),
-        &device.profile_push_time.map(millis),
-        &device.device_assigned_by,
-        &device.device_assigned_date.map(millis),
-        &extra,
-        &known.gone,
-        &known.changed_at.map(millis),
-        &known.ours.as_ref().map(|ours| ours.profile.as_str()),
-        &known.ours.as_ref().map(|ours| millis(ours.at)),
-        &known.pause.map(|pause| millis(pause.until)),
-        &known.pause.map(|pause| pause.why.as_str()),
-        &known.pause.map_or(0, |pause| pause.times),
-    ];
-    for (place, column) in (1..).zip(columns) {
-        statement.raw_bind_parameter(place, column)?;
-    }
-    Ok(())
-}
-
 fn stored(row: &Row<'_>) -> Result<StoredDevice, Error> {
     Ok(StoredDevice { token: typed(row.get("token")?, "token name")?, known: known(row)? })
 }
@@ -401,7 +185,7 @@ pub(super) fn pause(row: &Row<'_>, first: usize) -> Result<Option<Pause>, Error>
 }
 
 /// A device from the columns of [`COLUMNS`].
-fn known(row: &Row<'_>) -> Result<Known, Error> {
+pub(super) fn known(row: &Row<'_>) -> Result<Known, Error> {
     let profile = |text: Option<String>| text.map(|text| typed(text, "profile id")).transpose();
     let status: String = row.get(7)?;
     let extra: Option<String> = row.get(13)?;

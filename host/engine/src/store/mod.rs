@@ -6,6 +6,7 @@
 
 mod devices;
 mod history;
+mod inventory;
 mod plans;
 mod profiles;
 mod runs;
@@ -27,8 +28,9 @@ use tokio::sync::oneshot;
 
 use crate::secrets::{self, Key};
 
-pub use devices::{DeviceFilter, DeviceId, PageResult, Pages, StoredDevice};
+pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
+pub use inventory::{PageResult, Pages};
 pub use plans::{ActionRecord, ActionState, QueuedAction, RecordedPlan};
 pub use runs::NewRun;
 pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};

@@ -12,8 +12,9 @@ use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::devices::{DeviceId, pause, store_change};
+use super::devices::{DeviceId, pause};
 use super::history::Seen;
+use super::inventory::Inventory;
 use super::verdicts::verdict;
 use super::{Error, Store, maybe_time, millis, typed};
 
@@ -299,6 +300,7 @@ impl Store {
     ) -> Result<(), Error> {
         let token = token.clone();
         self.write(move |connection| {
+            let mut inventory = Inventory::of(connection, &token, &seen)?;
             for (action, sent, device) in found {
                 let state = match &device {
                     None => ActionState::NotAccessible,
@@ -306,7 +308,7 @@ impl Store {
                     Some(_) => ActionState::Dropped,
                 };
                 if let Some(device) = device {
-                    store_change(connection, &token, listed(device), &seen)?;
+                    inventory.fold(listed(device))?;
                 }
                 answer(connection, action.id, state, None, seen.at)?;
             }
@@ -319,8 +321,9 @@ impl Store {
     pub async fn confirm(&self, token: &TokenName, devices: Vec<Device>, seen: Seen) -> Result<(), Error> {
         let token = token.clone();
         self.write(move |connection| {
+            let mut inventory = Inventory::of(connection, &token, &seen)?;
             for device in devices {
-                store_change(connection, &token, listed(device), &seen)?;
+                inventory.fold(listed(device))?;
             }
             Ok(())
         })

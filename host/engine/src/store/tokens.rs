@@ -317,12 +317,6 @@ impl Store {
     }
 }
 
-/// The number of the full fetch that is going on, or was the last.
-pub(super) fn fetch_round(connection: &Connection, token: &TokenName) -> Result<i64, Error> {
-    let mut statement = connection.prepare_cached("SELECT fetch_round FROM token WHERE name = ?1")?;
-    Ok(statement.query_row([token.as_str()], |row| row.get(0))?)
-}
-
 /// Writes where the sync of a token stands, in the transaction that brought it there.
 pub(super) fn set_sync_state(
     connection: &Connection,

@@ -28,25 +28,26 @@ CREATE TABLE device_new (
     wait_times           INTEGER NOT NULL DEFAULT 0, -- refusals in a row
     seen_at              INTEGER, -- first listed; null for those of before there was a history
     seen_run             TEXT,    -- and in which run
+    round                INTEGER NOT NULL, -- of the full fetch in which it came
     UNIQUE (token, serial_number)
 ) STRICT;
 INSERT INTO device_new (token, serial_number, model, description, color, asset_tag, os, device_family,
     profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
-    device_assigned_date, extra, gone, changed_at, ours_profile, ours_at, wait_until, wait_why, wait_times)
+    device_assigned_date, extra, gone, changed_at, ours_profile, ours_at, wait_until, wait_why, wait_times,
+    round)
 SELECT token, serial_number, model, description, color, asset_tag, os, device_family,
     profile_status, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by,
     device_assigned_date, extra, gone, changed_at, ours_profile, ours_at,
-    wait_until, iif(wait_until IS NULL, NULL, 'failed'), wait_until IS NOT NULL
+    wait_until, iif(wait_until IS NULL, NULL, 'failed'), wait_until IS NOT NULL, fetch_round
 FROM device ORDER BY token, serial_number;
-CREATE INDEX device_of_token ON device_new (token);
+CREATE INDEX device_of_token ON device_new (token, gone);
 
--- Which full fetch last listed a device: apart, so that a list in which nothing is new writes little.
+-- Which full fetch last listed a device that had come before: apart, so that a list in which nothing is
+-- new writes little.
 CREATE TABLE listing (
     device INTEGER PRIMARY KEY REFERENCES device_new (id) ON DELETE CASCADE,
     round  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO listing (device, round)
-SELECT n.id, d.fetch_round FROM device d JOIN device_new n USING (token, serial_number);
 
 CREATE TABLE device_event (
     device  INTEGER NOT NULL REFERENCES device_new (id) ON DELETE CASCADE,
