@@ -1,0 +1,190 @@
+//! Cases of workflow files: what they mean, or what is wrong with them.
+
+use expect_test::{Expect, expect};
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::document::Source;
+
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    let source = Source { path: "workflows/w.toml", text };
+    let found = match Workflow::parse(source, &TimeZone::UTC) {
+        Ok(workflow) => format!("{:#?}\n", workflow.steps),
+        Err(mistakes) => format!("{mistakes}\n"),
+    };
+    expected.assert_eq(&found);
+}
+
+#[test]
+fn steps_get_their_defaults() {
+    check(
+        "version = 1\nname = \"w\"\nsteps = [{ uses = \"sync\" }, { uses = \"remind\" }]\n",
+        expect![[r#"
+                [
+                    Sync {
+                        full: Every(
+                            86400s,
+                        ),
+                        retry: Retry {
+                            attempts: 3,
+                            backoff: 5s,
+                        },
+                    },
+                    Remind {
+                        thresholds: [
+                            Span(
+                                5184000s,
+                            ),
+                            Span(
+                                2592000s,
+                            ),
+                            Span(
+                                1209600s,
+                            ),
+                            Span(
+                                604800s,
+                            ),
+                            Span(
+                                259200s,
+                            ),
+                            Span(
+                                86400s,
+                            ),
+                        ],
+                        channels: None,
+                    },
+                ]
+            "#]],
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_lines() {
+    check(
+        r#"version = 1
+name = "Auto Assign"
+[schedule]
+cron = "*/15 * * *"
+timezone = "Europe/Pariss"
+jiter = "60s"
+[[steps]]
+uses = "snyc"
+[[steps]]
+uses = "plan"
+rails = { first_assigments = 5 }
+"#,
+        expect![[r#"
+                error: unknown key `jiter`
+                 --> workflows/w.toml:6:1
+                  |
+                6 | jiter = "60s"
+                  | ^^^^^
+                  |
+                  = help: did you mean `jitter`?
+
+                error: unknown `uses` value `snyc`
+                 --> workflows/w.toml:8:8
+                  |
+                8 | uses = "snyc"
+                  |        ^^^^^^
+                  |
+                  = help: did you mean `sync`?
+
+                error: unknown key `first_assigments`
+                  --> workflows/w.toml:11:11
+                   |
+                11 | rails = { first_assigments = 5 }
+                   |           ^^^^^^^^^^^^^^^^
+                   |
+                   = help: did you mean `first_assignments`?
+            "#]],
+    );
+}
+
+#[test]
+fn what_concerns_devices_comes_before_people_are_told() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "decide"
+policy = "rules"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "notify"
+[[steps]]
+uses = "apply"
+"#,
+        expect![[r#"
+                error: this step concerns devices, and comes after one that tells people
+                  --> workflows/w.toml:11:8
+                   |
+                11 | uses = "apply"
+                   |        ^^^^^^^
+                   |
+                   = help: put `remind` and `notify` at the end
+            "#]],
+    );
+}
+
+#[test]
+fn what_the_shape_allows_is_checked_for_its_meaning() {
+    check(
+        r#"version = 1
+name = "Auto Assign"
+[schedule]
+cron = "*/15 * * *"
+timezone = "Europe/Pariss"
+jitter = "60"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "decide"
+policy = "Rules"
+"#,
+        expect![[r#"
+                error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+                 --> workflows/w.toml:2:8
+                  |
+                2 | name = "Auto Assign"
+                  |        ^^^^^^^^^^^^^
+
+                error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+                 --> workflows/w.toml:4:8
+                  |
+                4 | cron = "*/15 * * *"
+                  |        ^^^^^^^^^^^^
+
+                error: no time zone is called `Europe/Pariss`
+                 --> workflows/w.toml:5:12
+                  |
+                5 | timezone = "Europe/Pariss"
+                  |            ^^^^^^^^^^^^^^^
+                  |
+                  = help: an IANA name, such as `Europe/Paris` or `UTC`
+
+                error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
+                 --> workflows/w.toml:6:10
+                  |
+                6 | jitter = "60"
+                  |          ^^^^
+
+                error: `plan` has no verdicts to plan from
+                 --> workflows/w.toml:8:8
+                  |
+                8 | uses = "plan"
+                  |        ^^^^^^
+                  |
+                  = help: put a step `uses = "decide"` with a `policy` before it
+
+                error: `Rules` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+                  --> workflows/w.toml:11:10
+                   |
+                11 | policy = "Rules"
+                   |          ^^^^^^^
+            "#]],
+    );
+}
