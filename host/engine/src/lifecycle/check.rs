@@ -161,6 +161,12 @@ fn refused(known: Known<'_>, token: &Token, error: &Error, now: Timestamp) -> Fi
             ));
             "rejected"
         }
+        Error::SessionRefused { .. } => {
+            hint = Some("look whether another program uses this token, such as an MDM or another Deputy: one ends the \
+                 sessions of the other"
+                .to_owned());
+            "session-refused"
+        }
         Error::CreatorGone { .. } => "creator-gone",
         Error::ClockWrong { .. } => "clock-wrong",
         Error::TermsNotSigned { .. } => "terms-not-signed",
