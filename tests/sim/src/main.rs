@@ -4,8 +4,9 @@ use anyhow::Context;
 use clap::Parser;
 use serde_json::Value;
 use sim::{Fault, Options, ServerOptions, Settings, Sim};
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 /// Plays Apple's device enrolment service (DEP, Automated Device Enrollment) on this machine.
 ///
@@ -64,10 +65,22 @@ A server token for your client, from its certificate:
 Everything else the control side can do:
   curl http://127.0.0.1:8170/sim/"#;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(run(arguments))
+    let listen = arguments.listen;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime");
+    let Err(error) = runtime.and_then(|runtime| runtime.block_on(run(arguments))) else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error}");
+    error.chain().skip(1).for_each(|cause| eprintln!("  caused by: {cause}"));
+    let taken = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::AddrInUse)
+    };
+    if error.chain().any(taken) {
+        eprintln!("hint: something listens on {listen} already; `--listen 127.0.0.1:0` takes a free port");
+    }
+    ExitCode::FAILURE
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
