@@ -31,8 +31,8 @@ pub(super) struct Attempt {
 /// In capitals only: refused credentials read `token_expiredForbidden`.
 pub(super) fn refuses_session(status: u16, body: &[u8]) -> bool {
     match status {
-        401 => !code(body).is_some_and(|code| is_about_the_token(&code)),
-        403 => body.windows(9).any(|window| window == b"FORBIDDEN"),
+        401 => !is_foreign(body) && !code(body).is_some_and(|code| is_about_the_token(&code)),
+        403 => code(body).is_some_and(|code| code.contains("FORBIDDEN")),
         _ => false,
     }
 }
@@ -77,6 +77,11 @@ pub(super) fn classify(attempt: &Attempt, status: u16, body: &[u8], retry_after:
         _ => {}
     }
     match status {
+        // Whoever took it for Apple's would have a good token replaced.
+        400..=428 | 430..=499 if is_foreign(body) => {
+            let why = format!("a proxy or a firewall answers {status} in Apple's place");
+            Error::BadAnswer { call, token, why }
+        }
         400 | 401 | 403 if call == Call::Session => Error::TokenRejected { call, token, answer },
         401 | 403 if refuses_session(status, body) => Error::SessionRefused { call, token, answer },
         429 => Error::TooManyRequests { call, token, retry_after },
@@ -96,6 +101,11 @@ pub(super) fn or_clock(error: Error, ahead: Option<SignedDuration>) -> Error {
         }
         (error, _) => error,
     }
+}
+
+/// The body of a refusal is none of Apple's, which are a code or nothing at all.
+fn is_foreign(body: &[u8]) -> bool {
+    !body.trim_ascii().is_empty() && code(body).is_none()
 }
 
 /// Apple's code in the body of a refusal, if there is something shaped like one.

@@ -39,7 +39,7 @@ fn listed(body: &[u8]) -> Vec<u8> {
 
 /// An answer to everything at once.
 const GOOD: &str = r#""auth_session_token":"4d1f","profile_uuid":"7C1E88D0A4B94B6E9C3F2A5D6E7F8091","server_name":"x",
-    "cursor":"a","devices":{},"response_status":"SUCCESS","original_device_serial_number":"C1",
+    "cursor":"a","more_to_follow":false,"devices":{},"response_status":"SUCCESS","original_device_serial_number":"C1",
     "betaEnrollmentTokens":[],"mdm_service_discovery_url":"https://x""#;
 
 #[test]
@@ -182,18 +182,18 @@ fn nulls_and_numbers_in_place_of_texts_are_refused_or_none() {
     check(
         format!("{{{}}}", numbers.collect::<Vec<_>>().join(",")),
         expect![[r#"
-        session: it lacks auth_session_token
-        defined: it lacks profile_uuid
-        profile: read
-        account: read
-        page: it is JSON of another shape (line 2, column 26)
-        lookup: it is JSON of another shape (line 2, column 26)
-        assigned: it lacks devices
-        locked: it lacks response_status
-        replacement: its original_device_serial_number is missing or is none
-        beta: it lacks betaEnrollmentTokens
-        discovery: it lacks mdm_service_discovery_url
-    "#]],
+            session: it lacks auth_session_token
+            defined: it lacks profile_uuid
+            profile: read
+            account: read
+            page: it is JSON of another shape (line 2, column 45)
+            lookup: it is JSON of another shape (line 2, column 45)
+            assigned: it lacks devices
+            locked: it lacks response_status
+            replacement: its original_device_serial_number is missing or is none
+            beta: it lacks betaEnrollmentTokens
+            discovery: it lacks mdm_service_discovery_url
+        "#]],
     );
 }
 

@@ -113,8 +113,8 @@ struct Wire<'a, D> {
 
 impl<D> Wire<'_, D> {
     fn answer(self, read: impl FnOnce(D) -> Devices) -> Result<PageAnswer, String> {
-        // A page without any has an empty list. One that lacks it must not make a fetch complete: the
-        // whole fleet would be taken for gone.
+        // A page without any has an empty list, and the last one says so. What lacks either must not make
+        // a fetch complete: the whole fleet would be taken for gone.
         let Some(devices) = self.devices else { return Err("it lacks devices".to_owned()) };
         let cursor = match self.cursor {
             None => None,
@@ -128,7 +128,8 @@ impl<D> Wire<'_, D> {
         };
         let more_to_follow = match self.more_to_follow.map(|json| json.get().trim_matches('"')) {
             Some("true") => true,
-            None | Some("false") => false,
+            Some("false") => false,
+            None => return Err("it lacks more_to_follow".to_owned()),
             Some(_) => return Err("its more_to_follow is neither true nor false".to_owned()),
         };
         let Devices { changes, unreadable } = read(devices);

@@ -95,7 +95,7 @@ proptest! {
         let mut devices: Vec<String> =
             (0..3).map(|nth| format!("{{\"serial_number\":\"GOOD{nth}\",\"model\":\"iPad\"}}")).collect();
         devices.insert(at, json);
-        let body = format!("{{\"cursor\":\"a\",\"devices\":[{}]}}", devices.join(","));
+        let body = format!("{{\"cursor\":\"a\",\"more_to_follow\":false,\"devices\":[{}]}}", devices.join(","));
         let answer = page::page(body.as_bytes()).map_err(TestCaseError::fail)?;
         let mut good = answer.page.changes.iter().filter(|it| it.device.serial_number.as_str().starts_with("GOOD"));
         prop_assert_eq!(good.by_ref().count(), 3);

@@ -54,7 +54,7 @@ fn a_page_goes_on_past_a_device_that_cannot_be_read() {
 #[test]
 fn a_broken_escape_or_number_costs_one_device_and_not_the_page() {
     check(
-        r#"{"cursor":"c","devices":[{"serial_number":"C02AA"},{"\ud800":1},1e999,{"serial_number":"C02AB"}]}"#,
+        r#"{"cursor":"c","more_to_follow":false,"devices":[{"serial_number":"C02AA"},{"\ud800":1},1e999,{"serial_number":"C02AB"}]}"#,
         expect![[r#"
             cursor Some("c"), more to follow false
             Listed C02AA
@@ -67,7 +67,7 @@ fn a_broken_escape_or_number_costs_one_device_and_not_the_page() {
 #[test]
 fn a_byte_that_is_no_text_costs_one_letter() {
     check(
-        b"{\"cursor\":\"c\",\"devices\":[{\"serial_number\":\"C02AA\",\"color\":\"\xff\"}]}",
+        b"{\"cursor\":\"c\",\"more_to_follow\":false,\"devices\":[{\"serial_number\":\"C02AA\",\"color\":\"\xff\"}]}",
         expect![[r#"
             cursor Some("c"), more to follow false
             Listed C02AA"#]],
@@ -80,7 +80,10 @@ fn a_page_may_be_empty_and_may_lack_its_cursor() {
         r#"{"cursor":"c","devices":[],"more_to_follow":false}"#,
         expect![[r#"cursor Some("c"), more to follow false"#]],
     );
-    check(r#"{"cursor":"","devices":[]}"#, expect!["cursor None, more to follow false"]);
+    check(
+        r#"{"cursor":"","devices":[],"more_to_follow":false}"#,
+        expect!["cursor None, more to follow false"],
+    );
     check(
         r#"{"cursor":null,"devices":[],"more_to_follow":"true"}"#,
         expect!["cursor None, more to follow true"],
@@ -106,6 +109,8 @@ fn what_cannot_be_gone_on_from_is_refused() {
     // Taken for an empty page it would end a fetch, and the whole fleet would look gone.
     check(r#"{"cursor":"c","devices":null}"#, expect!["error: it lacks devices"]);
     check(r#"{"cursor":"c","more_to_follow":false}"#, expect!["error: it lacks devices"]);
+    check(r#"{"cursor":"c","devices":[]}"#, expect!["error: it lacks more_to_follow"]);
+    check(r#"{"cursor":"c","devices":[],"more_to_follow":null}"#, expect!["error: it lacks more_to_follow"]);
     check("", expect!["error: it ends too early (line 1, column 0)"]);
     check(
         "<html>",
