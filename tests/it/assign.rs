@@ -92,7 +92,7 @@ fn a_second_run_with_nothing_new_sends_nothing() {
     env.apple().clear_calls();
     env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
-          sync     5 devices: 0 new, 5 changed, 0 gone (the changes, 1 page)
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   5 devices by rules: executive-mac 1, lab-ipad 2, standard 2
           plan     nothing to do, 5 already right
           apply    nothing to do
@@ -111,7 +111,7 @@ fn a_run_follows_devices_that_come_change_and_go() {
     env.apple().remove_device("main", "MAC2", true).unwrap();
     env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
-          sync     5 devices: 1 new, 5 changed, 1 gone (the changes, 1 page)
+          sync     5 devices: 1 new, 1 changed, 1 gone (the changes, 1 page)
           decide   5 devices by rules: executive-mac 2, lab-ipad 2, standard 1
           plan     1 first assignment, 1 reassignment, 3 already right
           apply    2 assigned, 2 calls
@@ -134,7 +134,7 @@ fn a_profile_whose_content_changed_moves_the_devices_that_had_it_once_the_rail_a
     env.edit("profiles/standard.toml", "department = \"IT\"", "department = \"Workplace\"");
     env.run(&["run", "auto-assign", "--reassignments", "1"]).fails(3, expect![[r#"
         run RUN of auto-assign, by hand: refused by a rail; nothing was changed
-          sync     5 devices: 0 new, 5 changed, 0 gone (the changes, 1 page)
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   5 devices by rules: executive-mac 1, lab-ipad 2, standard 2
           plan     refused: define standard, 2 reassignments, 3 already right
                    rail: 2 reassignments, 1 allowed

@@ -1,8 +1,8 @@
 //! What is known of one device: its history, and why it waits.
 
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-use sim::{AssignStatus, Endpoint};
+use sim::{AssignStatus, Endpoint, Fault, ServerChange};
 
 use crate::env::TestEnv;
 
@@ -39,7 +39,7 @@ fn a_device_has_a_history_of_what_changed_and_what_was_done() {
               profile_uuid: standard -> nothing
     "#]]);
     let history = env.json(&["device", "history", "MAC1", "--limit", "1"]);
-    assert_eq!(history["history"][0]["events"][0]["kind"], "returned");
+    assert_eq!(history["history"][0]["changes"][0]["kind"], "returned");
 }
 
 #[test]
@@ -177,4 +177,66 @@ fn the_devices_of_another_server_are_not_taken_for_ours() {
         SERIAL  TOKEN  MODEL        ASSET TAG  PROFILE
         MAC1    main   MacBook Pro  POOL-1     none
     "#]]);
+}
+
+/// A filled inventory, and a full fetch under this fault; then what the next one says.
+#[track_caller]
+fn a_full_fetch_is_not_complete(faults: &[Fault], expected: Expect) {
+    let env = TestEnv::new();
+    env.apple()
+        .change_server("main", ServerChange { page_limit: Some(2), ..ServerChange::default() })
+        .unwrap();
+    env.add("main", &["MAC1", "MAC2", "MAC3", "MAC4", "MAC5"]);
+    env.run(&["sync"]).is_done();
+    for fault in faults {
+        env.apple().fault(fault.clone());
+    }
+    let first = env.run(&["sync", "--full"]).text();
+    let next = env.run(&["sync"]).text();
+    let lines = |text: &str| -> String {
+        text.lines().filter(|line| line.contains("sync  ")).map(|line| format!("{}\n", line.trim())).collect()
+    };
+    expected.assert_eq(&format!("{}{}", lines(&first), lines(&next)));
+}
+
+#[test]
+fn a_page_that_does_not_say_whether_more_follows_takes_nobody_for_gone() {
+    a_full_fetch_is_not_complete(
+        &[Fault::without_fields(&["more_to_follow"]).on(Endpoint::Fetch).times(3)],
+        expect![[r#"
+            sync     failed: could not fetch the devices for `main`: the answer makes no sense: it lacks more_to_follow
+            sync     5 devices: 0 new, 0 changed, 0 gone (every device, 4 pages)
+        "#]],
+    );
+}
+
+#[test]
+fn a_fetch_that_goes_on_after_a_break_does_not_believe_that_nothing_is_left() {
+    a_full_fetch_is_not_complete(
+        &[
+            Fault::status(500, "").on(Endpoint::Fetch).after(1).times(3),
+            Fault::status(400, "EXHAUSTED_CURSOR").on(Endpoint::Fetch).after(1),
+        ],
+        expect![[r#"
+            sync     failed: could not fetch the devices for `main`: Apple's service is not available (500 without a code)
+            sync     5 devices: 0 new, 0 changed, 0 gone (every device, 3 pages)
+        "#]],
+    );
+}
+
+#[test]
+fn a_cursor_that_apple_never_takes_costs_one_full_fetch_an_hour() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["sync"]).is_done();
+    env.apple().fault(Fault::status(400, "INVALID_CURSOR").on(Endpoint::Sync).always());
+    env.run(&["sync"]).ends_with(5);
+    env.run(&["sync"]).fails(5, expect![[r#"
+        run RUN of sync-by-hand, by hand: Apple did not answer as it should; the next run tries again
+          sync     failed: could not sync the devices for `main`: Apple does not know the sync cursor
+                   hint: Apple refuses a cursor of its own; a later run fetches every device anew, at most once an hour
+    "#]]);
+    assert_eq!(env.calls(Endpoint::Fetch).len(), 2);
+    env.apple().clear_faults();
+    env.run(&["sync"]).is_done();
 }

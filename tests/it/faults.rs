@@ -45,36 +45,36 @@ fn a_fault_that_passes_is_healed_in_the_same_run_or_the_next() {
         expect![[r#"
             500: succeeded
             500, retry after 0: succeeded
-            500, retry after 3600: unavailable; failed: define
+            500, retry after 3600: unavailable; succeeded: read-back; failed: define
             500, retry after a date past: succeeded
-            500, retry after a date to come: unavailable; failed: define
+            500, retry after a date to come: unavailable; succeeded: read-back; failed: define
             502: succeeded
             502, retry after 0: succeeded
-            502, retry after 3600: unavailable
+            502, retry after 3600: unavailable; succeeded: read-back
             502, retry after a date past: succeeded
-            502, retry after a date to come: unavailable
+            502, retry after a date to come: unavailable; succeeded: read-back
             503: succeeded
             503, retry after 0: succeeded
-            503, retry after 3600: unavailable
+            503, retry after 3600: unavailable; succeeded: read-back
             503, retry after a date past: succeeded
-            503, retry after a date to come: unavailable
+            503, retry after a date to come: unavailable; succeeded: read-back
             429: succeeded
             429, retry after 0: succeeded
-            429, retry after 3600: unavailable
+            429, retry after 3600: unavailable; succeeded: read-back
             429, retry after a date past: succeeded
-            429, retry after a date to come: unavailable
-            400 SOMETHING_NEW: needs-person; failed: define
+            429, retry after a date to come: unavailable; succeeded: read-back
+            400 SOMETHING_NEW: needs-person; succeeded: read-back; failed: define
             401: succeeded
             403 FORBIDDEN: succeeded; needs-person: session
-            403 T_C_NOT_SIGNED: needs-person
-            403 token_expiredForbidden: needs-person
-            403 ACCESS_DENIED: needs-person
-            403 SERVER_INACTIVE: needs-person
-            404: needs-person; succeeded: first-batch later-batch
-            405: needs-person
-            400 EXPIRED_CURSOR: failed
-            400 INVALID_CURSOR: failed
-            400 EXHAUSTED_CURSOR: failed; succeeded: later-page last-page sync
+            403 T_C_NOT_SIGNED: needs-person; succeeded: read-back
+            403 token_expiredForbidden: needs-person; succeeded: read-back
+            403 ACCESS_DENIED: needs-person; succeeded: read-back
+            403 SERVER_INACTIVE: needs-person; succeeded: read-back
+            404: needs-person; succeeded: first-batch later-batch read-back
+            405: needs-person; succeeded: read-back
+            400 EXPIRED_CURSOR: unavailable; succeeded: read-back
+            400 INVALID_CURSOR: unavailable; succeeded: read-back
+            400 EXHAUSTED_CURSOR: unavailable; succeeded: later-page last-page sync read-back
             hangs up: succeeded
             hangs up after: succeeded
             hangs: succeeded
@@ -84,11 +84,13 @@ fn a_fault_that_passes_is_healed_in_the_same_run_or_the_next() {
             reset in the body: succeeded
             other JSON: succeeded
             a page for people: succeeded
+            403 a page for people: succeeded
             unknown fields: succeeded
             missing fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices
             null fields: succeeded; first-page: 7 assignments for 5 devices; later-page: 6 assignments for 5 devices
             without devices: succeeded
             without a cursor: succeeded; unavailable: first-page later-page
+            without more_to_follow: succeeded
             session ended: succeeded
             devices FAILED: succeeded; failed: first-batch later-batch
             devices THROTTLED: succeeded
@@ -103,53 +105,55 @@ fn a_fault_that_stays_ends_the_run_as_it_should_and_the_next_heals_it() {
     check(
         Fault::always,
         expect![[r#"
-            500: unavailable; failed: define
-            500, retry after 0: unavailable; failed: define
-            500, retry after 3600: unavailable; failed: define
-            500, retry after a date past: unavailable; failed: define
-            500, retry after a date to come: unavailable; failed: define
-            502: unavailable
-            502, retry after 0: unavailable
-            502, retry after 3600: unavailable
-            502, retry after a date past: unavailable
-            502, retry after a date to come: unavailable
-            503: unavailable
-            503, retry after 0: unavailable
-            503, retry after 3600: unavailable
-            503, retry after a date past: unavailable
-            503, retry after a date to come: unavailable
-            429: unavailable
-            429, retry after 0: unavailable
-            429, retry after 3600: unavailable
-            429, retry after a date past: unavailable
-            429, retry after a date to come: unavailable
-            400 SOMETHING_NEW: needs-person; failed: define
-            401: unavailable; needs-person: session
-            403 FORBIDDEN: unavailable; needs-person: session
-            403 T_C_NOT_SIGNED: needs-person
-            403 token_expiredForbidden: needs-person
-            403 ACCESS_DENIED: needs-person
-            403 SERVER_INACTIVE: needs-person
-            404: needs-person; failed: first-batch later-batch
-            405: needs-person
-            400 EXPIRED_CURSOR: failed
-            400 INVALID_CURSOR: failed
-            400 EXHAUSTED_CURSOR: failed; succeeded: later-page last-page sync; later-page: 3 of 5 devices had to wait for a full fetch; last-page: 1 of 5 devices had to wait for a full fetch
-            hangs up: unavailable
-            hangs up after: unavailable; succeeded: first-batch later-batch
-            hangs: unavailable
+            500: unavailable; succeeded: read-back; failed: define
+            500, retry after 0: unavailable; succeeded: read-back; failed: define
+            500, retry after 3600: unavailable; succeeded: read-back; failed: define
+            500, retry after a date past: unavailable; succeeded: read-back; failed: define
+            500, retry after a date to come: unavailable; succeeded: read-back; failed: define
+            502: unavailable; succeeded: read-back
+            502, retry after 0: unavailable; succeeded: read-back
+            502, retry after 3600: unavailable; succeeded: read-back
+            502, retry after a date past: unavailable; succeeded: read-back
+            502, retry after a date to come: unavailable; succeeded: read-back
+            503: unavailable; succeeded: read-back
+            503, retry after 0: unavailable; succeeded: read-back
+            503, retry after 3600: unavailable; succeeded: read-back
+            503, retry after a date past: unavailable; succeeded: read-back
+            503, retry after a date to come: unavailable; succeeded: read-back
+            429: unavailable; succeeded: read-back
+            429, retry after 0: unavailable; succeeded: read-back
+            429, retry after 3600: unavailable; succeeded: read-back
+            429, retry after a date past: unavailable; succeeded: read-back
+            429, retry after a date to come: unavailable; succeeded: read-back
+            400 SOMETHING_NEW: needs-person; succeeded: read-back; failed: define
+            401: unavailable; succeeded: read-back; needs-person: session
+            403 FORBIDDEN: unavailable; succeeded: read-back; needs-person: session
+            403 T_C_NOT_SIGNED: needs-person; succeeded: read-back
+            403 token_expiredForbidden: needs-person; succeeded: read-back
+            403 ACCESS_DENIED: needs-person; succeeded: read-back
+            403 SERVER_INACTIVE: needs-person; succeeded: read-back
+            404: needs-person; failed: first-batch later-batch; succeeded: read-back
+            405: needs-person; succeeded: read-back
+            400 EXPIRED_CURSOR: unavailable; succeeded: read-back
+            400 INVALID_CURSOR: unavailable; succeeded: read-back
+            400 EXHAUSTED_CURSOR: unavailable; succeeded: sync read-back
+            hangs up: unavailable; succeeded: read-back
+            hangs up after: unavailable; succeeded: first-batch later-batch read-back
+            hangs: unavailable; succeeded: read-back
             slow: succeeded
-            truncated: unavailable; succeeded: first-batch later-batch
+            truncated: unavailable; succeeded: first-batch later-batch read-back
             same cursor: succeeded; unavailable: first-page later-page last-page sync
-            reset in the body: unavailable; succeeded: first-batch later-batch
-            other JSON: unavailable; succeeded: first-batch later-batch
-            a page for people: unavailable; succeeded: first-batch later-batch
+            reset in the body: unavailable; succeeded: first-batch later-batch read-back
+            other JSON: unavailable; succeeded: first-batch later-batch read-back
+            a page for people: unavailable; succeeded: first-batch later-batch read-back
+            403 a page for people: unavailable; succeeded: read-back
             unknown fields: succeeded
             missing fields: succeeded; first-page: 8 assignments for 5 devices; later-page: 6 assignments for 5 devices
             null fields: succeeded; first-page: 8 assignments for 5 devices; later-page: 6 assignments for 5 devices
-            without devices: unavailable; succeeded: session account define first-batch later-batch
+            without devices: succeeded; unavailable: first-page later-page last-page sync lost-answer in-flight
             without a cursor: succeeded; unavailable: first-page later-page
-            session ended: unavailable; needs-person: session
+            without more_to_follow: succeeded; unavailable: first-page later-page last-page sync
+            session ended: unavailable; succeeded: read-back; needs-person: session
             devices FAILED: succeeded; failed: first-batch later-batch
             devices THROTTLED: succeeded
             devices NOT_ACCESSIBLE: succeeded

@@ -115,7 +115,7 @@ impl ProfileStatus {
 }
 
 /// Apple's opaque bookmark in the stream of changes. At most 1,000 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Cursor(pub String);
 
 /// What one request for devices returned.
@@ -197,7 +197,7 @@ pub enum Folded {
     Changed,
     /// It left this server.
     Gone,
-    /// Nothing new; or older than what we hold.
+    /// Nothing new; or older than what we hold; or left before we ever had it.
     Same,
 }
 
@@ -210,7 +210,7 @@ pub fn fold(held: Option<&Known>, change: Change, now: Timestamp) -> (Known, Fol
     let gone = change.kind == ChangeKind::Deleted;
     let Some(held) = held else {
         let known = Known { device: change.device, gone, ours: None, changed_at: change.at, pause: None };
-        return (known, if gone { Folded::Gone } else { Folded::New });
+        return (known, if gone { Folded::Same } else { Folded::New });
     };
     if let (Some(now), Some(then)) = (change.at, held.changed_at) {
         let undeletes = held.gone && change.kind == ChangeKind::Modified;

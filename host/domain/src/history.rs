@@ -13,9 +13,9 @@ use crate::id::{ProfileId, RunId};
 
 /// One thing that happened to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct PastChange {
     /// What.
-    pub kind: EventKind,
+    pub kind: PastKind,
     /// When we learned of it.
     pub seen_at: Timestamp,
     /// In which run.
@@ -29,7 +29,7 @@ pub struct Event {
 /// What can happen to a device at Apple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum EventKind {
+pub enum PastKind {
     /// Listed for the first time.
     Added,
     /// Apple says something else of it.
@@ -51,7 +51,7 @@ pub struct FieldChange {
     pub to: Option<String>,
 }
 
-impl EventKind {
+impl PastKind {
     /// The word for it, the same everywhere.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl EventKind {
     }
 }
 
-impl std::str::FromStr for EventKind {
+impl std::str::FromStr for PastKind {
     type Err = ();
 
     fn from_str(word: &str) -> Result<Self, ()> {

@@ -75,9 +75,14 @@ pub fn is_worth_telling(run: &Run, when: When) -> bool {
 fn left_devices_out(step: &StepRecord) -> bool {
     match &step.outcome {
         Some(Outcome::Decided(decided)) => !decided.faults.is_empty(),
-        Some(Outcome::Synced(synced)) => synced.set_aside > 0,
+        Some(Outcome::Synced(synced)) => synced.set_aside > 0 || many_left(synced),
         _ => false,
     }
+}
+
+/// So many devices left at once that somebody should look whether they really did.
+fn many_left(synced: &Synced) -> bool {
+    synced.gone > 50 && synced.gone > synced.devices / 10
 }
 
 fn step_line(step: &StepRecord) -> String {
@@ -127,6 +132,12 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
             let more = synced.set_aside.saturating_sub(lines.len() as u64);
             if more > 0 {
                 lines.push(format!("set aside: {} more", devices(more)));
+            }
+            if many_left(synced) {
+                lines.push(
+                    "hint: many left at once; if they should not have, look for them in Apple's portal"
+                        .to_owned(),
+                );
             }
             lines
         }

@@ -93,7 +93,17 @@ impl Error {
             Self::Apple(error) => match error.next() {
                 apple::Next::Operator(advice) => (State::NeedsPerson, Some(advice)),
                 apple::Next::Retry { .. } => (State::Unavailable, error.advice()),
-                _ => (State::Failed, None),
+                apple::Next::FetchEverything => (
+                    State::Unavailable,
+                    Some("Apple refuses a cursor of its own; a later run fetches every device anew, at most once an hour".to_owned()),
+                ),
+                apple::Next::Done => {
+                    (State::Unavailable, Some("that cannot be; the next run asks again".to_owned()))
+                }
+                apple::Next::DefineProfile => (
+                    State::Failed,
+                    Some("Apple forgot a profile that was just defined; the next run defines it again".to_owned()),
+                ),
             },
             Self::Store(store::Error::Secret(error)) => (State::NeedsPerson, Some(error.advice())),
             Self::Store(error) if error.is_about_the_disk() => (

@@ -39,6 +39,10 @@ pub(crate) enum Command {
         serial: SerialNumber,
     },
     /// Tell what happened to a device: what changed at Apple, from what to what, and what Deputy did
+    ///
+    /// Oldest first. With --json the newest comes first, for each token that has or had the device:
+    /// `changes` with kind (added, changed, gone, returned), seen_at, run, at (by Apple's clock) and fields
+    /// (field, from, to); `actions` with run, profile, from, reason, state, sent and answered_at.
     History {
         /// The device
         serial: SerialNumber,

@@ -84,7 +84,7 @@ impl<'a> Alike<'a> {
 /// Nothing about it has to be told of this token alone.
 fn is_plain(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Synced(synced) => synced.set_aside == 0,
+        Outcome::Synced(synced) => synced.set_aside == 0 && !super::many_left(synced),
         Outcome::Decided(decided) => decided.faults.is_empty(),
         Outcome::Planned(_) => true,
         Outcome::Applied(applied) => applied.refused_profiles.is_empty(),

@@ -196,7 +196,15 @@ async fn read_successes_back(
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let answers = lane.retrying(retry, || lane.client.devices(serials)).await?;
+    let answers = match lane.retrying(retry, || lane.client.devices(serials)).await {
+        Ok(answers) => answers,
+        // It is a confirmation and nothing more: the assignments stand.
+        Err(Error::Apple(error)) => {
+            tracing::warn!(token = %lane.token, run = %lane.run, "successes are not read back: {error}");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     let found = answers.into_values().filter_map(|lookup| match lookup {
         Lookup::Found(device) if device.profile().is_some() => Some(*device),
         _ => None,

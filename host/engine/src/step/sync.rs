@@ -5,6 +5,7 @@
 
 mod shelf;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::device::Cursor;
@@ -17,14 +18,18 @@ use self::shelf::Shelf;
 use super::Lane;
 use crate::apple::{self, Lookup, Next, PageAnswer};
 use crate::failure::Error;
-use crate::store::{Limits, PageResult, Pages, Phase, SyncState};
+use crate::store::{Limits, PageResult, Pages, Phase, ReadBack, SyncState};
 
 /// What Apple allows when it does not say otherwise. (Apple: "Get a List of Devices".)
 const DEFAULT_PAGE: u32 = 100;
 /// How many devices are read back in one call.
 const LOOKUP_BATCH: usize = 1_000;
-/// As many notes on devices that cannot be read go into the run's record.
+/// As many notes on devices that cannot be read go into the run's record, and as many into the log.
 const MOST_NOTES: usize = 20;
+/// For so long Apple is asked what became of an assignment; then it counts as failed.
+const GIVEN_UP: Duration = Duration::from_secs(24 * 3_600);
+/// As many empty pages in a row are believed to lead somewhere.
+const MOST_EMPTY: u32 = 100;
 
 pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Synced, Error> {
     let state = lane.engine.store.sync_state(&lane.token).await?;
@@ -36,9 +41,12 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         phase: state.phase,
         cursor: state.cursor,
         fetched_anew: false,
-        more_promised: false,
-        // An hour without a full fetch: one that heals something is no burden to Apple.
-        may_heal: is_older(state.full_at, Full::SHORTEST, lane.engine.now()),
+        // A fetch that was interrupted has more to come.
+        more_promised: state.phase == Phase::Fetch && !begin,
+        doubted: false,
+        may_heal: is_older(state.healed_at, Full::SHORTEST, lane.engine.now()),
+        sent: HashSet::new(),
+        empty_pages: 0,
         shelf: Shelf::new(lane.engine.store.clone(), lane.token.clone()),
         fetched: 0,
         synced: Synced { read_back: lane.read_back, ..Synced::default() },
@@ -79,8 +87,14 @@ struct Syncing<'a, 'b> {
     fetched_anew: bool,
     /// The page before claimed that more follows.
     more_promised: bool,
-    /// The last full fetch is long enough ago for one that nobody asked for.
+    /// And Apple then said that there is nothing more.
+    doubted: bool,
+    /// The last full fetch that nobody asked for is long enough ago for another.
     may_heal: bool,
+    /// The cursors of this run.
+    sent: HashSet<Cursor>,
+    /// Pages in a row without a device that claim more to follow.
+    empty_pages: u32,
     shelf: Shelf,
     /// Devices that came so far.
     fetched: u64,
@@ -113,9 +127,9 @@ impl Syncing<'_, '_> {
             Ok(answer) => self.take(answer).await,
             Err(Error::Apple(error)) => match error.next() {
                 Next::Done => self.exhausted(error).await,
-                Next::FetchEverything if !self.fetched_anew => {
+                Next::FetchEverything if !self.fetched_anew && self.may_heal => {
                     tracing::info!(token = %lane.token, run = %lane.run, "{error}; fetching every device");
-                    self.begin_full_fetch().await?;
+                    self.heal().await?;
                     Ok(true)
                 }
                 _ => Err(error.into()),
@@ -128,9 +142,13 @@ impl Syncing<'_, '_> {
     async fn take(&mut self, answer: PageAnswer) -> Result<bool, Error> {
         let lane = self.lane;
         let PageAnswer { page, unreadable } = answer;
-        let stalled = page.more_to_follow && (page.cursor.is_none() || page.cursor == self.cursor);
+        self.sent.extend(self.cursor.clone());
+        self.empty_pages =
+            if page.changes.is_empty() && unreadable.is_empty() { self.empty_pages + 1 } else { 0 };
+        let repeats = page.cursor.as_ref().is_none_or(|cursor| self.sent.contains(cursor));
+        let stalled = page.more_to_follow && (repeats || self.empty_pages > MOST_EMPTY);
         self.cursor = page.cursor.or(self.cursor.take());
-        self.more_promised = page.more_to_follow;
+        (self.more_promised, self.doubted) = (page.more_to_follow, false);
         self.synced.pages += 1;
         self.fetched += page.changes.len() as u64;
         lane.progress("sync", self.fetched, None);
@@ -149,12 +167,17 @@ impl Syncing<'_, '_> {
 
     /// Apple says that nothing is left. Whoever believes that of a fetch takes the devices that were not
     /// listed for gone, so it has to make sense: before the first page it does not, and when more was
-    /// promised a moment ago, Apple is asked a second time.
+    /// promised a moment ago, Apple is asked a second time, then once more from the first page on.
     async fn exhausted(&mut self, error: apple::Error) -> Result<bool, Error> {
         match self.phase {
             Phase::Fetch if self.cursor.is_none() => Err(error.into()),
-            Phase::Fetch if self.more_promised => {
-                self.more_promised = false;
+            Phase::Fetch if self.more_promised && !self.doubted => {
+                self.doubted = true;
+                Ok(true)
+            }
+            Phase::Fetch if self.more_promised && self.fetched_anew => Err(error.into()),
+            Phase::Fetch if self.more_promised && self.may_heal => {
+                self.heal().await?;
                 Ok(true)
             }
             _ => self.end_of_phase().await,
@@ -181,8 +204,16 @@ impl Syncing<'_, '_> {
             return Err(Error::Stalled(lane.token.clone()));
         }
         tracing::warn!(token = %lane.token, run = %lane.run, "Apple repeats the sync cursor; fetching every device");
-        self.begin_full_fetch().await?;
+        self.heal().await?;
         Ok(true)
+    }
+
+    /// Goes back to the first page because nothing else helps. Not more often than once an hour, whatever
+    /// Apple does: it costs a call for every page of the fleet.
+    async fn heal(&mut self) -> Result<(), Error> {
+        let (lane, store) = (self.lane, &self.lane.engine.store);
+        store.healed(&lane.token, lane.engine.now()).await?;
+        self.begin_full_fetch().await
     }
 
     /// Goes back to the first page, after a look at whose devices these are and how large a page may be.
@@ -216,9 +247,9 @@ impl Syncing<'_, '_> {
         let serial =
             device.serial.map_or_else(|| "a device without serial number".to_owned(), |it| it.to_string());
         let note = format!("{serial}: {}", device.why);
-        tracing::warn!(token = %self.lane.token, run = %self.lane.run, "a device was set aside: {note}");
         self.synced.set_aside += 1;
         if self.synced.unreadable.len() < MOST_NOTES {
+            tracing::warn!(token = %self.lane.token, run = %self.lane.run, "a device was set aside: {note}");
             self.synced.unreadable.push(note);
         }
     }
@@ -232,17 +263,20 @@ pub(crate) async fn read_back(lane: &Lane<'_>, retry: Retry) -> Result<u64, Erro
     for batch in in_flight.chunks(LOOKUP_BATCH) {
         lane.go_on()?;
         let serials: Vec<SerialNumber> =
-            batch.iter().map(|(action, _)| action.serial_number.clone()).collect();
+            batch.iter().map(|(action, ..)| action.serial_number.clone()).collect();
         let mut answers = lane.retrying(retry, || lane.client.devices(&serials)).await?;
         let mut found = Vec::new();
-        for (action, profile) in batch {
-            let device = match answers.remove(&action.serial_number) {
-                Some(Lookup::Found(device)) => Some(*device),
-                Some(Lookup::NotAccessible) => None,
+        for (action, profile, since) in batch {
+            let became = match answers.remove(&action.serial_number) {
+                Some(Lookup::Found(device)) => ReadBack::Found(device),
+                Some(Lookup::NotAccessible) => ReadBack::NotOurs,
+                Some(Lookup::Failed(_)) | None if is_older(Some(*since), GIVEN_UP, lane.now) => {
+                    ReadBack::Untold
+                }
                 // Not settled: it stays in flight and is asked about again.
                 Some(Lookup::Failed(_)) | None => continue,
             };
-            found.push((action.clone(), profile.clone(), device));
+            found.push((action.clone(), profile.clone(), became));
         }
         read += found.len() as u64;
         lane.engine.store.read_back(&lane.token, found, lane.seen()).await?;

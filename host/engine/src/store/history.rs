@@ -1,6 +1,6 @@
 //! What happened to each device at Apple.
 
-use domain::history::{Event, EventKind, FieldChange};
+use domain::history::{FieldChange, PastChange, PastKind};
 use domain::id::{RunId, SerialNumber, TokenName};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -25,12 +25,12 @@ impl Store {
         token: &TokenName,
         serial: &SerialNumber,
         limit: u32,
-    ) -> Result<Vec<Event>, Error> {
+    ) -> Result<Vec<PastChange>, Error> {
         let (token, serial) = (token.clone(), serial.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT kind, e.seen_at, run, at, fields, number
-                     FROM device_event e JOIN device d ON d.id = e.device
+                     FROM device_history e JOIN device d ON d.id = e.device
                      WHERE token = ?1 AND serial_number = ?2
                  UNION ALL
                  SELECT 'added', seen_at, seen_run, NULL, NULL, 0 FROM device
@@ -38,18 +38,18 @@ impl Store {
                  ORDER BY number DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
-            let mut events = Vec::new();
+            let mut changes = Vec::new();
             while let Some(row) = rows.next()? {
                 let fields: Option<String> = row.get(4)?;
-                events.push(Event {
-                    kind: typed(row.get(0)?, "kind of event")?,
+                changes.push(PastChange {
+                    kind: typed(row.get(0)?, "kind of change")?,
                     seen_at: time(row.get(1)?)?,
                     run: typed(row.get(2)?, "run id")?,
                     at: maybe_time(row.get(3)?)?,
                     fields: fields.map_or(Ok(Vec::new()), |text| from_json(&text, "list of changes"))?,
                 });
             }
-            Ok(events)
+            Ok(changes)
         })
         .await
     }
@@ -59,14 +59,14 @@ impl Store {
 pub(super) fn record(
     connection: &Connection,
     device: DeviceId,
-    kind: EventKind,
+    kind: PastKind,
     at: Option<Timestamp>,
     fields: &[FieldChange],
     seen: &Seen,
 ) -> Result<(), Error> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO device_event (device, number, kind, seen_at, run, at, fields)
-         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM device_event WHERE device = ?1), ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO device_history (device, number, kind, seen_at, run, at, fields)
+         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM device_history WHERE device = ?1), ?2, ?3, ?4, ?5, ?6)",
     )?;
     insert.execute(params![
         device,

@@ -3,7 +3,7 @@
 //! A million devices come this way, so what is done for each of them is prepared once.
 
 use domain::device::{Change, Cursor, Folded, Known, fold};
-use domain::history::{EventKind, news};
+use domain::history::{PastKind, news};
 use domain::id::{ProfileId, SerialNumber, TokenName};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Statement, ToSql, params};
 
@@ -80,8 +80,8 @@ impl Store {
                     Folded::Same => {}
                 }
             }
-            for serial in unread {
-                inventory.listed_unread(serial.as_ref())?;
+            if phase == Phase::Fetch {
+                inventory.listed_unread(&unread)?;
             }
             set_sync_state(connection, &token, cursor.as_ref(), phase)?;
             Ok(result)
@@ -112,7 +112,7 @@ impl Store {
             )?;
             for device in &missing {
                 leave.execute([device])?;
-                history::record(connection, *device, EventKind::Gone, None, &[], &seen)?;
+                history::record(connection, *device, PastKind::Gone, None, &[], &seen)?;
             }
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
             connection.execute(
@@ -187,13 +187,21 @@ impl<'c> Inventory<'c> {
         Ok(stored.folded)
     }
 
-    /// A device of a full fetch that nobody can read, or, without its serial number, any of them.
-    fn listed_unread(&self, serial: Option<&SerialNumber>) -> Result<(), Error> {
-        self.connection.execute(
+    /// Devices of a full fetch that nobody can read; one without its serial number is any of them.
+    fn listed_unread(&self, unread: &[Option<SerialNumber>]) -> Result<(), Error> {
+        let mut mark_one = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO listing (device, round)
-             SELECT id, ?3 FROM device WHERE token = ?1 AND (?2 IS NULL OR serial_number = ?2)",
-            params![self.token.as_str(), serial.map(SerialNumber::as_str), self.round],
+             SELECT id, ?3 FROM device WHERE token = ?1 AND serial_number = ?2",
         )?;
+        for serial in unread.iter().flatten() {
+            mark_one.execute(params![self.token.as_str(), serial.as_str(), self.round])?;
+        }
+        if unread.iter().any(Option::is_none) {
+            self.connection.execute(
+                "INSERT OR REPLACE INTO listing (device, round) SELECT id, ?2 FROM device WHERE token = ?1",
+                params![self.token.as_str(), self.round],
+            )?;
+        }
         Ok(())
     }
 
@@ -229,7 +237,7 @@ impl<'c> Inventory<'c> {
             self.update.raw_bind_parameter(22, device)?;
             self.update.raw_execute()?;
         }
-        self.remember(device, folded, &held, &known)?;
+        let folded = self.remember(device, folded, &held, &known)?;
         Ok(Stored { device, folded, inserted: false })
     }
 
@@ -237,25 +245,36 @@ impl<'c> Inventory<'c> {
     fn insert(&mut self, known: &Known) -> Result<Option<DeviceId>, Error> {
         bind(&mut self.insert, known)?;
         self.insert.raw_bind_parameter(22, self.token.as_str())?;
-        self.insert.raw_bind_parameter(23, millis(self.seen.at))?;
-        self.insert.raw_bind_parameter(24, self.seen.run.as_str())?;
+        // One that is heard of only because it left was never here.
+        let here = (!known.gone).then_some(self.seen);
+        self.insert.raw_bind_parameter(23, here.map(|seen| millis(seen.at)))?;
+        self.insert.raw_bind_parameter(24, here.map(|seen| seen.run.as_str()))?;
         self.insert.raw_bind_parameter(25, self.round)?;
         let inserted = self.insert.raw_execute()?;
         Ok((inserted == 1).then(|| DeviceId::last(self.connection)))
     }
 
-    fn remember(&self, device: DeviceId, folded: Folded, held: &Known, known: &Known) -> Result<(), Error> {
+    /// Writes what happened to a device into its history. What is only the echo of our own assignment
+    /// is nothing new.
+    fn remember(
+        &self,
+        device: DeviceId,
+        folded: Folded,
+        held: &Known,
+        known: &Known,
+    ) -> Result<Folded, Error> {
         let kind = match folded {
-            Folded::Same => return Ok(()),
-            Folded::Changed => EventKind::Changed,
-            Folded::Gone => EventKind::Gone,
-            Folded::New => EventKind::Returned,
+            Folded::Same => return Ok(folded),
+            Folded::Changed => PastKind::Changed,
+            Folded::Gone => PastKind::Gone,
+            Folded::New => PastKind::Returned,
         };
         let fields = news(held, &known.device);
-        if kind == EventKind::Changed && fields.is_empty() {
-            return Ok(());
+        if kind == PastKind::Changed && fields.is_empty() {
+            return Ok(Folded::Same);
         }
-        history::record(self.connection, device, kind, known.changed_at, &fields, self.seen)
+        history::record(self.connection, device, kind, known.changed_at, &fields, self.seen)?;
+        Ok(folded)
     }
 }
 

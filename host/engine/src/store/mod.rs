@@ -31,7 +31,7 @@ use crate::secrets::{self, Key};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
-pub use plans::{ActionRecord, ActionState, QueuedAction, RecordedPlan};
+pub use plans::{ActionRecord, ActionState, QueuedAction, ReadBack, RecordedPlan};
 pub use runs::NewRun;
 pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
 pub use verdicts::StoredVerdict;

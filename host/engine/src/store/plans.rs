@@ -16,7 +16,7 @@ use super::devices::{DeviceId, pause};
 use super::history::Seen;
 use super::inventory::Inventory;
 use super::verdicts::verdict;
-use super::{Error, Store, maybe_time, millis, typed};
+use super::{Error, Store, maybe_time, millis, time, typed};
 
 /// A plan that is in the store, action by action. Only such a plan can be applied.
 #[derive(Clone, Debug)]
@@ -39,6 +39,17 @@ pub struct QueuedAction {
     id: i64,
     /// Which device.
     pub serial_number: SerialNumber,
+}
+
+/// What Apple says of a device whose assignment was in flight.
+#[derive(Clone, Debug)]
+pub enum ReadBack {
+    /// The device, as it is now.
+    Found(Box<Device>),
+    /// It is not this server's.
+    NotOurs,
+    /// Nothing that can be read, for so long that it is given up; it counts as failed.
+    Untold,
 }
 
 /// One action and what came of it.
@@ -271,44 +282,49 @@ impl Store {
     }
 
     /// Actions of a token that were sent and never answered: a process died, or the answer was lost.
-    pub async fn in_flight(&self, token: &TokenName) -> Result<Vec<(QueuedAction, ProfileId)>, Error> {
+    /// With each, when its run began.
+    pub async fn in_flight(
+        &self,
+        token: &TokenName,
+    ) -> Result<Vec<(QueuedAction, ProfileId, Timestamp)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.id, serial_number, uuid FROM action a JOIN device d ON d.id = a.device
-                 WHERE a.token = ?1 AND state = 'sent' AND uuid IS NOT NULL ORDER BY a.id",
+                "SELECT a.id, serial_number, uuid, r.started_at
+                 FROM action a JOIN device d ON d.id = a.device JOIN run r ON r.id = a.run
+                 WHERE a.token = ?1 AND a.state = 'sent' AND uuid IS NOT NULL ORDER BY a.id",
             )?;
             let mut rows = statement.query([token.as_str()])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
                 let action = QueuedAction { id: row.get(0)?, serial_number };
-                found.push((action, typed(row.get(2)?, "profile id")?));
+                found.push((action, typed(row.get(2)?, "profile id")?, time(row.get(3)?)?));
             }
             Ok(found)
         })
         .await
     }
 
-    /// Settles actions that were in flight by what Apple says of the devices now. None: Apple does
-    /// not give the device to this token.
+    /// Settles actions that were in flight by what Apple says of the devices now.
     pub async fn read_back(
         &self,
         token: &TokenName,
-        found: Vec<(QueuedAction, ProfileId, Option<Device>)>,
+        found: Vec<(QueuedAction, ProfileId, ReadBack)>,
         seen: Seen,
     ) -> Result<(), Error> {
         let token = token.clone();
         self.write(move |connection| {
             let mut inventory = Inventory::of(connection, &token, &seen)?;
-            for (action, sent, device) in found {
-                let state = match &device {
-                    None => ActionState::NotAccessible,
-                    Some(device) if device.profile() == Some(&sent) => ActionState::Succeeded,
-                    Some(_) => ActionState::Dropped,
+            for (action, sent, found) in found {
+                let state = match &found {
+                    ReadBack::NotOurs => ActionState::NotAccessible,
+                    ReadBack::Untold => ActionState::Failed,
+                    ReadBack::Found(device) if device.profile() == Some(&sent) => ActionState::Succeeded,
+                    ReadBack::Found(_) => ActionState::Dropped,
                 };
-                if let Some(device) = device {
-                    inventory.fold(listed(device))?;
+                if let ReadBack::Found(device) = found {
+                    inventory.fold(listed(*device))?;
                 }
                 answer(connection, action.id, state, None, seen.at)?;
             }

@@ -52,6 +52,8 @@ pub struct SyncState {
     pub limits: Limits,
     /// When every device was last fetched.
     pub full_at: Option<Timestamp>,
+    /// When that was last begun because the cursor was of no use.
+    pub healed_at: Option<Timestamp>,
 }
 
 /// How much an account allows in one call, where Apple said.
@@ -194,6 +196,19 @@ impl Store {
         .await
     }
 
+    /// Records that every device is fetched because the cursor is of no use.
+    pub async fn healed(&self, token: &TokenName, now: Timestamp) -> Result<(), Error> {
+        let token = token.clone();
+        self.write(move |connection| {
+            connection.execute(
+                "UPDATE token SET healed_at = ?2 WHERE name = ?1",
+                params![token.as_str(), millis(now)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Every token, by name.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, Error> {
         self.read(|connection| {
@@ -251,7 +266,7 @@ impl Store {
         let name = name.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT cursor, phase, page_limit, assign_limit, full_at FROM token WHERE name = ?1",
+                "SELECT cursor, phase, page_limit, assign_limit, full_at, healed_at FROM token WHERE name = ?1",
             )?;
             let mut rows = statement.query([name.as_str()])?;
             let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -261,6 +276,7 @@ impl Store {
                 phase: if phase == "sync" { Phase::Sync } else { Phase::Fetch },
                 limits: Limits { page: row.get(2)?, assign: row.get(3)? },
                 full_at: maybe_time(row.get(4)?)?,
+                healed_at: maybe_time(row.get(5)?)?,
             })
         })
         .await

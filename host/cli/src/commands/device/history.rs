@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use domain::history::{Event, EventKind, FieldChange};
+use domain::history::{FieldChange, PastChange, PastKind};
 use domain::id::{Digest, ProfileId, ProfileName, RunId, SerialNumber};
 use engine::store::{ActionRecord, StoredDevice};
 use jiff::Timestamp;
@@ -23,19 +23,24 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
     let store = &app.engine.store;
     let mut data = Vec::new();
     for StoredDevice { token, .. } in &find(app, serial).await? {
-        let events = store.device_history(token, serial, limit).await?;
+        let changes = store.device_history(token, serial, limit).await?;
         let actions = store.actions_of(token, serial, limit).await?;
         if common.json {
             let actions: Vec<_> = actions.iter().map(action_json).collect();
-            data.push(json!({ "token": token, "events": events, "actions": actions }));
+            data.push(json!({ "token": token, "changes": changes, "actions": actions }));
             continue;
         }
         let defined = store.defined_profiles(token).await?;
         let mut entries: Vec<(Timestamp, RunId, String)> = Vec::new();
-        entries.extend(events.iter().map(|it| (it.seen_at, it.run.clone(), event_words(it, &defined))));
+        // Oldest first; what was learned of at the same time stays in its order.
+        entries
+            .extend(changes.iter().rev().map(|it| (it.seen_at, it.run.clone(), change_words(it, &defined))));
         entries.extend(actions.into_iter().filter_map(action_words));
-        entries.sort();
+        entries.sort_by_key(|(at, ..)| *at);
         let mut words = format!("{serial} of token {token}\n");
+        if entries.is_empty() {
+            words.push_str("  nothing is on record of what happened to it\n");
+        }
         let skip = entries.len().saturating_sub(limit as usize);
         for (at, run, what) in entries.into_iter().skip(skip) {
             let _ = writeln!(words, "  {}  run {run}: {what}", time(at));
@@ -48,19 +53,19 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
     Ok(Exit::Success)
 }
 
-fn event_words(event: &Event, defined: &Defined) -> String {
-    let mut words = match event.kind {
-        EventKind::Added => "listed for the first time",
-        EventKind::Changed => "changed at Apple",
-        EventKind::Gone => "left this server",
-        EventKind::Returned => "came back to this server",
+fn change_words(change: &PastChange, defined: &Defined) -> String {
+    let mut words = match change.kind {
+        PastKind::Added => "listed for the first time",
+        PastKind::Changed => "changed at Apple",
+        PastKind::Gone => "left this server",
+        PastKind::Returned => "came back to this server",
     }
     .to_owned();
     // Worth a word if we learned of it later than it happened.
-    if let Some(at) = event.at.filter(|at| time(*at) != time(event.seen_at)) {
+    if let Some(at) = change.at.filter(|at| time(*at) != time(change.seen_at)) {
         let _ = write!(words, " at {}", time(at));
     }
-    for FieldChange { field, from, to } in &event.fields {
+    for FieldChange { field, from, to } in &change.fields {
         let value = |value: &Option<String>| value_words(field, value.as_deref(), defined);
         let _ = write!(words, "\n      {field}: {} -> {}", value(from), value(to));
     }

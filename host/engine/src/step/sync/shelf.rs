@@ -38,7 +38,10 @@ impl Shelf {
             empty => *empty = Some(page),
         }
         let idle = self.writing.as_ref().is_none_or(JoinHandle::is_finished);
-        let full = self.gathered.as_ref().is_some_and(|gathered| gathered.changes.len() >= MOST);
+        let full = self
+            .gathered
+            .as_ref()
+            .is_some_and(|gathered| gathered.changes.len() + gathered.unread.len() >= MOST);
         if idle || full { self.write(seen).await } else { Ok(()) }
     }
 

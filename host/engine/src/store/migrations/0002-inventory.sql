@@ -49,7 +49,7 @@ CREATE TABLE listing (
     round  INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE device_event (
+CREATE TABLE device_history (
     device  INTEGER NOT NULL REFERENCES device_new (id) ON DELETE CASCADE,
     number  INTEGER NOT NULL, -- in the order they were seen
     kind    TEXT NOT NULL CHECK (kind IN ('changed', 'gone', 'returned')),
@@ -111,3 +111,6 @@ ALTER TABLE token ADD COLUMN assign_limit INTEGER;
 -- When every device was last fetched.
 ALTER TABLE token ADD COLUMN full_at INTEGER;
 UPDATE token SET full_at = synced_at WHERE phase = 'sync';
+
+-- When they were last fetched although nobody had asked for it, because the cursor was of no use.
+ALTER TABLE token ADD COLUMN healed_at INTEGER;
