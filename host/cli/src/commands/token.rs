@@ -54,7 +54,8 @@ With --json: { version: 1, tokens: [ {
 } ] }
 
 state is one of: fine, not-imported, expired, ended (by its own word, though Apple accepts it),
-rejected, replaced (rejected, and a newer one was asked for), creator-gone, terms-not-signed,
+rejected, replaced (rejected, and a newer one was asked for), session-refused, creator-gone,
+terms-not-signed,
 server-inactive, access-denied, other-server, clock-wrong, name-not-resolved,
 connection-refused, connection-timeout, certificate-not-trusted, no-tls, proxy-refused,
 answer-timeout, no-answer, too-many-requests, unavailable, bad-answer, wrong-setup,
