@@ -20,10 +20,8 @@ fn flags_that_cannot_be_meant_are_refused_before_anything_listens() {
     refused(
         &["--set", "throttle=1"],
         expect![[r#"
-        Error: `--set` is not right
-
-        Caused by:
-            unknown field `throttle`"#]],
+            error: `--set` is not right
+              caused by: unknown field `throttle`"#]],
     );
     refused(
         &["--set", "throttle_after"],
