@@ -19,3 +19,4 @@ pub mod workflow;
 
 pub mod document;
 pub mod duration;
+pub mod property_list;
