@@ -5,6 +5,7 @@
 
 pub mod id;
 
+pub mod apple_profile;
 pub mod device;
 pub mod history;
 pub mod pause;
