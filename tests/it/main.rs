@@ -16,6 +16,7 @@ mod field;
 mod files;
 mod network;
 mod policy;
+mod profile_tools;
 mod secrets;
 mod tenants;
 mod tokens;

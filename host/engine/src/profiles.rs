@@ -1,10 +1,13 @@
-//! Makes profiles known to Apple ahead of the run that needs them.
+//! Makes profiles known to Apple ahead of the run that needs them, and lays what there is of one side by
+//! side: the file, what was sent, what Apple keeps.
 
 use std::time::Duration;
 
 use domain::id::{ProfileId, ProfileName, TokenName};
 use domain::workflow::Retry;
+use serde_json::{Map, Value};
 
+use crate::apple;
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::runner::nobody;
@@ -12,6 +15,7 @@ use crate::step::Lane;
 use crate::step::apply::define_profile;
 use crate::step::place::Places;
 use crate::stop::Stopper;
+use crate::store::Defined;
 
 /// What came of pushing a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,41 @@ pub enum Pushed {
     Defined(ProfileId),
     /// Apple knew this content.
     Unchanged(ProfileId),
+}
+
+/// What there is of a profile for one token.
+#[derive(Clone, Debug)]
+pub struct Copies {
+    /// The definition that the file's content has, or, if it has none yet, the newest.
+    pub defined: Option<Defined>,
+    /// Apple's copy of it; none if Apple does not know it.
+    pub apple: Option<Map<String, Value>>,
+}
+
+/// What Deputy has on record of a profile, and Apple's copy of that.
+pub async fn copies(engine: &Engine, token: &TokenName, profile: &ProfileName) -> Result<Copies, Error> {
+    let mut definitions = engine.store.definitions(token, profile).await?;
+    let digest = engine.settings.profiles.get(profile).map(|definition| &definition.digest);
+    let current = definitions.iter().position(|it| Some(&it.digest) == digest).unwrap_or_default();
+    let defined = (!definitions.is_empty()).then(|| definitions.swap_remove(current));
+    let apple = match &defined {
+        Some(defined) => apples_copy(engine, token, &defined.id).await?,
+        None => None,
+    };
+    Ok(Copies { defined, apple })
+}
+
+/// Apple's copy of a profile; none if Apple does not know it.
+pub async fn apples_copy(
+    engine: &Engine,
+    token: &TokenName,
+    id: &ProfileId,
+) -> Result<Option<Map<String, Value>>, Error> {
+    match engine.client(token).await?.profile(id).await {
+        Ok(Value::Object(profile)) => Ok(Some(profile)),
+        Ok(_) | Err(apple::Error::ProfileUnknown { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Defines profiles at Apple that are new or have changed. Each stands for itself.

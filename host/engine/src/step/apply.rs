@@ -13,7 +13,7 @@ use crate::failure::Error;
 use crate::store::{ActionState, QueuedAction, RecordedPlan};
 
 /// The most devices in one call, unless the account says less. (Apple: "Assign a Profile".)
-const BATCH: u32 = 1_000;
+pub(crate) const BATCH: u32 = 1_000;
 
 pub(crate) async fn apply(
     lane: &Lane<'_>,
@@ -102,7 +102,7 @@ pub(crate) async fn define_profile(
         return Ok((id, false));
     }
     let id = lane.retrying(retry, || lane.client.define_profile(&definition.body)).await?;
-    store.profile_defined(&lane.token, profile, &definition.digest, &id, lane.engine.now()).await?;
+    store.profile_defined(&lane.token, profile, definition, &id, lane.engine.now()).await?;
     Ok((id, true))
 }
 
@@ -254,7 +254,7 @@ fn count(state: ActionState, applied: &mut Applied) {
 
 /// Whether Apple may have carried out a call that failed: the answer was lost, or is none. A
 /// connection that never stood carried nothing, and a session that was refused did nothing.
-fn may_be_done(error: &apple::Error) -> bool {
+pub(crate) fn may_be_done(error: &apple::Error) -> bool {
     match error {
         apple::Error::Unreachable { trouble, .. } => trouble.may_be_after_sending(),
         apple::Error::Unavailable { .. } | apple::Error::BadAnswer { .. } => true,

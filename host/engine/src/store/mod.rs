@@ -32,12 +32,16 @@ pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
 pub use plans::{ActionRecord, ActionState, QueuedAction, ReadBack, RecordedPlan};
+pub use profiles::{Defined, StatusCounts};
 pub use runs::NewRun;
 pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
 pub use verdicts::StoredVerdict;
 
-const MIGRATIONS: &[M<'static>] =
-    &[M::up(include_str!("migrations/0001-first.sql")), M::up(include_str!("migrations/0002-inventory.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001-first.sql")),
+    M::up(include_str!("migrations/0002-inventory.sql")),
+    M::up(include_str!("migrations/0003-profiles.sql")),
+];
 
 /// The word sealed to tell a wrong key.
 const KEY_CHECK: &[u8] = b"deputy";
@@ -323,6 +327,33 @@ mod tests {
         assert_eq!((pause.until.as_millisecond(), pause.times), (7, 1));
         assert_eq!(store.device_history(&device.token, &serial, 9).await.unwrap(), []);
         assert_eq!(store.sync_state(&device.token).await.unwrap().full_at, Some(time(5).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_database_of_before_bodies_were_kept_keeps_its_profiles_and_actions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 2).unwrap();
+        let (uuid, digest) = ("A".repeat(32), "0".repeat(64));
+        old.execute_batch(&format!(
+            "INSERT INTO token_key VALUES ('k', 'emea', 'c', x'00', 0);
+             INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                 credentials, key_id) VALUES ('emea', 's', 'u', 'o', 'a', 0, 0, x'00', 'k');
+             INSERT INTO device (token, serial_number, profile_status) VALUES ('emea', 'C02AA', 'empty');
+             INSERT INTO profile VALUES ('emea', '{uuid}', 'lab', '{digest}', 5);
+             INSERT INTO run VALUES ('20260109-091320-k3f9wq', 'w', '{{}}', NULL, 0, 0, 1, 'succeeded');
+             INSERT INTO action (run, token, device, profile, reason, state, uuid, answered_at)
+                 VALUES ('20260109-091320-k3f9wq', 'emea', 1, 'lab', 'r', 'succeeded', '{uuid}', 6);"
+        ))
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        let token = "emea".parse().unwrap();
+        let defined = store.definitions(&token, &"lab".parse().unwrap()).await.unwrap();
+        assert_eq!((defined.len(), &defined[0].body), (1, &None));
+        let actions = store.actions_of(&token, &"C02AA".parse().unwrap(), 9).await.unwrap();
+        assert_eq!(actions.len(), 1);
     }
 
     #[tokio::test]

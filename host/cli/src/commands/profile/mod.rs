@@ -1,10 +1,19 @@
 //! `deputy profile`: the enrolment profiles, here and at Apple.
 
+mod diff;
+mod import;
 mod list;
+mod pull;
 mod push;
+mod record;
+mod show;
+mod written;
+
+use std::sync::LazyLock;
 
 use domain::id::{ProfileName, TokenName};
 use domain::profile::{Definition, Profile};
+use serde_json::{Map, Value};
 
 use crate::Common;
 use crate::app::{App, Policies, unknown};
@@ -23,13 +32,41 @@ pub(crate) enum Command {
         #[arg(long = "token", value_name = "NAME")]
         tokens: Vec<TokenName>,
     },
+    /// Show one profile: in words, as Apple is sent it, and where it is defined and used
+    Show {
+        /// The profile
+        name: ProfileName,
+    },
+    /// Compare the file, what was sent when it was defined, and Apple's copy; exits with 1 if they differ
+    Diff {
+        /// The profile
+        name: ProfileName,
+        /// Only for this token; may be repeated [default: all]
+        #[arg(long = "token", value_name = "NAME")]
+        tokens: Vec<TokenName>,
+    },
+    /// Turn Apple's copy of a profile into a file
+    Pull(pull::Arguments),
+    /// Turn a profile of another tool into a file: Apple's JSON, or a property list
+    Import(import::Arguments),
+    /// Compare what a Mac keeps of its enrolment with the profile it should have; exits with 1 if they differ
+    Record(record::Arguments),
 }
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
+    // It reads one file and writes another: nobody needs a configuration for that.
+    if let Command::Import(arguments) = &command {
+        return import::run(common, arguments);
+    }
     let app = App::open(&common.config, Policies::Unused).await?;
     match command {
         Command::List => list::run(common, &app).await,
+        Command::Show { name } => show::run(common, &app, &name).await,
+        Command::Diff { name, tokens } => diff::run(common, &app, &name, &tokens).await,
+        Command::Pull(arguments) => pull::run(common, &app, &arguments).await,
+        Command::Import(arguments) => import::run(common, &arguments),
+        Command::Record(arguments) => record::run(common, &app, &arguments).await,
         Command::Push { names, tokens } => push::run(common, &app, &names, &tokens).await,
     }
 }
@@ -40,4 +77,10 @@ fn known<'a>(app: &'a App, name: &ProfileName) -> Outcome<&'a (Profile, Definiti
         let names: Vec<&str> = app.config.profiles.keys().map(ProfileName::as_str).collect();
         unknown("profile", name.as_str(), &names)
     })
+}
+
+/// The members of a body that Apple is sent.
+fn object(body: &Value) -> &Map<String, Value> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    body.as_object().unwrap_or(&NONE)
 }

@@ -1,0 +1,143 @@
+//! Where `pull` and `import` write: a file that is not overwritten unawares, or standard output.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::apple_profile::to_file::Converted;
+use domain::document::Source;
+use domain::id::ProfileName;
+use domain::profile::Profile;
+use domain::property_list::MOST_BYTES;
+use serde_json::json;
+
+use crate::Common;
+use crate::exit::{Exit, Outcome, Problem};
+use crate::output::{print, print_json};
+
+/// Where a file goes.
+pub(super) struct Target {
+    /// None for standard output.
+    path: Option<PathBuf>,
+    force: bool,
+    stem: String,
+}
+
+impl Target {
+    /// `-` is standard output; `otherwise` is what a file there would be called.
+    pub(super) fn new(out: &Path, force: bool, otherwise: &str) -> Outcome<Self> {
+        if out == Path::new("-") {
+            return Ok(Self { path: None, force, stem: otherwise.to_owned() });
+        }
+        if !force && out.exists() {
+            return Err(Problem::usage(format!("{} is there already; nothing was changed", out.display()))
+                .hint("`--force` puts the new file in its place; `--out -` only shows it"));
+        }
+        let stem = out.file_stem().and_then(|stem| stem.to_str()).unwrap_or(otherwise).to_owned();
+        Ok(Self { path: Some(out.to_owned()), force, stem })
+    }
+
+    /// The file's name without its end.
+    pub(super) fn stem(&self) -> &str {
+        &self.stem
+    }
+}
+
+/// Writes what a profile became, and tells what has no counterpart. A file that Deputy would refuse
+/// is only shown: one such file keeps the whole configuration from being read.
+pub(super) fn write(common: &Common, target: &Target, made: &Converted) -> Outcome {
+    let name = target.stem.parse().ok().or_else(|| "imported".parse::<ProfileName>().ok());
+    let shown = target.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
+    let checked = name.map(|name| Profile::parse(name, Source { path: &shown, text: &made.text }));
+    let mistakes = checked.and_then(Result::err).map(|mistakes| mistakes.to_string());
+    let files: Vec<&String> = made.certificates.iter().map(|(name, _)| name).collect();
+    for line in &made.left_out {
+        eprintln!("left out: {line}");
+    }
+    if common.json {
+        print_json(
+            "file",
+            &json!({
+                "path": target.path, "text": made.text, "certificates": files, "left_out": made.left_out,
+                "mistakes": mistakes,
+            }),
+        );
+    }
+    if let Some(mistakes) = mistakes {
+        return refused(common, target, made, &mistakes);
+    }
+    match &target.path {
+        None if common.json => {}
+        None => {
+            print(&made.text);
+            if !files.is_empty() {
+                eprintln!("the certificates it names are written only with `--out FILE`");
+            }
+        }
+        Some(path) => {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            for (name, content) in &made.certificates {
+                certificate(&folder.join(name), content, target.force)?;
+            }
+            put(path, made.text.as_bytes(), target.force)?;
+            if !common.json {
+                print(&format!("wrote {}", path.display()));
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn refused(common: &Common, target: &Target, made: &Converted, mistakes: &str) -> Outcome {
+    let problem = Problem::usage(mistakes);
+    if target.path.is_some() {
+        return Err(problem.hint(
+            "nothing was written, since Deputy would refuse the file; `--out -` shows it, to be corrected by hand",
+        ));
+    }
+    if !common.json {
+        print(&made.text);
+    }
+    Err(problem.hint("correct this before it goes into profiles/"))
+}
+
+/// Writes a certificate. The same one may be there already.
+fn certificate(path: &Path, content: &str, force: bool) -> Outcome<()> {
+    let der = STANDARD.decode(content).map_err(|_| {
+        Problem::new(Exit::Failure, format!("the certificate for {} is not Base64", path.display()))
+            .hint("nothing was written; `--out -` shows the file without it")
+    })?;
+    if std::fs::read(path).is_ok_and(|there| there == der) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
+    }
+    put(path, &der, force)
+}
+
+fn put(path: &Path, content: &[u8], force: bool) -> Outcome<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    if force {
+        options.truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    let mut file = options.open(path).map_err(|error| Problem::file("write", path, &error))?;
+    file.write_all(content).map_err(|error| Problem::file("write", path, &error))
+}
+
+/// The bytes of a file that is not larger than any profile.
+pub(super) fn read_bounded(path: &Path) -> Outcome<Vec<u8>> {
+    let cannot = |error| Problem::file("read", path, &error);
+    let file = File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() > MOST_BYTES {
+        return Err(Problem::usage(format!("{} is larger than 1 MiB; no profile is", path.display())));
+    }
+    Ok(bytes)
+}
