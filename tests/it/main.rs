@@ -17,6 +17,7 @@ mod files;
 mod network;
 mod policy;
 mod profile_tools;
+mod removal;
 mod secrets;
 mod tenants;
 mod tokens;

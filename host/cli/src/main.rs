@@ -65,9 +65,11 @@ enum Command {
     /// Enrolment profiles: list, push, show, diff, pull, import, record
     #[command(subcommand)]
     Profile(commands::profile::Command),
+    /// Take the profile from devices, by name; asks first
+    Unassign(commands::unassign::Arguments),
     /// Ask Apple what changed and store it
     Sync(commands::sync::Arguments),
-    /// Devices: list, explain, history
+    /// Devices: list, explain, history, disown
     #[command(subcommand)]
     Device(commands::device::Command),
     /// Workflows: list, check
@@ -118,6 +120,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Status => commands::status::run(&common).await,
         Command::Token(command) => commands::token::run(&common, command).await,
         Command::Profile(command) => commands::profile::run(&common, command).await,
+        Command::Unassign(arguments) => commands::unassign::run(&common, &arguments).await,
         Command::Sync(arguments) => commands::sync::run(&common, &arguments).await,
         Command::Device(command) => commands::device::run(&common, command).await,
         Command::Workflow(command) => commands::workflow::run(&common, command).await,

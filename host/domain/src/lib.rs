@@ -11,6 +11,7 @@ pub mod history;
 pub mod pause;
 pub mod plan;
 pub mod profile;
+pub mod removal;
 pub mod report;
 pub mod run;
 pub mod schedule;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::id::ProfileName;
 use crate::plan::{Breach, Skip, Totals};
+use crate::removal::{Removal, Removed};
 use crate::run::{Applied, Decided, Outcome, Reminded, Run, State, StepRecord, Synced, Trigger};
 use crate::workflow::When;
 
@@ -93,6 +94,7 @@ fn step_line(step: &StepRecord) -> String {
         Some(Outcome::Planned(totals)) => totals_line(totals),
         Some(Outcome::Refused { totals, .. }) => format!("refused: {}", totals_line(totals)),
         Some(Outcome::Applied(applied)) => applied_line(applied),
+        Some(Outcome::Removed(removed)) => removed_line(removed),
         Some(Outcome::Reminded(reminded)) => reminded_line(reminded),
         Some(Outcome::Notified { sent, failed }) if sent.is_empty() && failed.is_empty() => {
             "nobody to tell".to_owned()
@@ -247,6 +249,28 @@ fn applied_line(applied: &Applied) -> String {
     }
     if let Some(confirmed) = applied.confirmed {
         parts.push(format!("{confirmed} read back"));
+    }
+    or_nothing(parts)
+}
+
+fn removed_line(removed: &Removed) -> String {
+    let done = match removed.what {
+        Removal::Unassign => "without a profile now",
+        Removal::Disown => "released from the organisation",
+    };
+    let outcomes = [
+        (removed.succeeded, done),
+        (removed.failed, "failed"),
+        (removed.not_accessible, "not this server's"),
+        (removed.in_flight, "in flight"),
+    ];
+    let mut parts: Vec<String> = outcomes
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    if removed.calls > 0 {
+        parts.push(count(removed.calls, "call"));
     }
     or_nothing(parts)
 }

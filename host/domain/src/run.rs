@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ChannelName, PluginName, ProfileName, RunId, SerialNumber, TokenName, WorkflowName};
 use crate::plan::{Breach, Totals};
+use crate::removal::Removed;
 
 /// One execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,8 @@ pub enum Outcome {
     },
     /// The plan was carried out.
     Applied(Applied),
+    /// Something was taken away, by hand.
+    Removed(Removed),
     /// Reminders were looked at.
     Reminded(Reminded),
     /// People were told.
@@ -238,6 +241,7 @@ impl Outcome {
             Self::Applied(applied) if !applied.refused_profiles.is_empty() || applied.failed > 0 => {
                 State::Failed
             }
+            Self::Removed(removed) if !removed.is_complete() => State::Failed,
             Self::Reminded(reminded) if !reminded.failed.is_empty() => State::Failed,
             Self::Notified { failed, .. } if !failed.is_empty() => State::Failed,
             _ => State::Succeeded,
@@ -249,6 +253,7 @@ impl Outcome {
     pub fn changed_something(&self) -> bool {
         match self {
             Self::Applied(applied) => applied.calls > 0 || !applied.defined.is_empty(),
+            Self::Removed(removed) => removed.calls > 0,
             Self::Reminded(reminded) => !reminded.sent.is_empty(),
             _ => false,
         }

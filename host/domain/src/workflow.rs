@@ -11,8 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Span;
-use crate::id::{ChannelName, PluginName, TokenName, WorkflowName};
+use crate::id::{ChannelName, PluginName, SerialNumber, TokenName, WorkflowName};
 use crate::plan::Rails;
+use crate::removal::Removal;
 use crate::schedule::Schedule;
 
 pub use file::WorkflowFile;
@@ -73,6 +74,13 @@ pub enum Step {
         retry: Retry,
         /// Ask Apple about the devices it says are assigned.
         read_back: bool,
+    },
+    /// Take something away from these devices. No file can say this: only a person's command does.
+    Remove {
+        /// What.
+        what: Removal,
+        /// From which devices of the token.
+        serials: Vec<SerialNumber>,
     },
     /// Tell people about tokens that run out.
     Remind {
@@ -159,6 +167,7 @@ impl Step {
             Self::Decide { .. } => "decide",
             Self::Plan { .. } => "plan",
             Self::Apply { .. } => "apply",
+            Self::Remove { what, .. } => what.as_str(),
             Self::Remind { .. } => "remind",
             Self::Notify { .. } => "notify",
         }

@@ -289,7 +289,8 @@ impl TokenRun {
             place: self.places.take().await,
             read_back: 0,
         };
-        lane.read_back = step::sync::read_back(&lane, self.retry()).await?;
+        lane.read_back = step::sync::read_back(&lane, self.retry()).await?
+            + step::remove::read_back(&lane, self.retry()).await?;
         Ok((lane, held))
     }
 
@@ -322,6 +323,9 @@ impl TokenRun {
                 Some(plan) => Outcome::Applied(step::apply::apply(lane, plan, *retry, *read_back).await?),
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
+            Step::Remove { what, serials } => {
+                Outcome::Removed(step::remove::remove(lane, *what, serials, self.retry()).await?)
+            }
             Step::Remind { .. } | Step::Notify { .. } => {
                 unreachable!("these steps are done once for the run")
             }

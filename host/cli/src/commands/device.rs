@@ -1,5 +1,6 @@
 //! `deputy device`: what we hold of devices, and why each has the profile it has.
 
+mod disown;
 mod history;
 
 use std::fmt::Write as _;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
     },
+    /// Release devices from the organisation, for good; only by hand, confirmed each time
+    Disown(disown::Arguments),
 }
 
 /// Carries the command out.
@@ -61,6 +64,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
             list(common, &app, filter).await
         }
         Command::Explain { serial } => explain(common, &app, &serial).await,
+        Command::Disown(arguments) => disown::run(common, &app, &arguments).await,
         Command::History { serial, limit } => history::run(common, &app, &serial, limit).await,
     }
 }
@@ -169,13 +173,15 @@ async fn explanation(app: &App, stored: &StoredDevice) -> Outcome<(String, Value
         let came = match action.state {
             ActionState::Planned => "not sent yet".to_owned(),
             ActionState::Sent => "sent; the answer was lost and is asked for at the next run".to_owned(),
+            ActionState::Dropped if action.removal.is_some() => "not carried out".to_owned(),
             ActionState::Dropped => "not carried out; the next run looks again".to_owned(),
             state => format!("{}, {}", state.as_str(), maybe(action.answered_at, "no time")),
         };
-        line(
-            if index == 0 { "done" } else { "" },
-            format!("run {}: to {}: {came}", action.run, action.profile),
-        );
+        let what = match (&action.removal, &action.profile) {
+            (None, Some(profile)) => format!("to {profile}"),
+            _ => action.attempted(),
+        };
+        line(if index == 0 { "done" } else { "" }, format!("run {}: {what}: {came}", action.run));
     }
     let next = next_words(app, stored, verdict.as_ref().map(|it| &it.verdict.decision)).await?;
     line("next", next.clone());
@@ -194,7 +200,7 @@ async fn explanation(app: &App, stored: &StoredDevice) -> Outcome<(String, Value
 
 fn action_json(action: &ActionRecord) -> Value {
     json!({
-        "run": action.run, "profile": action.profile, "from": action.from, "reason": action.reason,
+        "run": action.run, "profile": action.profile, "removal": action.removal, "from": action.from, "reason": action.reason,
         "state": action.state, "sent": action.sent, "answered_at": action.answered_at,
     })
 }
@@ -238,7 +244,7 @@ async fn next_words(app: &App, stored: &StoredDevice, decision: Option<&Decision
 }
 
 /// A profile by our name for it, if it is one of ours.
-async fn profile_words(app: &App, token: &TokenName, on: Option<&ProfileId>) -> Outcome<String> {
+pub(super) async fn profile_words(app: &App, token: &TokenName, on: Option<&ProfileId>) -> Outcome<String> {
     let Some(id) = on else { return Ok("none".to_owned()) };
     let defined = app.engine.store.defined_profiles(token).await?;
     let Some((name, digest)) = defined.get(id) else { return Ok(format!("{id} (not defined by us)")) };

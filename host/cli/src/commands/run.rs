@@ -2,6 +2,7 @@
 
 use domain::id::{TokenName, WorkflowName};
 use domain::report::report;
+use domain::run::Run;
 use domain::workflow::{Step, Workflow};
 use engine::runner::{self, RailsOverride, RunOptions};
 use engine::stop::Stopper;
@@ -102,6 +103,45 @@ impl Scope {
 
 /// Carries a workflow out, shows how far it is, and reports.
 pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, manner: Manner) -> Outcome {
+    let most = manner.actions;
+    let Some(run) = execute(common, app, workflow, manner).await? else { return Ok(Exit::Success) };
+    let actions = app.engine.store.actions_of_run(&run.id, most).await?;
+    if common.json {
+        let actions: Vec<_> = actions
+            .iter()
+            .map(|(token, serial, action)| {
+                json!({
+                    "token": token, "serial_number": serial, "profile": action.profile,
+                    "from": action.from, "reason": action.reason,
+                })
+            })
+            .collect();
+        let mut value = json!(run);
+        if most > 0 {
+            value["actions"] = actions.into();
+        }
+        print_json("run", &value);
+        return Ok(run.state.into());
+    }
+    print(&report(&run));
+    if !actions.is_empty() {
+        let rows = actions.iter().map(|(token, serial, action)| {
+            let from = action.from.as_ref().map_or("-".to_owned(), ToString::to_string);
+            [serial.to_string(), token.to_string(), action.target(), from, action.reason.clone()]
+        });
+        print("");
+        print_table(["serial", "token", "gets", "has", "because"], rows.collect(), "");
+    }
+    Ok(run.state.into())
+}
+
+/// Carries a workflow out and shows how far it is.
+pub(crate) async fn execute(
+    common: &Common,
+    app: &App,
+    workflow: &Workflow,
+    manner: Manner,
+) -> Outcome<Option<Run>> {
     app.engine.close_interrupted_runs().await?;
     let (observer, bars) = observer(common.json);
     let options = RunOptions {
@@ -124,33 +164,5 @@ pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, m
     });
     let run = runner::run(&app.engine, workflow, options, &stop).await?;
     let _ = bars.clear();
-    let Some(run) = run else { return Ok(Exit::Success) };
-    let actions = app.engine.store.actions_of_run(&run.id, manner.actions).await?;
-    if common.json {
-        let actions: Vec<_> = actions
-            .iter()
-            .map(|(token, serial, action)| {
-                json!({
-                    "token": token, "serial_number": serial, "profile": action.profile,
-                    "from": action.from, "reason": action.reason,
-                })
-            })
-            .collect();
-        let mut value = json!(run);
-        if manner.actions > 0 {
-            value["actions"] = actions.into();
-        }
-        print_json("run", &value);
-        return Ok(run.state.into());
-    }
-    print(&report(&run));
-    if !actions.is_empty() {
-        let rows = actions.iter().map(|(token, serial, action)| {
-            let from = action.from.as_ref().map_or("-".to_owned(), ToString::to_string);
-            [serial.to_string(), token.to_string(), action.profile.to_string(), from, action.reason.clone()]
-        });
-        print("");
-        print_table(["serial", "token", "gets", "has", "because"], rows.collect(), "");
-    }
-    Ok(run.state.into())
+    Ok(run)
 }

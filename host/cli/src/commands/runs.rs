@@ -72,7 +72,8 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32) -> Outcome {
     if common.json {
         let actions = actions.iter().map(|(token, serial, action)| {
             json!({
-                "token": token, "serial_number": serial, "profile": action.profile, "from": action.from,
+                "token": token, "serial_number": serial, "profile": action.profile,
+                "removal": action.removal, "from": action.from,
                 "reason": action.reason, "state": action.state, "answered_at": action.answered_at,
             })
         });
@@ -86,7 +87,7 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32) -> Outcome {
         print("");
         let rows = actions.iter().map(|(token, serial, action)| {
             let state = action.state.as_str().to_owned();
-            [serial.to_string(), token.to_string(), action.profile.to_string(), state, action.reason.clone()]
+            [serial.to_string(), token.to_string(), action.target(), state, action.reason.clone()]
         });
         print_table(["serial", "token", "profile", "came to", "because"], rows.collect(), "");
     }

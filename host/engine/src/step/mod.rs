@@ -6,6 +6,7 @@ pub(crate) mod notify;
 pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod remind;
+pub(crate) mod remove;
 pub(crate) mod sync;
 
 use std::future::Future;

@@ -26,8 +26,8 @@ const DEFAULT_PAGE: u32 = 100;
 const LOOKUP_BATCH: usize = 1_000;
 /// As many notes on devices that cannot be read go into the run's record, and as many into the log.
 const MOST_NOTES: usize = 20;
-/// For so long Apple is asked what became of an assignment; then it counts as failed.
-const GIVEN_UP: Duration = Duration::from_secs(24 * 3_600);
+/// For so long Apple is asked what became of an assignment or a removal; then it counts as failed.
+pub(super) const GIVEN_UP: Duration = Duration::from_secs(24 * 3_600);
 /// As many empty pages in a row are believed to lead somewhere.
 const MOST_EMPTY: u32 = 100;
 
@@ -72,7 +72,7 @@ fn begins_anew(full: Full, state: &SyncState, now: Timestamp) -> bool {
     }
 }
 
-fn is_older(at: Option<Timestamp>, than: Duration, now: Timestamp) -> bool {
+pub(super) fn is_older(at: Option<Timestamp>, than: Duration, now: Timestamp) -> bool {
     at.is_none_or(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default() >= than)
 }
 

@@ -9,6 +9,7 @@ mod history;
 mod inventory;
 mod plans;
 mod profiles;
+mod removals;
 mod runs;
 mod tokens;
 mod verdicts;
@@ -41,6 +42,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
     M::up(include_str!("migrations/0002-inventory.sql")),
     M::up(include_str!("migrations/0003-profiles.sql")),
+    M::up(include_str!("migrations/0004-removals.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_of_before_bodies_were_kept_keeps_its_profiles_and_actions() {
+    async fn a_database_of_before_removals_keeps_its_profiles_and_actions() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deputy.db");
         let mut old = Connection::open(&path).unwrap();
@@ -353,7 +355,8 @@ mod tests {
         let defined = store.definitions(&token, &"lab".parse().unwrap()).await.unwrap();
         assert_eq!((defined.len(), &defined[0].body), (1, &None));
         let actions = store.actions_of(&token, &"C02AA".parse().unwrap(), 9).await.unwrap();
-        assert_eq!(actions.len(), 1);
+        assert_eq!((actions.len(), actions[0].removal), (1, None));
+        assert_eq!(actions[0].profile, Some("lab".parse().unwrap()));
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use domain::device::{Change, ChangeKind, Device};
 use domain::id::{ProfileId, ProfileName, RunId, SerialNumber, TokenName};
 use domain::pause::{Pause, Refusal};
 use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
+use domain::removal::Removal;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -36,7 +37,7 @@ impl RecordedPlan {
 /// An action of a plan, on its way.
 #[derive(Clone, Debug)]
 pub struct QueuedAction {
-    id: i64,
+    pub(super) id: i64,
     /// Which device.
     pub serial_number: SerialNumber,
 }
@@ -57,11 +58,13 @@ pub enum ReadBack {
 pub struct ActionRecord {
     /// The run.
     pub run: RunId,
-    /// The profile the device was to get.
-    pub profile: ProfileName,
+    /// The profile the device was to get; none if something was to be taken away.
+    pub profile: Option<ProfileName>,
+    /// What was to be taken away, if it was that.
+    pub removal: Option<Removal>,
     /// The profile it had.
     pub from: Option<ProfileId>,
-    /// The policy's reason.
+    /// The policy's reason, or a person.
     pub reason: String,
     /// What came of it.
     pub state: ActionState,
@@ -69,6 +72,26 @@ pub struct ActionRecord {
     pub sent: Option<ProfileId>,
     /// When Apple answered.
     pub answered_at: Option<Timestamp>,
+}
+
+impl ActionRecord {
+    /// What was attempted, in words.
+    pub fn attempted(&self) -> String {
+        match (self.removal, &self.profile) {
+            (Some(removal), _) => removal.attempted().to_owned(),
+            (None, profile) => {
+                format!("assignment of {}", profile.as_ref().map_or("a profile", ProfileName::as_str))
+            }
+        }
+    }
+
+    /// The profile, or the word for what was to be taken away: for a column.
+    pub fn target(&self) -> String {
+        match (self.removal, &self.profile) {
+            (Some(removal), _) => format!("({})", removal.as_str()),
+            (None, profile) => profile.as_ref().map_or("-", ProfileName::as_str).to_owned(),
+        }
+    }
 }
 
 /// What came of an action.
@@ -79,7 +102,7 @@ pub enum ActionState {
     Planned,
     /// Sent, no answer yet.
     Sent,
-    /// The device has the profile.
+    /// The device has the profile, or what was to be taken away is gone.
     Succeeded,
     /// Apple would not, without a reason.
     Failed,
@@ -227,7 +250,7 @@ impl Store {
         self.set_states(actions, ActionState::Planned, None).await
     }
 
-    async fn set_states(
+    pub(super) async fn set_states(
         &self,
         actions: &[QueuedAction],
         state: ActionState,
@@ -356,7 +379,7 @@ impl Store {
         let (token, serial) = (token.clone(), serial.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at
+                "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at, kind
                  FROM device d JOIN action a ON a.device = d.id JOIN run r ON r.id = a.run
                  WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY run DESC LIMIT ?3",
             )?;
@@ -379,7 +402,7 @@ impl Store {
         let run = run.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at
+                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at, kind
                  FROM action a JOIN device d ON d.id = a.device
                  WHERE run = ?1 ORDER BY a.token, serial_number LIMIT ?2",
             )?;
@@ -487,16 +510,21 @@ fn refused(
 }
 
 /// A device as a lookup shows it: without a reason and without a time, as in a full fetch.
-fn listed(device: Device) -> Change {
+pub(super) fn listed(device: Device) -> Change {
     Change { device, kind: ChangeKind::Listed, at: None }
 }
 
-/// An action from six columns beginning with `first`.
+/// An action from seven columns beginning with `first`.
 fn action(row: &Row<'_>, run: RunId, first: usize) -> Result<ActionRecord, Error> {
     let id = |text: Option<String>| text.map(|text| typed(text, "profile id")).transpose();
+    let kind: String = row.get(first + 6)?;
+    let assigns = kind == "assign";
+    let removal = (!assigns).then(|| typed(kind, "kind of action")).transpose()?;
+    let profile = assigns.then(|| typed(row.get(first)?, "profile name")).transpose()?;
     Ok(ActionRecord {
         run,
-        profile: typed(row.get(first)?, "profile name")?,
+        profile,
+        removal,
         from: id(row.get(first + 1)?)?,
         reason: row.get(first + 2)?,
         state: typed(row.get(first + 3)?, "action state")?,

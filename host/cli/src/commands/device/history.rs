@@ -82,6 +82,6 @@ fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
 
 /// What was done and what came of it; nothing for what was never answered.
 fn action_words(action: ActionRecord) -> Option<(Timestamp, RunId, String)> {
-    let what = format!("assignment of {}: {}", action.profile, action.state.as_str());
+    let what = format!("{}: {}", action.attempted(), action.state.as_str());
     Some((action.answered_at?, action.run, what))
 }
