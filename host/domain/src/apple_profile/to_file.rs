@@ -4,11 +4,14 @@
 //! handed back to be told. Whether the file would be accepted is for its own check to say.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
+use schemars::Schema;
 use serde_json::{Map, Value};
 
 use super::{BESIDE, Kind, compare, kind};
-use crate::profile::PANES;
+use crate::document::{Mistakes, Source};
+use crate::profile::{Definition, PANES, Profile, ProfileFile};
 
 /// What a profile became.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +33,7 @@ pub struct Origin<'a> {
     pub stem: &'a str,
 }
 
-/// Apple's fields that are one key of a file.
+/// Apple's fields that are one key of a file, if its format has that key.
 const KEYS: &[(&str, &str)] = &[
     ("url", "url"),
     ("configuration_web_url", "web_url"),
@@ -42,7 +45,20 @@ const KEYS: &[(&str, &str)] = &[
     ("is_mandatory", "mandatory"),
     ("is_mdm_removable", "removable"),
     ("await_device_configured", "await_configured"),
+    ("is_multi_user", "shared_ipad"),
+    ("is_return_to_service", "return_to_service"),
+    ("auto_advance_setup", "auto_advance"),
+    ("language", "language"),
+    ("region", "region"),
+    ("do_not_use_profile_from_backup", FROM_BACKUP),
+    ("anchor_certs", "anchor_certificates"),
 ];
+
+/// Here true means what false means in Apple's field.
+const FROM_BACKUP: &str = "profile_from_backup";
+
+/// Flags that are always sent, and whose default in a file is not Apple's: they are always written.
+const ALWAYS: [&str; 4] = ["is_supervised", "is_mandatory", "is_mdm_removable", "await_device_configured"];
 
 /// Apple's fields that are part of something else in a file.
 const WOVEN: [&str; 4] = ["profile_name", "allow_pairing", "supervising_host_certs", "skip_setup_items"];
@@ -59,13 +75,22 @@ pub fn to_file(profile: &Map<String, Value>, origin: Origin<'_>) -> Converted {
     if get("profile_name").is_none() {
         made.left_out.push("the profile has no name; it got that of its file".to_owned());
     }
-    for (field, key) in KEYS {
-        let value = match kind(field) {
-            Some(Kind::Flag(unset)) => Some(get(field).unwrap_or(Value::Bool(unset))),
-            _ => get(field),
-        };
-        if let Some(value) = value {
-            made.key(key, &value);
+    for (field, key) in KEYS.iter().filter(|(_, key)| has_key(key)) {
+        match (kind(field), get(field)) {
+            (Some(Kind::Flag(unset)), value) => {
+                let is = value.and_then(|value| value.as_bool()).unwrap_or(unset);
+                if ALWAYS.contains(field) || is != unset {
+                    made.key(key, &Value::Bool(is != (*key == FROM_BACKUP)));
+                }
+            }
+            (Some(Kind::Certificates), _) => {
+                let names = made.files(&in_order(profile.get(*field)), &format!("{}-anchor", origin.stem));
+                if !names.is_empty() {
+                    let _ = writeln!(made.text, "{key} = [{names}]");
+                }
+            }
+            (_, Some(value)) => made.key(key, &value),
+            (_, None) => {}
         }
     }
     if get("configuration_web_url").is_some() {
@@ -79,6 +104,15 @@ pub fn to_file(profile: &Map<String, Value>, origin: Origin<'_>) -> Converted {
 }
 
 impl Converted {
+    /// What Apple would be sent for the file, or all that is wrong with it. `path` is for words.
+    pub fn check(&self, path: &str) -> Result<Definition, Mistakes> {
+        let name = "imported".parse().expect("a good name");
+        let profile = Profile::parse(name, Source { path, text: &self.text })?;
+        let certificates: Vec<String> =
+            self.certificates.iter().map(|(_, content)| content.clone()).collect();
+        Ok(profile.definition(&certificates))
+    }
+
     fn key(&mut self, key: &str, value: &Value) {
         let value = match value {
             Value::String(text) => toml::Value::String(text.clone()).to_string(),
@@ -101,14 +135,19 @@ impl Converted {
             self.text.push_str("usb_pairing = { mode = \"forbid\" }\n");
             return;
         }
+        let names = self.files(&certificates, stem);
+        let _ = writeln!(self.text, "usb_pairing = {{ mode = \"certificate\", certificates = [{names}] }}");
+    }
+
+    /// Puts certificates into files of their own; the files' names, for a list.
+    fn files(&mut self, certificates: &[String], stem: &str) -> String {
         let mut names = Vec::new();
         for (nth, certificate) in (1..).zip(certificates) {
             let name = format!("certs/{stem}-{nth}.cer");
             names.push(toml::Value::String(name.clone()).to_string());
             self.certificates.push((name, certificate.split_whitespace().collect()));
         }
-        let names = names.join(", ");
-        let _ = writeln!(self.text, "usb_pairing = {{ mode = \"certificate\", certificates = [{names}] }}");
+        names.join(", ")
     }
 
     /// What has no key of its own and no other place: each with its value, for a comment.
@@ -177,7 +216,14 @@ fn is_pane(name: &str) -> bool {
 
 /// A file says it, in one way or another.
 fn placed(field: &str) -> bool {
-    WOVEN.contains(&field) || KEYS.iter().any(|(name, _)| *name == field)
+    WOVEN.contains(&field) || KEYS.iter().any(|(name, key)| *name == field && has_key(key))
+}
+
+/// Whether a file may have this key: its own schema says so.
+fn has_key(key: &str) -> bool {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| schemars::schema_for!(ProfileFile));
+    let properties = SCHEMA.get("properties").and_then(Value::as_object);
+    properties.is_some_and(|properties| properties.contains_key(key))
 }
 
 /// It is not what Apple takes for it anyway.
@@ -234,8 +280,6 @@ mod tests {
 
     use super::super::FIELDS;
     use super::*;
-    use crate::document::Source;
-    use crate::profile::Profile;
 
     const ORIGIN: Origin<'_> = Origin { from: "A test.", stem: "lab" };
 
@@ -258,13 +302,7 @@ mod tests {
     /// What Apple would be sent for the file that a profile became.
     #[track_caller]
     fn back(profile: &Value) -> Value {
-        let made = converted(profile);
-        let source = Source { path: "lab.toml", text: &made.text };
-        let ours = Profile::parse("lab".parse().unwrap(), source).unwrap_or_else(|error| panic!("{error}"));
-        let files: Vec<String> = made.certificates.iter().map(|(name, _)| name.clone()).collect();
-        assert_eq!(ours.certificates, files);
-        let certificates: Vec<String> = made.certificates.into_iter().map(|(_, it)| it).collect();
-        ours.definition(&certificates).body
+        converted(profile).check("lab.toml").unwrap_or_else(|error| panic!("{error}")).body
     }
 
     #[test]

@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::apple_profile::to_file::Converted;
-use domain::document::Source;
-use domain::id::ProfileName;
-use domain::profile::Profile;
 use domain::property_list::MOST_BYTES;
 use serde_json::json;
 
@@ -48,10 +45,8 @@ impl Target {
 /// Writes what a profile became, and tells what has no counterpart. A file that Deputy would refuse
 /// is only shown: one such file keeps the whole configuration from being read.
 pub(super) fn write(common: &Common, target: &Target, made: &Converted) -> Outcome {
-    let name = target.stem.parse().ok().or_else(|| "imported".parse::<ProfileName>().ok());
     let shown = target.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
-    let checked = name.map(|name| Profile::parse(name, Source { path: &shown, text: &made.text }));
-    let mistakes = checked.and_then(Result::err).map(|mistakes| mistakes.to_string());
+    let mistakes = made.check(&shown).err().map(|mistakes| mistakes.to_string());
     let files: Vec<&String> = made.certificates.iter().map(|(name, _)| name).collect();
     for line in &made.left_out {
         eprintln!("left out: {line}");
