@@ -293,7 +293,7 @@ fn what_has_no_counterpart_is_told_when_a_profile_is_imported() {
     let env = TestEnv::new();
     let profile = json!({
         "profile_name": "Old", "url": "https://mdm.example.com/enroll", "is_supervised": true,
-        "devices": ["MAC1"], "tomorrow": [1, 2], "skip_setup_items": ["Siri", "Registration"],
+        "devices": ["MAC1"], "tomorrow": [1, 2], "skip_setup_items": ["Siri", "Nonesuch"],
     });
     env.write("old.json", profile.to_string());
     env.run(&["profile", "import", "old.json"]).succeeds(expect![[r##"
@@ -312,11 +312,11 @@ fn what_has_no_counterpart_is_told_when_a_profile_is_imported() {
         [setup_assistant]
         skip = [
             "Siri",
-            # "Registration",
+            # "Nonesuch",
         ]
         left out: devices: which device gets which profile is for a policy to say
         left out: tomorrow: not a field of Apple's that is known
-        left out: skip_setup_items: Apple knows no pane "Registration"
+        left out: skip_setup_items: Apple knows no pane "Nonesuch"
     "##]]);
     env.write("http.json", json!({ "profile_name": "Old", "url": "http://mdm.example.com" }).to_string());
     env.run(&["profile", "import", "http.json", "--out", "profiles/old.toml"]).fails(2, expect![[r#"

@@ -353,7 +353,7 @@ mod tests {
         check(
             &json!({
                 "url": "https://mdm.example.com/enroll", "is_supervised": "yes", "tomorrow\n": { "a": "b\nc" },
-                "devices": ["C02AA"], "skip_setup_items": ["Siri", "Registration"],
+                "devices": ["C02AA"], "skip_setup_items": ["Siri", "Nonesuch"],
                 "supervising_host_certs": ["YQ=="],
             }),
             expect![[r##"
@@ -373,7 +373,7 @@ mod tests {
                 [setup_assistant]
                 skip = [
                     "Siri",
-                    # "Registration",
+                    # "Nonesuch",
                 ]
                 ----
                 left out the profile has no name; it got that of its file
@@ -381,7 +381,7 @@ mod tests {
                 left out devices: which device gets which profile is for a policy to say
                 left out is_supervised: its value makes no sense there
                 left out tomorrow : not a field of Apple's that is known
-                left out skip_setup_items: Apple knows no pane "Registration"
+                left out skip_setup_items: Apple knows no pane "Nonesuch"
             "##]],
         );
     }

@@ -381,7 +381,7 @@ impl Store {
             let mut statement = connection.prepare_cached(
                 "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at, kind
                  FROM device d JOIN action a ON a.device = d.id JOIN run r ON r.id = a.run
-                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY run DESC LIMIT ?3",
+                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY a.id DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
             let mut actions = Vec::new();
