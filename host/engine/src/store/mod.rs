@@ -342,7 +342,7 @@ mod tests {
             "INSERT INTO token_key VALUES ('k', 'emea', 'c', x'00', 0);
              INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
                  credentials, key_id) VALUES ('emea', 's', 'u', 'o', 'a', 0, 0, x'00', 'k');
-             INSERT INTO device (token, serial_number, profile_status) VALUES ('emea', 'C02AA', 'empty');
+             INSERT INTO device (token, serial_number, profile_status, round) VALUES ('emea', 'C02AA', 'empty', 0);
              INSERT INTO profile VALUES ('emea', '{uuid}', 'lab', '{digest}', 5);
              INSERT INTO run VALUES ('20260109-091320-k3f9wq', 'w', '{{}}', NULL, 0, 0, 1, 'succeeded');
              INSERT INTO action (run, token, device, profile, reason, state, uuid, answered_at)
