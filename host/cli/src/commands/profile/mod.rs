@@ -1,7 +1,11 @@
 //! `deputy profile`: the enrolment profiles, here and at Apple.
 
+mod anchors;
+mod check;
 mod list;
+mod panes;
 mod push;
+mod tls;
 
 use domain::id::{ProfileName, TokenName};
 use domain::profile::{Definition, Profile};
@@ -15,6 +19,14 @@ use crate::exit::Outcome;
 pub(crate) enum Command {
     /// Show the profiles in profiles/, and how many devices are on each
     List,
+    /// Tell all that is wrong or doubtful with the profiles; errors exit with 2, warnings with 0
+    Check(check::Arguments),
+    /// Show the panes of Setup Assistant that `skip` may name, and where each exists
+    Panes(panes::Arguments),
+    /// Fetch the certificate to trust a server by, for `anchor_certificates`
+    ///
+    /// Connects with TLS, directly, and shows the certificates. That trusts whoever answers now: compare the fingerprint.
+    Anchors(anchors::Arguments),
     /// Define profiles at Apple that are new or have changed; others are left alone
     Push {
         /// Only these profiles [default: all]
@@ -27,10 +39,13 @@ pub(crate) enum Command {
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
-    let app = App::open(&common.config, Policies::Unused).await?;
+    let open = || App::open(&common.config, Policies::Unused);
     match command {
-        Command::List => list::run(common, &app).await,
-        Command::Push { names, tokens } => push::run(common, &app, &names, &tokens).await,
+        Command::List => list::run(common, &open().await?).await,
+        Command::Check(arguments) => check::run(common, arguments).await,
+        Command::Panes(arguments) => panes::run(common, &arguments),
+        Command::Anchors(arguments) => anchors::run(common, arguments).await,
+        Command::Push { names, tokens } => push::run(common, &open().await?, &names, &tokens).await,
     }
 }
 
