@@ -62,7 +62,7 @@ enum Command {
     /// Server tokens: request, import, check, list
     #[command(subcommand)]
     Token(commands::token::Command),
-    /// Enrolment profiles: list, push
+    /// Enrolment profiles: list, check, push, panes, anchors
     #[command(subcommand)]
     Profile(commands::profile::Command),
     /// Ask Apple what changed and store it

@@ -341,4 +341,101 @@ skip = ["Siry"]
         "#]],
         );
     }
+
+    #[test]
+    fn a_file_keeps_the_digest_it_always_had() {
+        // Another digest would move every device that is on the profile.
+        let text = "version = 1\nname = \"Lab\"\nurl = \"https://mdm.example.com/enroll\"\nweb_url = \"https://mdm.example.com/\"\n\
+            user_affinity = \"required\"\norganization_magic = \"m\"\nsetup_assistant = { skip = [\"Zoom\", \"Siri\", \"Zoom\"] }\n";
+        let checked = read(&[("lab", text)]).unwrap().check(&Given::default());
+        let digest = checked.profile.unwrap().1.digest;
+        expect!["d125a6b47276c35f0f3334ccdff17fdf88e6534fe116d69796006935b66f1b50"].assert_eq(digest.as_str());
+    }
+
+    #[test]
+    fn the_keys_of_a_file_count_over_those_it_extends_and_lists_are_replaced() {
+        let own = r#"
+version = 1
+extends = "base"
+name = "Lab"
+usb_pairing = { mode = "forbid" }
+[setup_assistant]
+show = ["Passcode"]
+"#;
+        let base = r#"
+version = 1
+extends = "root"
+base = true
+description = "not handed down"
+department = "IT"
+setup_assistant = { skip = ["privacy", "Passcode"] }
+"#;
+        let root = r#"
+version = 1
+base = true
+url = "https://mdm.example.com/enroll"
+department = "Headquarters"
+setup_assistant = { skip = ["Zoom"], show = ["Siri"] }
+"#;
+        let files = [("lab", own), ("base", base), ("root", root)];
+        let found = read(&files).unwrap().check(&Given::default()).found;
+        // Both lists are the nearest there are, so a pane is in both; it stands in the file itself.
+        expect![[r#"
+            error[pane-both]: `Passcode` is both skipped and shown
+             --> profiles/lab.toml:7:9
+              |
+            7 | show = ["Passcode"]
+              |         ^^^^^^^^^^"#]].assert_eq(&found.only(|it| it.severity == Severity::Error).to_string());
+        let base = base.replace(", \"Passcode\"", "");
+        let files = [("lab", own), ("base", &base), ("root", root)];
+        let (profile, definition) = read(&files).unwrap().check(&Given::default()).profile.unwrap();
+        assert_eq!(profile.description, "");
+        expect![[r#"
+            {
+              "allow_pairing": false,
+              "await_device_configured": false,
+              "department": "IT",
+              "is_mandatory": true,
+              "is_mdm_removable": false,
+              "is_supervised": true,
+              "profile_name": "Lab",
+              "skip_setup_items": [
+                "Diagnostics",
+                "iCloudDiagnostics",
+                "Intelligence",
+                "Location",
+                "Privacy",
+                "Siri",
+                "SpokenLanguage"
+              ],
+              "url": "https://mdm.example.com/enroll"
+            }
+        "#]].assert_eq(&format!("{:#}\n", definition.body));
+    }
+
+    #[test]
+    fn of_an_identity_only_its_own_certificate_may_pair_but_all_are_anchors() {
+        let text = r#"
+version = 1
+name = "Lab"
+url = "https://mdm.example.com/enroll"
+anchor_certificates = [{ file = "host.p12", password_env = "PASSWORD" }]
+usb_pairing = { mode = "certificate", certificates = [{ file = "host.p12", password_env = "PASSWORD" }] }
+"#;
+        let certificate = |base64: &str| Certificate {
+            base64: base64.to_owned(),
+            subject: base64.to_owned(),
+            not_before: jiff::Timestamp::MIN,
+            not_after: jiff::Timestamp::MAX,
+            authority: true,
+        };
+        let draft = read(&[("lab", text)]).unwrap();
+        let mut given = Given::default();
+        for file in draft.certificate_files() {
+            given.certificates.insert(file, Ok(vec![certificate("HOST"), certificate("ROOT")]));
+        }
+        let body = draft.check(&given).profile.unwrap().1.body;
+        assert_eq!(body["supervising_host_certs"], serde_json::json!(["HOST"]));
+        assert_eq!(body["anchor_certs"], serde_json::json!(["HOST", "ROOT"]));
+    }
 }

@@ -16,7 +16,10 @@ use openssl::x509::{X509, X509NameRef, X509Ref};
 
 /// The certificates in a file, of a PKCS#12 file first that of its key; or why there are none.
 pub(super) fn certificates(file: &CertificateFile, folder: &Path) -> Result<Vec<Certificate>, String> {
-    let bytes = std::fs::read(folder.join(&file.file)).map_err(|error| error.to_string())?;
+    let bytes = std::fs::read(folder.join(&file.file)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file in the folder of the profiles".to_owned(),
+        _ => error.to_string(),
+    })?;
     let found = match &file.password_env {
         Some(variable) => sealed(&bytes, variable)?,
         None => open(&bytes)?,

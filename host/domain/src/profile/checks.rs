@@ -97,7 +97,7 @@ pub(super) fn check(file: &ProfileFile, given: &Given, findings: &mut Findings<'
     texts(file, findings);
     url::check(file, findings);
     people(file, findings);
-    supervision(file, findings);
+    supervision(file, given, findings);
     pairing(file, findings);
     locale::check(file, findings);
     panes::check(file, findings);
@@ -166,20 +166,19 @@ fn people(file: &ProfileFile, findings: &mut Findings<'_>) {
     }
 }
 
-fn supervision(file: &ProfileFile, findings: &mut Findings<'_>) {
-    if !file.mandatory {
+fn supervision(file: &ProfileFile, given: &Given, findings: &mut Findings<'_>) {
+    let on_ios = given.platforms.as_ref().is_none_or(|present| present.contains(&Platform::Ios));
+    if !file.mandatory && on_ios {
         let message = "ignored since iOS 13: enrolment can no longer be skipped";
         findings.warn("ignored", "/mandatory", message, None);
     }
     if file.supervised {
         return;
     }
-    findings.warn(
-        "ignored",
-        "/supervised",
-        "ignored since iOS 13: devices that enrol this way are supervised",
-        None,
-    );
+    if on_ios {
+        let message = "ignored since iOS 13: devices that enrol this way are supervised";
+        findings.warn("ignored", "/supervised", message, None);
+    }
     if !file.removable {
         findings.error(
             "locked-unsupervised",

@@ -50,7 +50,12 @@ pub(super) fn read(name: &str, files: &Files) -> Result<(Vec<File>, ProfileFile)
             findings.at("", format!("missing key `{key}`, here and in what this file extends"), None);
         }
     }
-    if joined.get("usb_pairing").and_then(toml::Value::as_table).is_some_and(|it| !it.contains_key("mode")) {
+    if !alone
+        && joined
+            .get("usb_pairing")
+            .and_then(toml::Value::as_table)
+            .is_some_and(|it| !it.contains_key("mode"))
+    {
         findings.at("/usb_pairing", "missing key `mode`, here and in what this file extends", None);
     }
     findings.finish()?;

@@ -16,6 +16,7 @@ use crate::exit::Outcome;
 
 /// What `deputy profile` can do.
 #[derive(clap::Subcommand)]
+#[command(after_help = FORMAT)]
 pub(crate) enum Command {
     /// Show the profiles in profiles/, and how many devices are on each
     List,
@@ -36,6 +37,19 @@ pub(crate) enum Command {
         tokens: Vec<TokenName>,
     },
 }
+
+const FORMAT: &str = "\
+A profile is a file in profiles/, and goes by the name of the file:
+  version = 1
+  extends = \"base\"                   # optional: the keys of profiles/base.toml, where this has none
+  name = \"Lab iPad\"                  # its name at Apple
+  url = \"https://mdm.example.com/enroll\"
+  department = \"Library\"
+  [setup_assistant]
+  skip = \"all\"                       # or a list of panes, see `deputy profile panes`
+  show = [\"Passcode\"]
+
+A changed file is a new profile: Apple cannot change one. Check, push, then plan.";
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
