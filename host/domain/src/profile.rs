@@ -349,7 +349,8 @@ skip = ["Siry"]
             user_affinity = \"required\"\norganization_magic = \"m\"\nsetup_assistant = { skip = [\"Zoom\", \"Siri\", \"Zoom\"] }\n";
         let checked = read(&[("lab", text)]).unwrap().check(&Given::default());
         let digest = checked.profile.unwrap().1.digest;
-        expect!["d125a6b47276c35f0f3334ccdff17fdf88e6534fe116d69796006935b66f1b50"].assert_eq(digest.as_str());
+        expect!["d125a6b47276c35f0f3334ccdff17fdf88e6534fe116d69796006935b66f1b50"]
+            .assert_eq(digest.as_str());
     }
 
     #[test]
@@ -385,7 +386,8 @@ setup_assistant = { skip = ["Zoom"], show = ["Siri"] }
              --> profiles/lab.toml:7:9
               |
             7 | show = ["Passcode"]
-              |         ^^^^^^^^^^"#]].assert_eq(&found.only(|it| it.severity == Severity::Error).to_string());
+              |         ^^^^^^^^^^"#]]
+        .assert_eq(&found.only(|it| it.severity == Severity::Error).to_string());
         let base = base.replace(", \"Passcode\"", "");
         let files = [("lab", own), ("base", &base), ("root", root)];
         let (profile, definition) = read(&files).unwrap().check(&Given::default()).profile.unwrap();
@@ -410,7 +412,27 @@ setup_assistant = { skip = ["Zoom"], show = ["Siri"] }
               ],
               "url": "https://mdm.example.com/enroll"
             }
-        "#]].assert_eq(&format!("{:#}\n", definition.body));
+        "#]]
+        .assert_eq(&format!("{:#}\n", definition.body));
+    }
+
+    #[test]
+    fn no_beginning_of_any_file_is_too_strange_to_be_checked() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/profiles");
+        let mut count = 0;
+        for kind in ["wrong", "doubtful"] {
+            for entry in std::fs::read_dir(format!("{folder}/{kind}")).unwrap() {
+                let Ok(text) = std::fs::read_to_string(entry.unwrap().path()) else { continue };
+                for (end, _) in text.char_indices().step_by(11) {
+                    // Told or not, it is not a panic.
+                    let found =
+                        read(&[("lab", &text[..end])]).map(|draft| draft.check(&Given::default()).found);
+                    let (Ok(found) | Err(found)) = found;
+                    count += found.to_string().len().min(1);
+                }
+            }
+        }
+        assert!(count > 1000, "only {count} beginnings");
     }
 
     #[test]

@@ -209,6 +209,9 @@ mode = \"certificate\"
 certificates = [\"certs/desk.cer\", { file = \"certs/configurator.p12\", password_env = \"CONFIGURATOR_P12_PASSWORD\" }]
 ```
 
+Every command that reads the configuration needs that variable, the daemon too. Where that is a burden, take the certificate
+out once (`openssl pkcs12 -in FILE -clcerts -nokeys -out FILE.pem`) and name the PEM file.
+
 Of a PKCS#12 file the certificate of its key is sent as a host that may pair, and all certificates as anchors; the private key
 is never used. With `anchor_certificates` a device trusts those and no others for `url` and `web_url`.
 `deputy profile anchors URL --out FILE` fetches them from a server that runs, and so trusts whoever answers at that moment:
