@@ -354,7 +354,8 @@ const SHAPES: [(&str, &str); 11] = [
     ("9,999,999", "N"),
 ];
 
-fn masked(text: &str) -> String {
+/// Text without what differs from day to day.
+pub(crate) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -169,7 +169,7 @@ fn a_pane_that_setup_assistant_does_not_have() {
         "\"Siri\"",
         "\"Siry\"",
         expect![[r#"
-            error: Apple knows no pane `Siry`
+            error[pane-unknown]: Apple knows no pane `Siry`
               --> profiles/standard.toml:10:9
                |
             10 | skip = ["Siry", "Diagnostics"]

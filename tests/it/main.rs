@@ -3,6 +3,7 @@
 //! What is decided is tested in `domain`, where it costs nothing. Here it is wiring, wording and
 //! crashes: each test is a story of an operator, and its expectations are what they read.
 
+mod certificates;
 mod env;
 mod net;
 
@@ -17,6 +18,7 @@ mod files;
 mod network;
 mod policy;
 mod profile_tools;
+mod profiles;
 mod removal;
 mod secrets;
 mod tenants;

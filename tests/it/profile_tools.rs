@@ -320,13 +320,25 @@ fn what_has_no_counterpart_is_told_when_a_profile_is_imported() {
     "##]]);
     env.write("http.json", json!({ "profile_name": "Old", "url": "http://mdm.example.com" }).to_string());
     env.run(&["profile", "import", "http.json", "--out", "profiles/old.toml"]).fails(2, expect![[r#"
-        error: must be an https URL
+        error[url-https]: must be an https URL
          --> profiles/old.toml:4:7
           |
         4 | url = "http://mdm.example.com"
           |       ^^^^^^^^^^^^^^^^^^^^^^^^
           |
           = help: https://mdm.example.com/enroll
+
+        warning[ignored]: ignored since iOS 13: devices that enrol this way are supervised
+         --> profiles/old.toml:5:14
+          |
+        5 | supervised = false
+          |              ^^^^^
+
+        warning[ignored]: ignored since iOS 13: enrolment can no longer be skipped
+         --> profiles/old.toml:6:13
+          |
+        6 | mandatory = false
+          |             ^^^^^
         hint: nothing was written, since Deputy would refuse the file; `--out -` shows it, to be corrected by hand
     "#]]);
     assert!(!env.file("profiles/old.toml").exists());

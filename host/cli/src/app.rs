@@ -154,7 +154,8 @@ pub(crate) fn cache_folder(config: &Config) -> PathBuf {
     config.store.with_file_name("plugin-cache")
 }
 
-fn key(source: &KeySource) -> Outcome<Key> {
+/// The key that opens the secrets in the store.
+pub(crate) fn key(source: &KeySource) -> Outcome<Key> {
     let missing = |what: String| {
         Problem::new(Exit::NeedsPerson, format!("the key that opens Deputy's secrets is not there: {what}"))
             .hint(

@@ -4,8 +4,10 @@
 //! the key is.
 
 mod apple;
+pub(crate) mod certificates;
 mod file;
 mod folders;
+mod profiles;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,9 @@ use sandbox::Limits;
 use url::Url;
 
 use file::{ChannelTable, ConfigFile, PluginTable, SecretsTable, TokenTable};
-use folders::{read_profiles, read_workflows};
+use folders::read_workflows;
+
+pub(crate) use profiles::{Read, read_profiles};
 
 use crate::exit::{Exit, Outcome, Problem};
 
@@ -46,6 +50,8 @@ pub(crate) struct Config {
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
     pub profiles: BTreeMap<ProfileName, (Profile, Definition)>,
+    /// What is doubtful with them, and what was not so once.
+    pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
     pub workflows: BTreeMap<WorkflowName, Workflow>,
 }
@@ -88,7 +94,9 @@ impl Config {
         let name = path.display().to_string();
         let shown = apple::without_passwords(&text);
         let source = Source { path: &name, text: &shown };
-        let (profiles, workflows) = (read_profiles(folder, &mut wrong)?, read_workflows(folder, &mut wrong)?);
+        let profiles = read_profiles(folder, None, &mut wrong)?;
+        let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
+        let workflows = read_workflows(folder, &mut wrong)?;
         let read = Source { path: &name, text: &text }.read::<ConfigFile>();
         let read = read.or_else(|_| source.read::<ConfigFile>().and_then(|_| Err(in_a_password(source))));
         let meant = read.and_then(|file| mean(file, source, folder));
@@ -107,6 +115,7 @@ impl Config {
                     plugins: meant.plugins,
                     channels: meant.channels,
                     profiles,
+                    doubts,
                     workflows: workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect(),
                     text: shown.clone(),
                 });
@@ -114,6 +123,15 @@ impl Config {
         }
         Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
     }
+}
+
+/// Where the store is and where its key, if `deputy.toml` is right so far.
+pub(crate) fn store(path: &Path) -> Option<(PathBuf, KeySource)> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let source = Source { path: "", text: &text };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let meant = mean(source.read::<ConfigFile>().ok()?, source, folder).ok()?;
+    Some((meant.store, meant.key))
 }
 
 /// The file is right with stars in place of its passwords, so that is where it is wrong.

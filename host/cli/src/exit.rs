@@ -87,7 +87,8 @@ impl Problem {
     pub(crate) fn print(&self) {
         let [first, causes @ ..] = self.chain.as_slice() else { return };
         // The mistakes of a file come with their own heading and place.
-        let heading = if first.starts_with("error: ") { "" } else { "error: " };
+        let heading =
+            if first.starts_with("error: ") || first.starts_with("error[") { "" } else { "error: " };
         eprintln!("{heading}{first}");
         for cause in causes {
             eprintln!("  caused by: {cause}");

@@ -62,7 +62,7 @@ enum Command {
     /// Server tokens: request, import, check, list
     #[command(subcommand)]
     Token(commands::token::Command),
-    /// Enrolment profiles: list, push, show, diff, pull, import, record
+    /// Enrolment profiles: list, check, push, show, diff, pull, import, record, panes, anchors
     #[command(subcommand)]
     Profile(commands::profile::Command),
     /// Take the profile from devices, by name; asks first

@@ -27,9 +27,26 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// One thing that is wrong, and where.
+/// Whether a file can be used all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but it may not do what was meant.
+    Warning,
+}
+
+/// One thing that is wrong or doubtful, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
+    /// Whether the file can be used all the same.
+    pub severity: Severity,
+    /// The rule that was broken, if it has a name; else the file's shape is wrong.
+    pub rule: Option<&'static str>,
+    /// The JSON pointer it was found at; empty for the shape of a file.
+    pub pointer: String,
+    /// Which of several files.
+    file: usize,
     /// Bytes of the text.
     pub span: Range<usize>,
     /// What is wrong: lower case, no final period.
@@ -38,34 +55,27 @@ pub struct Mistake {
     pub help: Option<String>,
 }
 
-/// All that is wrong with one file. Its `Display` shows each mistake with its line.
+/// All that is wrong with one file, or with one that continues others. Its `Display` shows each
+/// mistake with its line.
 #[derive(Clone, Debug)]
 pub struct Mistakes {
-    path: String,
-    text: String,
+    /// Paths and texts.
+    files: Vec<(String, String)>,
     list: Vec<Mistake>,
 }
 
 /// The mistakes found so far in one file, by those who look for them.
 #[derive(Debug)]
 pub struct Findings<'a> {
-    source: Source<'a>,
+    /// The file, and after it those that it continues.
+    sources: Vec<Source<'a>>,
     list: Vec<Mistake>,
 }
 
 impl<'a> Source<'a> {
     /// The file as a `T`, if it is one: TOML, of the right shape.
     pub fn read<T: DeserializeOwned + JsonSchema>(self) -> Result<T, Mistakes> {
-        let mut findings = Findings::new(self);
-        let (document, errors) = DeTable::parse_recoverable(self.text);
-        for error in &errors {
-            findings.add(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()), None);
-        }
-        if errors.is_empty() {
-            let schema = schemars::schema_for!(T);
-            shape::check(&document, schema.as_value(), &mut findings);
-        }
-        findings.finish()?;
+        self.shape(schemars::schema_for!(T).as_value()).finish()?;
         toml::from_str(self.text).map_err(|error| {
             let mut findings = Findings::new(self);
             // Later lines of the message say where, which we show ourselves.
@@ -75,8 +85,26 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// What keeps the file from being TOML of this shape.
+    pub fn shape(self, schema: &serde_json::Value) -> Findings<'a> {
+        let mut findings = Findings::new(self);
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        for error in &errors {
+            findings.add(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()), None);
+        }
+        if errors.is_empty() {
+            shape::check(&document, schema, &mut findings);
+        }
+        findings
+    }
+
     /// Where the value at this JSON pointer stands, or the nearest thing around it that is there.
     pub fn locate(self, pointer: &str) -> Range<usize> {
+        self.find(pointer).0
+    }
+
+    /// The same, and whether that is the value itself.
+    fn find(self, pointer: &str) -> (Range<usize>, bool) {
         let (document, _) = DeTable::parse_recoverable(self.text);
         let mut span = 0..0;
         let mut table = Some(document.get_ref());
@@ -97,7 +125,7 @@ impl<'a> Source<'a> {
                     .map(|value| (value.span(), value)),
                 (None, None) => None,
             };
-            let Some((shown, value)) = found else { break };
+            let Some((shown, value)) = found else { return (span, false) };
             span = shown;
             table = match value.get_ref() {
                 DeValue::Table(inner) => Some(inner),
@@ -108,19 +136,51 @@ impl<'a> Source<'a> {
                 _ => None,
             };
         }
-        span
+        (span, true)
     }
 }
 
 impl<'a> Findings<'a> {
     /// None yet.
     pub fn new(source: Source<'a>) -> Self {
-        Self { source, list: Vec::new() }
+        Self::of_all(vec![source])
+    }
+
+    /// None yet, in a file and those that it continues. A value stands in the first that has it.
+    pub fn of_all(sources: Vec<Source<'a>>) -> Self {
+        Self { sources, list: Vec::new() }
     }
 
     /// Adds a mistake at the value a JSON pointer names, and what would be right.
     pub fn at(&mut self, pointer: &str, message: impl Into<String>, help: Option<String>) {
-        self.add(self.source.locate(pointer), message, help);
+        self.put(Severity::Error, None, pointer, message.into(), help);
+    }
+
+    /// The same, with the name of the rule that is broken.
+    pub fn error(
+        &mut self,
+        rule: &'static str,
+        pointer: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.put(Severity::Error, Some(rule), pointer, message.into(), help);
+    }
+
+    /// The same for what is only doubtful.
+    pub fn warn(
+        &mut self,
+        rule: &'static str,
+        pointer: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.put(Severity::Warning, Some(rule), pointer, message.into(), help);
+    }
+
+    /// Takes over what was found in the file that is the `nth` of these.
+    pub fn absorb(&mut self, nth: usize, other: Findings<'_>) {
+        self.list.extend(other.list.into_iter().map(|mistake| Mistake { file: nth, ..mistake }));
     }
 
     /// What was typed at `pointer`, as what is meant; a text that is not one becomes a mistake.
@@ -149,12 +209,37 @@ impl<'a> Findings<'a> {
 
     /// What was found, in the order of the file.
     pub fn into_mistakes(mut self) -> Mistakes {
-        self.list.sort_by_key(|mistake| mistake.span.start);
-        Mistakes { path: self.source.path.to_owned(), text: self.source.text.to_owned(), list: self.list }
+        self.list.sort_by_key(|mistake| (mistake.file, mistake.span.start));
+        let owned = |source: &Source<'_>| (source.path.to_owned(), source.text.to_owned());
+        Mistakes { files: self.sources.iter().map(owned).collect(), list: self.list }
+    }
+
+    fn put(
+        &mut self,
+        severity: Severity,
+        rule: Option<&'static str>,
+        pointer: &str,
+        message: String,
+        help: Option<String>,
+    ) {
+        let places = self.sources.iter().map(|source| source.find(pointer));
+        let place = places.enumerate().find(|(_, (_, found))| *found);
+        let first = self.sources.first().map(|source| source.locate(pointer)).unwrap_or_default();
+        let (file, span) = place.map_or((0, first), |(file, (span, _))| (file, span));
+        self.list.push(Mistake { severity, rule, pointer: pointer.to_owned(), file, span, message, help });
     }
 
     fn add(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        self.list.push(Mistake { span, message: message.into(), help });
+        let (severity, message) = (Severity::Error, message.into());
+        self.list.push(Mistake {
+            severity,
+            rule: None,
+            pointer: String::new(),
+            file: 0,
+            span,
+            message,
+            help,
+        });
     }
 }
 
@@ -163,27 +248,54 @@ impl Mistakes {
     pub fn list(&self) -> &[Mistake] {
         &self.list
     }
+
+    /// Whether any of it is more than doubtful.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|mistake| mistake.severity == Severity::Error)
+    }
+
+    /// Only those that fit.
+    #[must_use]
+    pub fn only(mut self, fits: impl FnMut(&Mistake) -> bool) -> Self {
+        self.list.retain(fits);
+        self
+    }
+
+    /// The path, the line and the column of one of them, counted from 1.
+    pub fn place(&self, mistake: &Mistake) -> (&str, usize, usize) {
+        let Some((path, text)) = self.files.get(mistake.file) else { return ("", 1, 1) };
+        let before = text.get(..mistake.span.start).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (path, before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+
+    /// One of them in words, with an excerpt of its file.
+    pub fn show(&self, mistake: &Mistake) -> String {
+        let (path, text) =
+            self.files.get(mistake.file).map_or(("", ""), |(path, text)| (path.as_str(), text.as_str()));
+        let end = mistake.span.end.min(text.len());
+        let span = mistake.span.start.min(end)..end;
+        let level = match mistake.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut title = level.primary_title(mistake.message.as_str());
+        if let Some(rule) = mistake.rule {
+            title = title.id(rule);
+        }
+        let excerpt = Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(span));
+        let mut group = title.element(excerpt);
+        if let Some(help) = &mistake.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        Renderer::plain().render(&[group])
+    }
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.list.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n\n")?;
-            }
-            let end = mistake.span.end.min(self.text.len());
-            let span = mistake.span.start.min(end)..end;
-            let mut group = Level::ERROR.primary_title(mistake.message.as_str()).element(
-                Snippet::source(self.text.as_str())
-                    .path(self.path.as_str())
-                    .annotation(AnnotationKind::Primary.span(span)),
-            );
-            if let Some(help) = &mistake.help {
-                group = group.element(Level::HELP.message(help.as_str()));
-            }
-            f.write_str(&Renderer::plain().render(&[group]))?;
-        }
-        Ok(())
+        let shown: Vec<String> = self.list.iter().map(|mistake| self.show(mistake)).collect();
+        f.write_str(&shown.join("\n\n"))
     }
 }
 

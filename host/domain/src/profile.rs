@@ -3,13 +3,36 @@
 //! Apple cannot change a profile; it can only define another. So the content decides: two files
 //! with the same content are the same profile, and a changed file is a new one. Combinations that
 //! Apple refuses, or answers with a bare 500, are mistakes in the file and never sent.
+//!
+//! A profile is read in two steps, for nothing is read from disk here: a [`Draft`] says which
+//! certificate files it wants, and [`Draft::check`] is given them.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::document::{Findings, Mistakes, Source, Version1, suggestion};
+use crate::document::{Findings, Mistakes, Severity, Source};
 use crate::id::{Digest, ProfileName};
+
+mod file;
+
+mod extend;
+
+mod checks;
+
+mod codes;
+
+mod definition;
+
+mod certificate;
+
+pub mod panes;
+
+#[cfg(test)]
+mod reference;
+
+pub use certificate::Certificate;
+pub use checks::{Given, RULES, Rule};
+pub use extend::{File, Files};
+pub use file::{CertificateFile, ProfileFile};
 
 /// An enrolment profile as the operator wrote it, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +43,6 @@ pub struct Profile {
     pub title: String,
     /// What it is for. Stays here; Apple has no field for it.
     pub description: String,
-    /// Certificate files, relative to the profile's folder, of the hosts that may pair over USB.
-    pub certificates: Vec<String>,
-    fields: Map<String, Value>,
 }
 
 /// What Apple is sent to define a profile, and the digest that tells when it has changed.
@@ -34,307 +54,84 @@ pub struct Definition {
     pub digest: Digest,
 }
 
-/// An enrolment profile: what a device is told in Setup Assistant.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Deputy enrolment profile")]
-#[allow(missing_docs, reason = "documented by the format's own schema")]
-pub struct ProfileFile {
-    #[allow(dead_code, reason = "read for its check alone")]
-    version: Version1,
-    /// The profile's name at Apple, 1 to 125 characters.
-    #[schemars(example = "Lab iPad")]
-    name: String,
-    /// What it is for. Not sent to Apple.
-    #[serde(default)]
-    description: Option<String>,
-    /// Where the device enrols: the MDM's enrolment URL, https.
-    #[schemars(example = "https://mdm.example.com/enroll")]
-    url: String,
-    /// A page where the user signs in before enrolling, https. Needs `user_affinity = "required"`.
-    #[serde(default)]
-    web_url: Option<String>,
-    /// The department shown during activation, at most 125 characters.
-    #[serde(default)]
-    department: Option<String>,
-    /// The phone number shown during activation, at most 50 characters.
-    #[serde(default)]
-    support_phone: Option<String>,
-    /// The e-mail address shown during activation, at most 250 characters.
-    #[serde(default)]
-    support_email: Option<String>,
-    /// Groups several services of one organisation; at most 256 characters.
-    #[serde(default)]
-    organization_magic: Option<String>,
-    /// Whether a person signs in when the device enrols.
-    #[serde(default)]
-    user_affinity: UserAffinity,
-    /// The device is supervised. Always so from iOS 13 on.
-    #[serde(default = "yes")]
-    supervised: bool,
-    /// The user cannot skip enrolment.
-    #[serde(default = "yes")]
-    mandatory: bool,
-    /// The user may remove management later. `false` needs `supervised = true`.
-    #[serde(default)]
-    removable: bool,
-    /// Hold Setup Assistant until the MDM says the device is configured.
-    #[serde(default)]
-    await_configured: bool,
-    /// Which computers the device pairs with over USB.
-    #[serde(default)]
-    usb_pairing: Option<UsbPairing>,
-    /// What Setup Assistant leaves out.
-    #[serde(default)]
-    setup_assistant: Option<SetupAssistant>,
+/// A profile's file, of the right shape, with what it extends; not checked yet.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    name: ProfileName,
+    file: ProfileFile,
+    chain: Vec<File>,
 }
 
-#[derive(Debug, Default, Deserialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-enum UserAffinity {
-    /// Nobody signs in.
-    #[default]
-    None,
-    /// A user signs in at `web_url`.
-    Required,
+/// What came of a check.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The profile, unless something is wrong with it or it is only a base for others.
+    pub profile: Option<(Profile, Definition)>,
+    /// What is wrong or doubtful.
+    pub found: Mistakes,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct UsbPairing {
-    /// `allow` every computer, `forbid` all, or only those with a `certificate`.
-    mode: PairingMode,
-    /// Files with the certificates of the computers that may pair, PEM or DER, relative to this
-    /// file. For mode `certificate`.
-    #[serde(default)]
-    certificates: Vec<String>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-enum PairingMode {
-    Allow,
-    Forbid,
-    Certificate,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct SetupAssistant {
-    /// The panes not to show, by Apple's names.
-    #[serde(default)]
-    skip: Vec<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Profile {
-    /// The profile in a file called `name`, or all that is wrong with it.
-    pub fn parse(name: ProfileName, source: Source<'_>) -> Result<Self, Mistakes> {
-        let file: ProfileFile = source.read()?;
-        let mut findings = Findings::new(source);
-        check(&file, &mut findings);
-        findings.finish()?;
-        Ok(Self {
-            name,
-            fields: fields(&file),
-            title: file.name,
-            description: file.description.unwrap_or_default(),
-            certificates: file.usb_pairing.map(|pairing| pairing.certificates).unwrap_or_default(),
-        })
+impl Draft {
+    /// The profile in the file of this name, with what it extends, or what keeps it from being one.
+    pub fn read(name: &ProfileName, files: &Files) -> Result<Self, Mistakes> {
+        let (chain, file) = extend::read(name.as_str(), files)?;
+        Ok(Self { name: name.clone(), file, chain })
     }
 
-    /// What Apple is sent, given the certificates of [`Self::certificates`] as Base64 of their DER.
-    pub fn definition(&self, certificates: &[String]) -> Definition {
-        let mut body = self.fields.clone();
-        if !certificates.is_empty() {
-            body.insert("supervising_host_certs".to_owned(), json!(certificates));
+    /// Whether it is only there to be extended.
+    pub fn is_base(&self) -> bool {
+        self.file.base
+    }
+
+    /// The certificate files it names.
+    pub fn certificate_files(&self) -> Vec<CertificateFile> {
+        let entries = self.file.anchor_certificates.iter().chain(self.file.host_certificates());
+        entries.map(|entry| entry.file()).collect()
+    }
+
+    /// Where devices are sent, each with the key that says so.
+    pub fn urls(&self) -> Vec<(&'static str, &str)> {
+        let web_url = self.file.web_url.as_deref().map(|url| ("/web_url", url));
+        [("/url", self.file.url.as_str())].into_iter().chain(web_url).filter(|_| !self.file.base).collect()
+    }
+
+    /// The certificates a device would trust for them instead of its own, as Base64 of their DER.
+    pub fn anchors(&self, given: &Given) -> Vec<String> {
+        let anchors = checks::certificates(&self.file.anchor_certificates, given, true);
+        anchors.into_iter().map(|certificate| certificate.base64).collect()
+    }
+
+    /// What Apple is sent, and all that is wrong or doubtful with it.
+    pub fn check(&self, given: &Given) -> Checked {
+        let mut findings = self.findings();
+        if !self.file.base {
+            checks::check(&self.file, given, &mut findings);
         }
-        let body = Value::Object(body);
-        let digest = Digest::of(body.to_string().as_bytes());
-        Definition { body, digest }
+        let found = findings.into_mistakes();
+        let stops = found.list().iter().any(|mistake| {
+            mistake.severity == Severity::Error
+                && !mistake.rule.is_some_and(|rule| checks::RULES_OF_TIME.contains(&rule))
+        });
+        let profile = (!stops && !self.file.base).then(|| (self.profile(), self.definition(given)));
+        Checked { profile, found }
+    }
+
+    /// A list for what others find in these files.
+    pub fn findings(&self) -> Findings<'_> {
+        Findings::of_all(self.chain.iter().map(File::source).collect::<Vec<Source<'_>>>())
+    }
+
+    fn profile(&self) -> Profile {
+        let description = self.file.description.clone().unwrap_or_default();
+        Profile { name: self.name.clone(), title: self.file.name.clone(), description }
+    }
+
+    fn definition(&self, given: &Given) -> Definition {
+        let anchors = checks::certificates(&self.file.anchor_certificates, given, true);
+        let hosts = checks::certificates(self.file.host_certificates(), given, false);
+        definition::definition(&self.file, &anchors, &hosts)
     }
 }
-
-fn check(file: &ProfileFile, findings: &mut Findings<'_>) {
-    let mut length = |pointer: &str, text: Option<&String>, most: usize| {
-        let Some(text) = text else { return };
-        if text.trim().is_empty() {
-            findings.at(pointer, "must not be empty", Some("leave the key out instead".to_owned()));
-        } else if text.chars().count() > most {
-            findings.at(pointer, format!("Apple takes at most {most} characters"), None);
-        }
-    };
-    length("/name", Some(&file.name), 125);
-    length("/url", Some(&file.url), 2000);
-    length("/web_url", file.web_url.as_ref(), 2000);
-    length("/department", file.department.as_ref(), 125);
-    length("/support_phone", file.support_phone.as_ref(), 50);
-    length("/support_email", file.support_email.as_ref(), 250);
-    length("/organization_magic", file.organization_magic.as_ref(), 256);
-
-    check_url("/url", &file.url, findings);
-    match (&file.user_affinity, &file.web_url) {
-        (_, Some(url)) => check_url("/web_url", url, findings),
-        (UserAffinity::Required, None) => findings.at(
-            "/user_affinity",
-            "`required` needs a `web_url` where the user signs in",
-            Some("web_url = \"https://mdm.example.com/sign-in\"".to_owned()),
-        ),
-        (UserAffinity::None, None) => {}
-    }
-    if file.user_affinity == UserAffinity::None && file.web_url.is_some() {
-        let help = "set `user_affinity = \"required\"` or leave `web_url` out";
-        findings.at("/web_url", "nobody signs in with `user_affinity = \"none\"`", Some(help.to_owned()));
-    }
-    if !file.removable && !file.supervised {
-        let help = "set `supervised = true` or `removable = true`";
-        findings.at(
-            "/supervised",
-            "a profile that cannot be removed needs a supervised device",
-            Some(help.to_owned()),
-        );
-    }
-    if let Some(pairing) = &file.usb_pairing {
-        let with_certificate = pairing.mode == PairingMode::Certificate;
-        if with_certificate && pairing.certificates.is_empty() {
-            findings.at(
-                "/usb_pairing/mode",
-                "`certificate` needs the certificates of the computers that may pair",
-                Some("certificates = [\"certs/configurator.cer\"]".to_owned()),
-            );
-        }
-        if !with_certificate && !pairing.certificates.is_empty() {
-            findings.at(
-                "/usb_pairing/certificates",
-                "the certificates have no effect in this mode",
-                Some("set `mode = \"certificate\"`".to_owned()),
-            );
-        }
-        if with_certificate && !file.supervised {
-            findings.at("/usb_pairing/mode", "`certificate` needs `supervised = true`", None);
-        }
-    }
-    for (index, pane) in panes(file).iter().enumerate() {
-        if !PANES.contains(&pane.as_str()) {
-            let pointer = format!("/setup_assistant/skip/{index}");
-            findings.at(&pointer, format!("Apple knows no pane `{pane}`"), suggestion(pane, PANES));
-        }
-    }
-}
-
-/// A URL the device can enrol at. Apple answers a host under `.local` with a bare 500.
-fn check_url(pointer: &str, url: &str, findings: &mut Findings<'_>) {
-    let Some(rest) = url.strip_prefix("https://") else {
-        return findings.at(
-            pointer,
-            "must be an https URL",
-            Some("https://mdm.example.com/enroll".to_owned()),
-        );
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit('@').next().unwrap_or_default().split(':').next().unwrap_or_default();
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    if host.is_empty() || !host.chars().all(plain) || url.contains(char::is_whitespace) {
-        findings.at(pointer, format!("`{host}` is not a host name"), None);
-    } else if host.to_ascii_lowercase().ends_with(".local") {
-        findings.at(pointer, "Apple refuses hosts under `.local`", None);
-    }
-}
-
-fn panes(file: &ProfileFile) -> &[String] {
-    file.setup_assistant.as_ref().map_or(&[], |assistant| assistant.skip.as_slice())
-}
-
-/// Apple's names for what was written. Keys that were left out stay out: for Apple an empty string
-/// is a mistake, not an absence.
-fn fields(file: &ProfileFile) -> Map<String, Value> {
-    let mut fields = Map::new();
-    let mut put = |key: &str, value: Value| {
-        fields.insert(key.to_owned(), value);
-    };
-    put("profile_name", json!(file.name));
-    put("url", json!(file.url));
-    put("is_supervised", json!(file.supervised));
-    put("is_mandatory", json!(file.mandatory));
-    put("is_mdm_removable", json!(file.removable));
-    put("await_device_configured", json!(file.await_configured));
-    let pairing = file.usb_pairing.as_ref().map_or(&PairingMode::Allow, |pairing| &pairing.mode);
-    put("allow_pairing", json!(*pairing == PairingMode::Allow));
-    let texts = [
-        ("configuration_web_url", &file.web_url),
-        ("department", &file.department),
-        ("support_phone_number", &file.support_phone),
-        ("support_email_address", &file.support_email),
-        ("org_magic", &file.organization_magic),
-    ];
-    for (key, text) in texts {
-        if let Some(text) = text {
-            put(key, json!(text));
-        }
-    }
-    if !panes(file).is_empty() {
-        put("skip_setup_items", json!(panes(file)));
-    }
-    fields
-}
-
-/// The panes of Setup Assistant that Apple lists as skippable (SkipKeys, state of August 2026).
-pub const PANES: &[&str] = &[
-    "Accessibility",
-    "AccessibilityAppearance",
-    "ActionButton",
-    "Android",
-    "AppStore",
-    "Appearance",
-    "AppleID",
-    "Biometric",
-    "CameraButton",
-    "DeviceToDeviceMigration",
-    "Diagnostics",
-    "DisplayTone",
-    "EnableLockdownMode",
-    "FileVault",
-    "HomeButtonSensitivity",
-    "Intelligence",
-    "Keyboard",
-    "LiquidGlass",
-    "Location",
-    "MessagingActivationUsingPhoneNumber",
-    "Multitasking",
-    "OSShowcase",
-    "OnBoarding",
-    "Passcode",
-    "Payment",
-    "Privacy",
-    "Restore",
-    "RestoreCompleted",
-    "SIMSetup",
-    "Safety",
-    "SafetyAndHandling",
-    "ScreenSaver",
-    "ScreenTime",
-    "Siri",
-    "SoftwareUpdate",
-    "SpokenLanguage",
-    "TOS",
-    "TVHomeScreenSync",
-    "TVProviderSignIn",
-    "TVRoom",
-    "TapToSetup",
-    "TermsOfAddress",
-    "Tips",
-    "UnlockWithWatch",
-    "UpdateCompleted",
-    "WatchMigration",
-    "Welcome",
-    "Zoom",
-    "iCloudDiagnostics",
-    "iCloudStorage",
-    "iMessageAndFaceTime",
-];
 
 #[cfg(test)]
 mod tests {
@@ -342,12 +139,20 @@ mod tests {
 
     use super::*;
 
+    fn read(files: &[(&str, &str)]) -> Result<Draft, Mistakes> {
+        let file = |(name, text): &(&str, &str)| {
+            let path = format!("profiles/{name}.toml");
+            ((*name).to_owned(), File { path, text: (*text).to_owned() })
+        };
+        Draft::read(&files[0].0.parse().unwrap(), &files.iter().map(file).collect())
+    }
+
     #[track_caller]
     fn check(text: &str, expected: Expect) {
-        let name = "lab-ipad".parse().unwrap();
-        let found = match Profile::parse(name, Source { path: "profiles/lab-ipad.toml", text }) {
-            Ok(profile) => format!("{:#}\n", profile.definition(&[]).body),
-            Err(mistakes) => format!("{mistakes}\n"),
+        let checked = read(&[("lab-ipad", text)]).map(|draft| draft.check(&Given::default()));
+        let found = match checked {
+            Ok(Checked { profile: Some((_, definition)), .. }) => format!("{:#}\n", definition.body),
+            Ok(Checked { found, .. }) | Err(found) => format!("{found}\n"),
         };
         expected.assert_eq(&found);
     }
@@ -460,7 +265,7 @@ usb_pairing = { mode = "certificate" }
 skip = ["Siry"]
 "#,
             expect![[r#"
-                error: must be an https URL
+                error[url-https]: must be an https URL
                  --> profiles/lab-ipad.toml:3:7
                   |
                 3 | url = "http://printer.local/enroll"
@@ -468,7 +273,13 @@ skip = ["Siry"]
                   |
                   = help: https://mdm.example.com/enroll
 
-                error: a profile that cannot be removed needs a supervised device
+                warning[ignored]: ignored since iOS 13: devices that enrol this way are supervised
+                 --> profiles/lab-ipad.toml:4:14
+                  |
+                4 | supervised = false
+                  |              ^^^^^
+
+                error[locked-unsupervised]: a profile that cannot be removed needs a supervised device
                  --> profiles/lab-ipad.toml:4:14
                   |
                 4 | supervised = false
@@ -476,7 +287,7 @@ skip = ["Siry"]
                   |
                   = help: set `supervised = true` or `removable = true`
 
-                error: `required` needs a `web_url` where the user signs in
+                error[affinity-without-page]: `required` needs a `web_url` where the user signs in
                  --> profiles/lab-ipad.toml:5:17
                   |
                 5 | user_affinity = "required"
@@ -484,7 +295,7 @@ skip = ["Siry"]
                   |
                   = help: web_url = "https://mdm.example.com/sign-in"
 
-                error: `certificate` needs the certificates of the computers that may pair
+                error[pairing-without-certificates]: `certificate` needs the certificates of the computers that may pair
                  --> profiles/lab-ipad.toml:6:24
                   |
                 6 | usb_pairing = { mode = "certificate" }
@@ -492,13 +303,21 @@ skip = ["Siry"]
                   |
                   = help: certificates = ["certs/configurator.cer"]
 
-                error: `certificate` needs `supervised = true`
+                error[pairing-unsupervised]: `certificate` needs `supervised = true`
                  --> profiles/lab-ipad.toml:6:24
                   |
                 6 | usb_pairing = { mode = "certificate" }
                   |                        ^^^^^^^^^^^^^
 
-                error: Apple knows no pane `Siry`
+                warning[deprecated]: Apple has deprecated `allow_pairing` since iOS 13
+                 --> profiles/lab-ipad.toml:6:24
+                  |
+                6 | usb_pairing = { mode = "certificate" }
+                  |                        ^^^^^^^^^^^^^
+                  |
+                  = help: let the MDM restrict pairing as well (`allowHostPairing`)
+
+                error[pane-unknown]: Apple knows no pane `Siry`
                  --> profiles/lab-ipad.toml:8:9
                   |
                 8 | skip = ["Siry"]
@@ -521,5 +340,124 @@ skip = ["Siry"]
               |        ^^^
         "#]],
         );
+    }
+
+    #[test]
+    fn a_file_keeps_the_digest_it_always_had() {
+        // Another digest would move every device that is on the profile.
+        let text = "version = 1\nname = \"Lab\"\nurl = \"https://mdm.example.com/enroll\"\nweb_url = \"https://mdm.example.com/\"\n\
+            user_affinity = \"required\"\norganization_magic = \"m\"\nsetup_assistant = { skip = [\"Zoom\", \"Siri\", \"Zoom\"] }\n";
+        let checked = read(&[("lab", text)]).unwrap().check(&Given::default());
+        let digest = checked.profile.unwrap().1.digest;
+        expect!["d125a6b47276c35f0f3334ccdff17fdf88e6534fe116d69796006935b66f1b50"]
+            .assert_eq(digest.as_str());
+    }
+
+    #[test]
+    fn the_keys_of_a_file_count_over_those_it_extends_and_lists_are_replaced() {
+        let own = r#"
+version = 1
+extends = "base"
+name = "Lab"
+usb_pairing = { mode = "forbid" }
+[setup_assistant]
+show = ["Passcode"]
+"#;
+        let base = r#"
+version = 1
+extends = "root"
+base = true
+description = "not handed down"
+department = "IT"
+setup_assistant = { skip = ["privacy", "Passcode"] }
+"#;
+        let root = r#"
+version = 1
+base = true
+url = "https://mdm.example.com/enroll"
+department = "Headquarters"
+setup_assistant = { skip = ["Zoom"], show = ["Siri"] }
+"#;
+        let files = [("lab", own), ("base", base), ("root", root)];
+        let found = read(&files).unwrap().check(&Given::default()).found;
+        // Both lists are the nearest there are, so a pane is in both; it stands in the file itself.
+        expect![[r#"
+            error[pane-both]: `Passcode` is both skipped and shown
+             --> profiles/lab.toml:7:9
+              |
+            7 | show = ["Passcode"]
+              |         ^^^^^^^^^^"#]]
+        .assert_eq(&found.only(|it| it.severity == Severity::Error).to_string());
+        let base = base.replace(", \"Passcode\"", "");
+        let files = [("lab", own), ("base", &base), ("root", root)];
+        let (profile, definition) = read(&files).unwrap().check(&Given::default()).profile.unwrap();
+        assert_eq!(profile.description, "");
+        expect![[r#"
+            {
+              "allow_pairing": false,
+              "await_device_configured": false,
+              "department": "IT",
+              "is_mandatory": true,
+              "is_mdm_removable": false,
+              "is_supervised": true,
+              "profile_name": "Lab",
+              "skip_setup_items": [
+                "Diagnostics",
+                "iCloudDiagnostics",
+                "Intelligence",
+                "Location",
+                "Privacy",
+                "Siri",
+                "SpokenLanguage"
+              ],
+              "url": "https://mdm.example.com/enroll"
+            }
+        "#]]
+        .assert_eq(&format!("{:#}\n", definition.body));
+    }
+
+    #[test]
+    fn no_beginning_of_any_file_is_too_strange_to_be_checked() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/profiles");
+        let mut count = 0;
+        for kind in ["wrong", "doubtful"] {
+            for entry in std::fs::read_dir(format!("{folder}/{kind}")).unwrap() {
+                let Ok(text) = std::fs::read_to_string(entry.unwrap().path()) else { continue };
+                for (end, _) in text.char_indices().step_by(11) {
+                    // Told or not, it is not a panic.
+                    let found =
+                        read(&[("lab", &text[..end])]).map(|draft| draft.check(&Given::default()).found);
+                    let (Ok(found) | Err(found)) = found;
+                    count += found.to_string().len().min(1);
+                }
+            }
+        }
+        assert!(count > 1000, "only {count} beginnings");
+    }
+
+    #[test]
+    fn of_an_identity_only_its_own_certificate_may_pair_but_all_are_anchors() {
+        let text = r#"
+version = 1
+name = "Lab"
+url = "https://mdm.example.com/enroll"
+anchor_certificates = [{ file = "host.p12", password_env = "PASSWORD" }]
+usb_pairing = { mode = "certificate", certificates = [{ file = "host.p12", password_env = "PASSWORD" }] }
+"#;
+        let certificate = |base64: &str| Certificate {
+            base64: base64.to_owned(),
+            subject: base64.to_owned(),
+            not_before: jiff::Timestamp::MIN,
+            not_after: jiff::Timestamp::MAX,
+            authority: true,
+        };
+        let draft = read(&[("lab", text)]).unwrap();
+        let mut given = Given::default();
+        for file in draft.certificate_files() {
+            given.certificates.insert(file, Ok(vec![certificate("HOST"), certificate("ROOT")]));
+        }
+        let body = draft.check(&given).profile.unwrap().1.body;
+        assert_eq!(body["supervising_host_certs"], serde_json::json!(["HOST"]));
+        assert_eq!(body["anchor_certs"], serde_json::json!(["HOST", "ROOT"]));
     }
 }

@@ -68,6 +68,10 @@ async fn check(common: &Common) -> Outcome {
     let settings = &app.engine.settings;
     let (tokens, profiles) = (settings.tokens.len(), settings.profiles.len());
     let (workflows, plugins) = (settings.workflows.len(), settings.policies.len());
+    let doubts: usize = app.config.doubts.values().map(|found| found.list().len()).sum();
+    if doubts > 0 {
+        eprintln!("note: doubts about profiles: {doubts}; `deputy profile check` tells them");
+    }
     if common.json {
         let counts =
             json!({ "tokens": tokens, "profiles": profiles, "workflows": workflows, "plugins": plugins });

@@ -1,63 +1,15 @@
-//! The folders beside `deputy.toml`: profiles and workflows, a file each.
+//! The folders beside `deputy.toml`, a file for each thing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::document::Source;
-use domain::id::{ProfileName, WorkflowName};
-use domain::profile::{Definition, Profile};
+use domain::id::WorkflowName;
 use domain::workflow::Workflow;
 use jiff::tz::TimeZone;
-use openssl::x509::X509;
 
 use super::Files;
 use crate::exit::{Outcome, Problem};
-
-/// The profiles, each under the name of its file; what is wrong with them goes to `wrong`.
-pub(super) fn read_profiles(
-    folder: &Path,
-    wrong: &mut Vec<String>,
-) -> Outcome<BTreeMap<ProfileName, (Profile, Definition)>> {
-    let mut profiles = BTreeMap::new();
-    for file in toml_files(&folder.join("profiles"))? {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let name: ProfileName = match stem.parse() {
-            Ok(name) => name,
-            Err(error) => {
-                wrong.push(format!("error: the file {} cannot be named so: {error}", file.display()));
-                continue;
-            }
-        };
-        let text = read(&file)?;
-        let path = file.display().to_string();
-        match Profile::parse(name.clone(), Source { path: &path, text: &text }) {
-            Err(mistakes) => wrong.push(mistakes.to_string()),
-            Ok(profile) => match certificates(&profile, &folder.join("profiles")) {
-                Ok(certificates) => {
-                    let definition = profile.definition(&certificates);
-                    profiles.insert(name, (profile, definition));
-                }
-                Err(why) => wrong.push(format!("error: {path}: {why}")),
-            },
-        }
-    }
-    Ok(profiles)
-}
-
-/// The certificates of a profile as Base64 of their DER, from PEM or DER files.
-fn certificates(profile: &Profile, folder: &Path) -> Result<Vec<String>, String> {
-    let read = |file: &String| {
-        let bytes =
-            std::fs::read(folder.join(file)).map_err(|error| format!("cannot read {file}: {error}"))?;
-        let certificate = X509::from_pem(&bytes).or_else(|_| X509::from_der(&bytes));
-        let der = certificate.and_then(|certificate| certificate.to_der());
-        der.map(|der| STANDARD.encode(der))
-            .map_err(|_| format!("{file} is no certificate, neither PEM nor DER"))
-    };
-    profile.certificates.iter().map(read).collect()
-}
 
 /// The workflows, each with its file; what is wrong with them goes to `wrong`.
 pub(super) fn read_workflows(
@@ -83,7 +35,7 @@ pub(super) fn read_workflows(
 }
 
 /// The TOML files of a folder, by name; none if there is no folder.
-fn toml_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+pub(super) fn toml_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -96,6 +48,7 @@ fn toml_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Outcome<String> {
+/// A file's text.
+pub(super) fn read(path: &Path) -> Outcome<String> {
     std::fs::read_to_string(path).map_err(|error| Problem::file("read", path, &error))
 }

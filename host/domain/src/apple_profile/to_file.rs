@@ -6,12 +6,14 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use schemars::Schema;
 use serde_json::{Map, Value};
 
 use super::{BESIDE, Kind, compare, kind};
-use crate::document::{Mistakes, Source};
-use crate::profile::{Definition, PANES, Profile, ProfileFile};
+use crate::document::Mistakes;
+use crate::profile::panes::PANES;
+use crate::profile::{Certificate, CertificateFile, Definition, Draft, File, Files, Given, ProfileFile};
 
 /// What a profile became.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,11 +108,24 @@ pub fn to_file(profile: &Map<String, Value>, origin: Origin<'_>) -> Converted {
 impl Converted {
     /// What Apple would be sent for the file, or all that is wrong with it. `path` is for words.
     pub fn check(&self, path: &str) -> Result<Definition, Mistakes> {
-        let name = "imported".parse().expect("a good name");
-        let profile = Profile::parse(name, Source { path, text: &self.text })?;
-        let certificates: Vec<String> =
-            self.certificates.iter().map(|(_, content)| content.clone()).collect();
-        Ok(profile.definition(&certificates))
+        let name = "imported";
+        let file = File { path: path.to_owned(), text: self.text.clone() };
+        let files = Files::from([(name.to_owned(), file)]);
+        let draft = Draft::read(&name.parse().expect("a good name"), &files)?;
+        let certificates = self.certificates.iter().map(|(file, content)| {
+            // Nobody has looked into it yet; that is done when the file is used.
+            let certificate = Certificate {
+                base64: content.clone(),
+                subject: file.clone(),
+                not_before: Timestamp::MIN,
+                not_after: Timestamp::MAX,
+                authority: true,
+            };
+            (CertificateFile { file: file.clone(), password_env: None }, Ok(vec![certificate]))
+        });
+        let given = Given { certificates: certificates.collect(), ..Given::default() };
+        let checked = draft.check(&given);
+        checked.profile.map(|(_, definition)| definition).ok_or(checked.found)
     }
 
     fn key(&mut self, key: &str, value: &Value) {
@@ -211,7 +226,7 @@ impl Converted {
 
 /// Whether a file may name it.
 fn is_pane(name: &str) -> bool {
-    PANES.contains(&name)
+    PANES.iter().any(|pane| pane.key == name)
 }
 
 /// A file says it, in one way or another.
@@ -323,6 +338,18 @@ mod tests {
         assert_eq!(back(&profile), profile);
         profile["allow_pairing"] = true.into();
         profile["is_supervised"] = false.into();
+        assert_eq!(back(&profile), profile);
+        for field in
+            ["auto_advance_setup", "do_not_use_profile_from_backup", "is_return_to_service", "is_supervised"]
+        {
+            profile[field] = true.into();
+        }
+        profile["language"] = "fr".into();
+        profile["region"] = "FR".into();
+        profile["anchor_certs"] = json!(["Yw==", "YQ=="]);
+        assert_eq!(back(&profile), profile);
+        profile.as_object_mut().unwrap().remove("is_return_to_service");
+        profile["is_multi_user"] = true.into();
         assert_eq!(back(&profile), profile);
     }
 

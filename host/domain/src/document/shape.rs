@@ -74,7 +74,9 @@ impl<'a> Shape<'a, '_, '_> {
                     let names: Vec<&str> =
                         properties.unwrap_or(&nothing).keys().map(String::as_str).collect();
                     let message = format!("unknown key `{}`", key.get_ref());
-                    self.findings.add(key.span(), message, suggestion(key.get_ref(), &names));
+                    let ours = properties.and_then(|known| key_for(known, key.get_ref()));
+                    let help = ours.or_else(|| suggestion(key.get_ref(), &names));
+                    self.findings.add(key.span(), message, help);
                 }
                 (None, Some(other)) if other.is_object() => self.value(value, other),
                 (None, _) => {}
@@ -165,6 +167,12 @@ impl<'a> Shape<'a, '_, '_> {
             .and_then(|to| self.root.pointer(to.trim_start_matches('#')));
         target.map_or(schema, |target| self.resolve(target))
     }
+}
+
+/// Our key for what Apple calls so, where a schema gives Apple's names.
+fn key_for(known: &Map<String, Value>, apples: &str) -> Option<String> {
+    let (key, _) = known.iter().find(|(_, schema)| schema.get("x-apple").is_some_and(|it| it == apples))?;
+    Some(format!("what Apple calls `{apples}` is `{key}` here"))
 }
 
 /// The alternatives of a schema, without the `null` that stands for an absent key.

@@ -1,6 +1,6 @@
 //! The inventory, as it is read: what Apple said of each device, and what we did to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::device::{Assignment, Device, Known, ProfileStatus};
 use domain::id::{ProfileId, SerialNumber, TokenName};
@@ -144,6 +144,22 @@ impl Store {
                 devices.push(stored(row)?);
             }
             Ok(devices)
+        })
+        .await
+    }
+
+    /// The families of the devices there are, in Apple's words.
+    pub async fn device_families(&self) -> Result<BTreeSet<String>, Error> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT DISTINCT device_family FROM device WHERE gone = 0 AND device_family IS NOT NULL",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut families = BTreeSet::new();
+            while let Some(row) = rows.next()? {
+                families.insert(row.get(0)?);
+            }
+            Ok(families)
         })
         .await
     }

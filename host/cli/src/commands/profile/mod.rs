@@ -1,12 +1,16 @@
 //! `deputy profile`: the enrolment profiles, here and at Apple.
 
+mod anchors;
+mod check;
 mod diff;
 mod import;
 mod list;
+mod panes;
 mod pull;
 mod push;
 mod record;
 mod show;
+mod tls;
 mod written;
 
 use std::sync::LazyLock;
@@ -21,9 +25,18 @@ use crate::exit::Outcome;
 
 /// What `deputy profile` can do.
 #[derive(clap::Subcommand)]
+#[command(after_help = FORMAT)]
 pub(crate) enum Command {
     /// Show the profiles in profiles/, and how many devices are on each
     List,
+    /// Tell all that is wrong or doubtful with the profiles; errors exit with 2, warnings with 0
+    Check(check::Arguments),
+    /// Show the panes of Setup Assistant that `skip` may name, and where each exists
+    Panes(panes::Arguments),
+    /// Fetch the certificate to trust a server by, for `anchor_certificates`
+    ///
+    /// Connects with TLS, directly, and shows the certificates. That trusts whoever answers now: compare the fingerprint.
+    Anchors(anchors::Arguments),
     /// Define profiles at Apple that are new or have changed; others are left alone
     Push {
         /// Only these profiles [default: all]
@@ -53,21 +66,34 @@ pub(crate) enum Command {
     Record(record::Arguments),
 }
 
+const FORMAT: &str = "\
+A profile is a file in profiles/, and goes by the name of the file:
+  version = 1
+  extends = \"base\"                   # optional: the keys of profiles/base.toml, where this has none
+  name = \"Lab iPad\"                  # its name at Apple
+  url = \"https://mdm.example.com/enroll\"
+  department = \"Library\"
+  [setup_assistant]
+  skip = \"all\"                       # or a list of panes, see `deputy profile panes`
+  show = [\"Passcode\"]
+
+A changed file is a new profile: Apple cannot change one. Check, push, then plan.";
+
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
-    // It reads one file and writes another: nobody needs a configuration for that.
-    if let Command::Import(arguments) = &command {
-        return import::run(common, arguments);
-    }
-    let app = App::open(&common.config, Policies::Unused).await?;
+    let open = || App::open(&common.config, Policies::Unused);
     match command {
-        Command::List => list::run(common, &app).await,
-        Command::Show { name } => show::run(common, &app, &name).await,
-        Command::Diff { name, tokens } => diff::run(common, &app, &name, &tokens).await,
-        Command::Pull(arguments) => pull::run(common, &app, &arguments).await,
+        Command::List => list::run(common, &open().await?).await,
+        Command::Check(arguments) => check::run(common, arguments).await,
+        Command::Panes(arguments) => panes::run(common, &arguments),
+        Command::Anchors(arguments) => anchors::run(common, arguments).await,
+        Command::Show { name } => show::run(common, &open().await?, &name).await,
+        Command::Diff { name, tokens } => diff::run(common, &open().await?, &name, &tokens).await,
+        Command::Pull(arguments) => pull::run(common, &open().await?, &arguments).await,
+        // It reads one file and writes another: nobody needs a configuration for that.
         Command::Import(arguments) => import::run(common, &arguments),
-        Command::Record(arguments) => record::run(common, &app, &arguments).await,
-        Command::Push { names, tokens } => push::run(common, &app, &names, &tokens).await,
+        Command::Record(arguments) => record::run(common, &open().await?, &arguments).await,
+        Command::Push { names, tokens } => push::run(common, &open().await?, &names, &tokens).await,
     }
 }
 

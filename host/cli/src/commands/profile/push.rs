@@ -4,6 +4,7 @@ use domain::id::{ProfileName, TokenName};
 use engine::profiles::{Pushed, push};
 use serde_json::json;
 
+use super::check::before_sending;
 use super::known;
 use crate::Common;
 use crate::app::App;
@@ -15,6 +16,7 @@ pub(super) async fn run(common: &Common, app: &App, names: &[ProfileName], token
     for name in names {
         known(app, name)?;
     }
+    before_sending(app, names)?;
     let tokens = app.tokens(tokens)?;
     let names: Vec<ProfileName> =
         if names.is_empty() { app.config.profiles.keys().cloned().collect() } else { names.to_vec() };
