@@ -35,6 +35,10 @@ pub(crate) fn print_table<const N: usize>(headings: [&str; N], rows: Vec<[String
     } else {
         ContentArrangement::Disabled
     });
+    // Consoles that do not know their width say 0.
+    if table.width() == Some(0) {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
     table.add_rows(rows);
     let lines: Vec<String> =
         table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();

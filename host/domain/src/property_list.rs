@@ -37,6 +37,14 @@ pub fn read(bytes: &[u8]) -> Result<Value, Unreadable> {
     }
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     if text.starts_with(b"<") {
+        // Its reader leaves these out of a text without a word.
+        for lost in ["<![CDATA[", "<!ENTITY"] {
+            if text.windows(lost.len()).any(|part| part == lost.as_bytes()) {
+                return Err(Unreadable::Malformed(format!(
+                    "it has `{lost}`, which is not read; write it out"
+                )));
+            }
+        }
         return build(XmlReader::new(text));
     }
     // As the `profiles` command prints it, after a line of its own.
@@ -174,6 +182,19 @@ mod tests {
             assert!(matches!(read(bytes), Err(Unreadable::Malformed(_))), "{bytes:?}");
         }
         assert!(matches!(read(b"<plist><dict><key>A</key></dict></plist>"), Err(Unreadable::Malformed(_))));
+    }
+
+    #[test]
+    fn no_part_of_a_text_is_lost() {
+        check(b"<plist><string>a &amp; &#98;</string></plist>", expect![[r#""a & b""#]]);
+        check(
+            b"<plist><string><![CDATA[a]]> b</string></plist>",
+            expect!["error: it is no property list: it has `<![CDATA[`, which is not read; write it out"],
+        );
+        check(
+            b"<!DOCTYPE plist [<!ENTITY a \"b\">]><plist><string>&a;</string></plist>",
+            expect!["error: it is no property list: it has `<!ENTITY`, which is not read; write it out"],
+        );
     }
 
     #[test]

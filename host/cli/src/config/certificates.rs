@@ -2,6 +2,8 @@
 //!
 //! Neither a password nor a private key gets into a message.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -14,12 +16,21 @@ use openssl::nid::Nid;
 use openssl::pkcs12::Pkcs12;
 use openssl::x509::{X509, X509NameRef, X509Ref};
 
+/// The largest file that is read, in bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// The certificates in a file, of a PKCS#12 file first that of its key; or why there are none.
 pub(super) fn certificates(file: &CertificateFile, folder: &Path) -> Result<Vec<Certificate>, String> {
-    let bytes = std::fs::read(folder.join(&file.file)).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file in the folder of the profiles".to_owned(),
-        _ => error.to_string(),
-    })?;
+    let mut bytes = Vec::new();
+    File::open(folder.join(&file.file))
+        .and_then(|opened| opened.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file in the folder of the profiles".to_owned(),
+            _ => error.to_string(),
+        })?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err("it is larger than 1 MiB".to_owned());
+    }
     let found = match &file.password_env {
         Some(variable) => sealed(&bytes, variable)?,
         None => open(&bytes)?,
@@ -63,7 +74,10 @@ fn why_shut(errors: &ErrorStack, variable: &str) -> String {
     let said =
         |text: &str| errors.errors().iter().any(|error| error.reason().is_some_and(|it| it.contains(text)));
     if said("unsupported") {
-        return "it is sealed with a cipher that is out of use (RC2); export it again with AES".to_owned();
+        return "it is sealed with a cipher that is out of use (RC2), as macOS does; take the certificate out with \
+            `openssl pkcs12 -in FILE -clcerts -nokeys -out FILE.pem` (with OpenSSL 3, add `-legacy`) and name the \
+            PEM file"
+            .to_owned();
     }
     if said("mac verify") {
         return format!("the password in ${variable} is not that of the file");

@@ -210,7 +210,8 @@ certificates = [\"certs/desk.cer\", { file = \"certs/configurator.p12\", passwor
 ```
 
 Every command that reads the configuration needs that variable, the daemon too. Where that is a burden, take the certificate
-out once (`openssl pkcs12 -in FILE -clcerts -nokeys -out FILE.pem`) and name the PEM file.
+out once (`openssl pkcs12 -in FILE -clcerts -nokeys -out FILE.pem`; with OpenSSL 3 and a file that macOS
+wrote, add `-legacy`) and name the PEM file. Deputy does not open files sealed with RC2, which macOS uses.
 
 Of a PKCS#12 file the certificate of its key is sent as a host that may pair, and all certificates as anchors; the private key
 is never used. With `anchor_certificates` a device trusts those and no others for `url` and `web_url`.

@@ -73,8 +73,13 @@ pub(super) fn write(common: &Common, target: &Target, made: &Converted) -> Outco
         }
         Some(path) => {
             let folder = path.parent().unwrap_or(Path::new(""));
-            for (name, content) in &made.certificates {
-                certificate(&folder.join(name), content, target.force)?;
+            let certificates: Vec<_> = made
+                .certificates
+                .iter()
+                .map(|(name, content)| decoded(folder.join(name), content))
+                .collect::<Outcome<_>>()?;
+            for (path, der) in &certificates {
+                certificate(path, der, target.force)?;
             }
             put(path, made.text.as_bytes(), target.force)?;
             if !common.json {
@@ -98,19 +103,28 @@ fn refused(common: &Common, target: &Target, made: &Converted, mistakes: &str) -
     Err(problem.hint("correct this before it goes into profiles/"))
 }
 
-/// Writes a certificate. The same one may be there already.
-fn certificate(path: &Path, content: &str, force: bool) -> Outcome<()> {
-    let der = STANDARD.decode(content).map_err(|_| {
-        Problem::new(Exit::Failure, format!("the certificate for {} is not Base64", path.display()))
+/// A certificate and where it goes. All are looked at before the first is written.
+fn decoded(path: PathBuf, content: &str) -> Outcome<(PathBuf, Vec<u8>)> {
+    let wrong = |what: &str| {
+        Problem::new(Exit::Failure, format!("the certificate for {} is {what}", path.display()))
             .hint("nothing was written; `--out -` shows the file without it")
-    })?;
+    };
+    let der = STANDARD.decode(content).map_err(|_| wrong("not Base64"))?;
+    if openssl::x509::X509::from_der(&der).is_err() {
+        return Err(wrong("none: Deputy would refuse the file"));
+    }
+    Ok((path, der))
+}
+
+/// Writes a certificate. The same one may be there already.
+fn certificate(path: &Path, der: &[u8], force: bool) -> Outcome<()> {
     if std::fs::read(path).is_ok_and(|there| there == der) {
         return Ok(());
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
     }
-    put(path, &der, force)
+    put(path, der, force)
 }
 
 fn put(path: &Path, content: &[u8], force: bool) -> Outcome<()> {
