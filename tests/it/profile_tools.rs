@@ -410,3 +410,28 @@ fn a_macs_own_record_is_held_against_what_it_should_have() {
     env.write("broken.plist", &binary(&record)[..40]);
     env.run(&["profile", "record", "broken.plist"]).ends_with(2);
 }
+
+#[test]
+fn a_file_that_would_keep_everything_from_being_read_is_not_written() {
+    let env = TestEnv::new();
+    let profile =
+        json!({ "profile_name": "Old", "url": "https://mdm.example.com/e", "anchor_certs": ["AQID"] });
+    env.write("old.json", profile.to_string());
+    env.run(&["profile", "import", "old.json", "--out", "profiles/old.toml"]).fails(
+        1,
+        expect![[r#"
+        error: the certificate for profiles/certs/old-anchor-1.cer is none: Deputy would refuse the file
+        hint: nothing was written; `--out -` shows the file without it
+    "#]],
+    );
+    env.run(&["profile", "import", "old.json", "--out", "profiles/Old one.toml"]).fails(2, expect![[r#"
+        error: no profile can be called `Old one`: `Old one` is not a profile name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+    "#]]);
+    env.run(&["profile", "import", "old.json", "--out", "profiles/old"]).fails(
+        2,
+        expect![[r#"
+        error: profiles/old does not end in .toml, as profiles do
+    "#]],
+    );
+    env.run(&["profile", "list"]).is_done();
+}

@@ -102,14 +102,15 @@ impl Kind {
                 _ => None,
             },
             (Self::Words | Self::Certificates, Value::Array(list)) => {
-                let mut texts = list.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?;
-                texts.sort_unstable();
-                texts.dedup();
                 let plain = |text: &str| match self {
                     Self::Certificates => text.chars().filter(|c| !c.is_ascii_whitespace()).collect(),
                     _ => text.to_owned(),
                 };
-                Some(texts.into_iter().map(plain).collect())
+                let texts = list.iter().map(|text| text.as_str().map(plain));
+                let mut texts: Vec<String> = texts.collect::<Option<_>>()?;
+                texts.sort_unstable();
+                texts.dedup();
+                Some(texts.into_iter().collect())
             }
             _ => None,
         }

@@ -47,6 +47,14 @@ pub fn read(bytes: &[u8]) -> Result<Value, Unreadable> {
         }
         return build(XmlReader::new(text));
     }
+    // Printed for people, data is only hinted at: there is nothing to compare.
+    if text.windows(LEFT_OUT.len()).any(|window| window == LEFT_OUT) {
+        return Err(Unreadable::Malformed(
+            "it was printed and leaves certificates out; read the file that the Mac keeps, in \
+             /var/db/ConfigurationProfiles/Settings"
+                .to_owned(),
+        ));
+    }
     // As the `profiles` command prints it, after a line of its own.
     match text.iter().position(|byte| *byte == b'{') {
         // Its reader leaves the end of the line on texts without quotes.
@@ -57,6 +65,9 @@ pub fn read(bytes: &[u8]) -> Result<Value, Unreadable> {
         None => Err(Unreadable::Malformed("it is neither XML nor binary".to_owned())),
     }
 }
+
+/// How current systems print data that they do not print.
+const LEFT_OUT: &[u8] = b"{length = ";
 
 const TOO_LARGE: Unreadable = Unreadable::TooMuch("larger than 1 MiB");
 
@@ -239,5 +250,12 @@ mod tests {
                 let _ = read(&whole[..place]);
             }
         }
+    }
+
+    #[test]
+    fn data_that_was_not_printed_is_not_made_up() {
+        let printed =
+            b"{\n AnchorCertificates = (\n {length = 930, bytes = 0x3082039e ... 8d8bd8f6 }\n );\n}";
+        expect_test::expect!["it is no property list: it was printed and leaves certificates out; read the file that the Mac keeps, in /var/db/ConfigurationProfiles/Settings"].assert_eq(&read(printed).unwrap_err().to_string());
     }
 }

@@ -150,6 +150,14 @@ impl Workflow {
         let file: WorkflowFile = source.read()?;
         let mut findings = Findings::new(source);
         let name = findings.parse("/name", &file.name);
+        if file.name.ends_with("-by-hand") {
+            let help = "choose another name".to_owned();
+            findings.at(
+                "/name",
+                "names that end in `-by-hand` are for what people do themselves",
+                Some(help),
+            );
+        }
         let tokens = file.tokens.as_ref().map(|tokens| findings.parse_all("/tokens", tokens));
         let timing = file.schedule.as_ref().map(|table| timing(table, machine_zone, &mut findings));
         let timeout = file.schedule.as_ref().and_then(|table| table.timeout.as_deref());

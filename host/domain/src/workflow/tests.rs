@@ -188,3 +188,19 @@ policy = "Rules"
             "#]],
     );
 }
+
+#[test]
+fn a_name_for_what_people_do_themselves_is_taken() {
+    check(
+        "version = 1\nname = \"sync-by-hand\"\nsteps = [{ uses = \"sync\" }]\n",
+        expect![[r#"
+        error: names that end in `-by-hand` are for what people do themselves
+         --> workflows/w.toml:2:8
+          |
+        2 | name = "sync-by-hand"
+          |        ^^^^^^^^^^^^^^
+          |
+          = help: choose another name
+    "#]],
+    );
+}

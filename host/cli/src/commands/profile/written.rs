@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::apple_profile::to_file::Converted;
+use domain::id::ProfileName;
 use domain::property_list::MOST_BYTES;
 use serde_json::json;
 
@@ -32,8 +33,15 @@ impl Target {
             return Err(Problem::usage(format!("{} is there already; nothing was changed", out.display()))
                 .hint("`--force` puts the new file in its place; `--out -` only shows it"));
         }
-        let stem = out.file_stem().and_then(|stem| stem.to_str()).unwrap_or(otherwise).to_owned();
-        Ok(Self { path: Some(out.to_owned()), force, stem })
+        let stem = out.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        // A file of another name would never be read, or keep everything else from being read.
+        if out.extension().is_none_or(|it| it != "toml") {
+            return Err(Problem::usage(format!("{} does not end in .toml, as profiles do", out.display())));
+        }
+        if let Err(error) = stem.parse::<ProfileName>() {
+            return Err(Problem::usage(format!("no profile can be called `{stem}`: {error}")));
+        }
+        Ok(Self { path: Some(out.to_owned()), force, stem: stem.to_owned() })
     }
 
     /// The file's name without its end.
@@ -79,7 +87,7 @@ pub(super) fn write(common: &Common, target: &Target, made: &Converted) -> Outco
                 .map(|(name, content)| decoded(folder.join(name), content))
                 .collect::<Outcome<_>>()?;
             for (path, der) in &certificates {
-                certificate(path, der, target.force)?;
+                certificate(path, der)?;
             }
             put(path, made.text.as_bytes(), target.force)?;
             if !common.json {
@@ -113,30 +121,33 @@ fn decoded(path: PathBuf, content: &str) -> Outcome<(PathBuf, Vec<u8>)> {
     if openssl::x509::X509::from_der(&der).is_err() {
         return Err(wrong("none: Deputy would refuse the file"));
     }
+    if read_bounded(&path).is_ok_and(|there| there != der) {
+        let problem = Problem::usage(format!("{} is there already and holds something else", path.display()));
+        return Err(problem.hint("nothing was written; move it away, or choose another name with `--out`"));
+    }
     Ok((path, der))
 }
 
 /// Writes a certificate. The same one may be there already.
-fn certificate(path: &Path, der: &[u8], force: bool) -> Outcome<()> {
-    if std::fs::read(path).is_ok_and(|there| there == der) {
+fn certificate(path: &Path, der: &[u8]) -> Outcome<()> {
+    if path.exists() {
         return Ok(());
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
     }
-    put(path, der, force)
+    put(path, der, false)
 }
 
+/// Writes a file whole: what was there before stays until the new one is complete.
 fn put(path: &Path, content: &[u8], force: bool) -> Outcome<()> {
+    let failed = |error| Problem::file("write", path, &error);
+    let target = if force { path.with_extension("new") } else { path.to_owned() };
     let mut options = OpenOptions::new();
-    options.write(true).create(true);
-    if force {
-        options.truncate(true)
-    } else {
-        options.create_new(true)
-    };
-    let mut file = options.open(path).map_err(|error| Problem::file("write", path, &error))?;
-    file.write_all(content).map_err(|error| Problem::file("write", path, &error))
+    options.write(true).create_new(!force).create(true).truncate(force);
+    let mut file = options.open(&target).map_err(failed)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
+    if force { std::fs::rename(&target, path).map_err(failed) } else { Ok(()) }
 }
 
 /// The bytes of a file that is not larger than any profile.
