@@ -4,6 +4,7 @@
 //! and waits. So no transaction is ever held across an await, and a page of devices and the cursor
 //! after it are written together or not at all. All SQL is in this folder.
 
+mod actions;
 mod devices;
 mod history;
 mod inventory;
@@ -29,10 +30,11 @@ use tokio::sync::oneshot;
 
 use crate::secrets::{self, Key};
 
+pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
-pub use plans::{ActionRecord, ActionState, QueuedAction, ReadBack, RecordedPlan};
+pub use plans::RecordedPlan;
 pub use profiles::{Defined, StatusCounts};
 pub use runs::NewRun;
 pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};

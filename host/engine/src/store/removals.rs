@@ -9,10 +9,10 @@ use domain::removal::Removal;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::actions::listed;
 use super::devices::DeviceId;
 use super::history::{self, Seen};
 use super::inventory::Inventory;
-use super::plans::listed;
 use super::{ActionState, Error, QueuedAction, ReadBack, Store, millis, time, typed};
 
 impl Store {
