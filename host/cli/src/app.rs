@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::document::{Findings, Source};
 use domain::id::{Digest, PluginName, TokenName, WorkflowName};
-use domain::verdict::Policy;
+use domain::policy::Policy;
 use domain::workflow::Workflow;
 use engine::clock::SystemClock;
 use engine::engine::Engine;

@@ -99,6 +99,11 @@ name! {
 }
 
 name! {
+    /// What the operator calls a table in `deputy.toml`.
+    TableName, "table name", "lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64", label
+}
+
+name! {
     /// What a workflow calls itself.
     WorkflowName, "workflow name", "lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64", label
 }

@@ -1,12 +1,14 @@
 //! What a policy said of each device.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-use crate::device::Device;
-use crate::id::{Digest, PluginName, ProfileName, TokenName};
+use crate::id::{ProfileId, ProfileName, TokenName};
+use crate::table::Tables;
 
 /// What is to become of one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,27 +47,18 @@ impl Verdict {
 }
 
 /// What a policy is told besides the devices. Recorded with the run, so a run can be repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// The run's own start. The only clock a policy has.
     pub now: Timestamp,
+    /// How far the workflow's wall clock is ahead of UTC at `now`.
+    pub utc_offset: Offset,
     /// Whose devices these are.
     pub token: TokenName,
     /// The profiles that may be assigned, in a fixed order.
     pub profiles: Vec<ProfileName>,
-}
-
-/// Something that decides which profile each device gets: a plugin in its sandbox, or a closure
-/// in a test.
-pub trait Policy: Send + Sync {
-    /// What the operator calls it.
-    fn name(&self) -> &PluginName;
-
-    /// The digest of what decides, recorded with every verdict.
-    fn digest(&self) -> &Digest;
-
-    /// A verdict for each device, in order, exactly as many. Never fails: a fault is a verdict.
-    /// At most 1,000 devices a call. Takes as long as the policy's limits allow; not for an
-    /// async thread.
-    fn decide(&self, context: &Context, devices: &[Device]) -> Vec<Verdict>;
+    /// Which of Apple's profiles are ours, in their present or an earlier wording.
+    pub defined: BTreeMap<ProfileId, ProfileName>,
+    /// Where it may look things up.
+    pub tables: Arc<Tables>,
 }

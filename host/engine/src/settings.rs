@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::id::{ChannelName, PluginName, ProfileName, TokenName, WorkflowName};
+use domain::policy::Policy;
 use domain::profile::Definition;
-use domain::verdict::Policy;
 use domain::workflow::Workflow;
 use url::Url;
 

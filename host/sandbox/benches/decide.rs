@@ -2,10 +2,13 @@
 //!
 //! Every 1,000 devices are a fresh instance, as in a run. Prints a table; measures, asserts nothing.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::device::{Device, ProfileStatus};
-use domain::verdict::{Context, Policy as _};
+use domain::policy::Policy as _;
+use domain::verdict::Context;
 use sandbox::{Limits, Plugin, PluginSpec, Sandbox};
 use serde_json::json;
 
@@ -27,8 +30,11 @@ fn main() {
 
     let context = Context {
         now: "2026-01-09T09:13:20Z".parse().expect("a time"),
+        utc_offset: jiff::tz::Offset::UTC,
         token: "emea".parse().expect("a name"),
         profiles: vec!["kiosk".parse().expect("a name")],
+        defined: BTreeMap::new(),
+        tables: Arc::default(),
     };
     let devices: Vec<Device> = (0..BATCH).map(device).collect();
     let three = json!({ "device_family": "iPad", "asset_tag": "LIB-*", "os": "iPadOS" });
@@ -40,9 +46,10 @@ fn main() {
     for (name, when) in [("no field", json!({})), ("three fields", three), ("every field", everything)] {
         let plugin = load(&sandbox, json!({ "rules": [{ "when": when, "assign": "kiosk" }] }));
         let start = Instant::now();
-        let verdicts: usize = (0..DEVICES / BATCH).map(|_| plugin.decide(&context, &devices).len()).sum();
+        let verdicts: usize =
+            (0..DEVICES / BATCH).map(|_| plugin.decide(&context, &devices).answer.len()).sum();
         report(&format!("rule over {name}"), start.elapsed(), verdicts);
-        println!("{:>30} fuel a device", plugin.answer(&context, &devices).fuel / BATCH as u64);
+        println!("{:>30} fuel a device", plugin.answer(&context, &devices).usage.fuel / BATCH as u64);
     }
     let plugin = load(&sandbox, json!({}));
     let start = Instant::now();

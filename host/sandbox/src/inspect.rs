@@ -1,6 +1,7 @@
 //! What a component is and wants, read off the file.
 
 use domain::id::Digest;
+use domain::policy::Question;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
@@ -38,13 +39,6 @@ pub struct Import {
     pub name: String,
     /// Whether this host grants it. Otherwise the component cannot be loaded.
     pub granted: bool,
-}
-
-/// A question of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Which profile does this device get?
-    Assignment,
 }
 
 impl Inspection {

@@ -53,7 +53,7 @@ use domain::id::{Digest, PluginName, ProfileName};
 
 pub use error::{Error, SettingsProblem};
 pub use fault::Fault;
-pub use inspect::{Import, Inspection, Question};
+pub use inspect::{Import, Inspection};
 pub use limits::Limits;
 pub use log::{Level, Line};
 pub use plugin::{Answer, Plugin};

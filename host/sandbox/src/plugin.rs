@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use domain::device::Device;
 use domain::id::{Digest, PluginName};
-use domain::verdict::{Context, Policy, Verdict};
+use domain::policy::{Answered, Policy, Question, Unanswered, Usage};
+use domain::reminder::{self, Reminder};
+use domain::review::{self, Opinion};
+use domain::verdict::{Context, Verdict};
 
 use crate::bindings::v0_1::PolicyPre;
 use crate::bindings::v0_1::exports::deputy::policy::assignment::DeviceFields;
@@ -46,8 +49,8 @@ pub struct Answer {
     pub verdicts: Vec<Verdict>,
     /// What the plugin logged.
     pub log: Vec<Line>,
-    /// The fuel it used, over all calls. The same question takes the same fuel, on every machine.
-    pub fuel: u64,
+    /// What it took, over all calls.
+    pub usage: Usage,
 }
 
 impl Plugin {
@@ -105,7 +108,8 @@ impl Plugin {
     /// left are held together. That takes the plugin's `time` twice at most, and usually a few
     /// times the fuel of the batch.
     pub fn answer(&self, context: &Context, devices: &[Device]) -> Answer {
-        let mut answer = Answer { verdicts: Vec::with_capacity(devices.len()), log: Vec::new(), fuel: 0 };
+        let mut answer =
+            Answer { verdicts: Vec::with_capacity(devices.len()), log: Vec::new(), usage: Usage::default() };
         for batch in devices.chunks(BATCH) {
             self.answer_batch(context, batch, &mut answer);
         }
@@ -129,8 +133,9 @@ impl Plugin {
                 time,
                 settings: &self.loaded.settings,
             };
+            let start = Instant::now();
             let Done { result, lines, fuel } = call.decide(context, &view[piece.clone()]);
-            answer.fuel += fuel;
+            answer.usage += Usage { calls: 1, fuel, time: start.elapsed() };
             // A batch that is asked again will log again; only the last word counts.
             if result.is_ok() || piece.len() == 1 {
                 answer.log.extend(lines);
@@ -141,6 +146,11 @@ impl Plugin {
         answer
             .verdicts
             .extend(found.into_iter().map(|found| found.unwrap_or_else(|blame| self.fault(&blame))));
+    }
+
+    fn unanswered(&self, question: Question) -> Unanswered {
+        let name = &self.loaded.name;
+        Unanswered(format!("plugin `{name}` does not answer the question `{question}`"))
     }
 
     fn fault(&self, Blame { fault, alone }: &Blame) -> Verdict {
@@ -161,10 +171,26 @@ impl Policy for Plugin {
         &self.loaded.inspection.digest
     }
 
-    fn decide(&self, context: &Context, devices: &[Device]) -> Vec<Verdict> {
-        let Answer { verdicts, log, .. } = self.answer(context, devices);
+    fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
+        let Answer { verdicts, log, usage } = self.answer(context, devices);
         log::emit(&self.loaded.name, &log);
-        verdicts
+        Answered { answer: verdicts, usage }
+    }
+
+    fn questions(&self) -> &[Question] {
+        &self.loaded.inspection.questions
+    }
+
+    fn remind(
+        &self,
+        _: &reminder::Context,
+        _: &[reminder::Subject],
+    ) -> Answered<Result<Vec<Vec<Reminder>>, Unanswered>> {
+        Answered { answer: Err(self.unanswered(Question::Reminder)), usage: Usage::default() }
+    }
+
+    fn review(&self, _: &review::Context, _: &review::Plan) -> Answered<Result<Opinion, Unanswered>> {
+        Answered { answer: Err(self.unanswered(Question::Review)), usage: Usage::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sandbox::{Question, Sandbox};
+use sandbox::Sandbox;
 use serde_json::json;
 
 use crate::Common;
@@ -26,13 +26,7 @@ pub(crate) fn run(common: &Common, command: &Command) -> Outcome {
     let refused = |error: sandbox::Error| Problem::usage(format!("{}: {error}", file.display()));
     let inspection = Sandbox::new(None).and_then(|sandbox| sandbox.inspect(&bytes)).map_err(refused)?;
     let verdict = inspection.check();
-    let questions: Vec<&str> = inspection
-        .questions
-        .iter()
-        .map(|question| match question {
-            Question::Assignment => "assignment",
-        })
-        .collect();
+    let questions: Vec<&str> = inspection.questions.iter().map(|question| question.as_str()).collect();
     if common.json {
         let imports = inspection.imports.iter();
         let imports: Vec<_> =

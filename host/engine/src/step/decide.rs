@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use domain::device::Device;
 use domain::id::{PluginName, SerialNumber};
+use domain::policy::Policy;
 use domain::run::{Decided, FaultNote};
-use domain::verdict::{Context, Decision, Policy, Verdict};
+use domain::verdict::{Context, Decision, Verdict};
+use jiff::tz::Offset;
 
 use super::Lane;
 use crate::failure::Error;
@@ -22,7 +24,15 @@ const BATCH: u32 = 1_000;
 pub(crate) async fn decide(lane: &Lane<'_>, policy: &PluginName) -> Result<Decided, Error> {
     let policy = find(lane, policy)?;
     let profiles = lane.engine.settings.profiles.keys().cloned().collect();
-    let context = Arc::new(Context { now: lane.now, token: lane.token.clone(), profiles });
+    let defined = lane.engine.store.defined_profiles(&lane.token).await?;
+    let context = Arc::new(Context {
+        now: lane.now,
+        utc_offset: Offset::UTC,
+        token: lane.token.clone(),
+        profiles,
+        defined: defined.into_iter().map(|(id, (name, _))| (id, name)).collect(),
+        tables: Arc::default(),
+    });
     let mut decided = Decided { policy: Some(policy.name().clone()), ..Decided::default() };
     let mut faults = BTreeMap::new();
     let mut after: Option<DeviceId> = None;
@@ -35,7 +45,7 @@ pub(crate) async fn decide(lane: &Lane<'_>, policy: &PluginName) -> Result<Decid
         // A policy computes and never waits: not for a thread that serves others.
         let answered = tokio::task::spawn_blocking(move || {
             let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
-            let verdicts = asked.decide(&told, &devices);
+            let verdicts = asked.decide(&told, &devices).answer;
             (ids, devices, verdicts)
         });
         let (ids, devices, verdicts) = answered.await.map_err(|error| {

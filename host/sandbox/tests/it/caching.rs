@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use domain::verdict::Policy as _;
+use domain::policy::Policy as _;
 use expect_test::expect;
 use sandbox::Sandbox;
 
@@ -18,7 +18,7 @@ fn run(cache: &Path) {
     expect![[r#"
         C1 assign kiosk: no rule matched
     "#]]
-    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
+    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices).answer));
 }
 
 /// The one file of compiled code.

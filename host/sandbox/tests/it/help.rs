@@ -1,6 +1,7 @@
 //! What every story needs: a sandbox for all of them, devices from a line of text, verdicts as text.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use domain::device::Device;
 use domain::id::{PluginName, ProfileName};
@@ -34,8 +35,11 @@ pub(crate) fn profiles() -> Vec<ProfileName> {
 pub(crate) fn context() -> Context {
     Context {
         now: "2026-01-09T09:13:20Z".parse().unwrap(),
+        utc_offset: jiff::tz::Offset::UTC,
         token: "emea".parse().unwrap(),
         profiles: profiles(),
+        defined: BTreeMap::new(),
+        tables: Arc::default(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is refused when a plugin is loaded or inspected, and in which words.
 
 use domain::id::Digest;
+use domain::policy::Question;
 use expect_test::{Expect, expect};
-use sandbox::{Import, Question};
+use sandbox::Import;
 
 use crate::help::{SANDBOX, spec};
 

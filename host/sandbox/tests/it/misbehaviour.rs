@@ -1,6 +1,6 @@
 //! A policy that misbehaves costs the devices it misbehaves on a hold, and nothing else.
 
-use domain::verdict::Policy as _;
+use domain::policy::Policy as _;
 use expect_test::{Expect, expect};
 use sandbox::{Answer, Limits, Plugin};
 
@@ -13,7 +13,7 @@ fn load(behaviour: &str) -> Plugin {
 #[track_caller]
 fn check(behaviour: &str, serials: &str, expected: Expect) {
     let devices = devices(serials);
-    expected.assert_eq(&shown(&devices, &load(behaviour).decide(&context(), &devices)));
+    expected.assert_eq(&shown(&devices, &load(behaviour).decide(&context(), &devices).answer));
 }
 
 /// The same with so much fuel that another limit comes first.
@@ -23,7 +23,7 @@ fn check_with_much_fuel(behaviour: &str, serials: &str, expected: Expect) {
     spec.limits.fuel_per_call = 1_000_000_000;
     let plugin = SANDBOX.load(spec).unwrap();
     let devices = devices(serials);
-    expected.assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
+    expected.assert_eq(&shown(&devices, &plugin.decide(&context(), &devices).answer));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn an_answer_that_is_too_large_or_no_text_is_not_read() {
 #[test]
 fn a_long_reason_is_cut_and_cannot_control_a_terminal() {
     let devices = devices("C1");
-    let verdicts = load("long-reason").decide(&context(), &devices);
+    let verdicts = load("long-reason").decide(&context(), &devices).answer;
     let reason = &verdicts[0].reason;
     assert!(reason.starts_with("[31mééé") && reason.ends_with('…') && reason.len() <= 256, "{reason}");
 }
@@ -208,7 +208,7 @@ fn among_a_thousand_devices_the_guilty_are_found() {
         .map(|index| format!("C{index}{}", if [3, 500, 501, 999].contains(&index) { "BAD" } else { "" }))
         .collect();
     let devices = devices(&serials.join(" "));
-    let verdicts = load("trap-on-bad").decide(&context(), &devices);
+    let verdicts = load("trap-on-bad").decide(&context(), &devices).answer;
     let guilty: Vec<usize> = (0..1_000).filter(|index| verdicts[*index].fault).collect();
     assert_eq!(guilty, [3, 500, 501, 999]);
 }
@@ -217,13 +217,13 @@ fn among_a_thousand_devices_the_guilty_are_found() {
 fn a_policy_that_always_loops_is_given_up_and_holds_everything() {
     let serials: Vec<String> = (0..1_000).map(|index| format!("C{index}")).collect();
     let devices = devices(&serials.join(" "));
-    let Answer { verdicts, fuel, .. } = load("loop").answer(&context(), &devices);
+    let Answer { verdicts, usage, .. } = load("loop").answer(&context(), &devices);
     assert!(verdicts.iter().all(|verdict| verdict.fault));
     expect![[r#"
         plugin `site-policy` ran out of fuel (17,610,000 for 63 devices); it was not tried on this device alone
     "#]].assert_eq(&format!("{}\n", verdicts[100].reason));
     // About five times what the batch had, not a thousand times.
-    assert!(fuel < 6 * 205_000_000, "{fuel}");
+    assert!(usage.fuel < 6 * 205_000_000, "{}", usage.fuel);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_deadline_that_is_missed_holds_the_batch_without_a_search() {
         C1 hold: fault: plugin `site-policy` took longer than 30ms; it was not tried on this device alone
         C2 hold: fault: plugin `site-policy` took longer than 30ms; it was not tried on this device alone
     "#]]
-    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
+    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices).answer));
 }
 
 #[test]
@@ -246,17 +246,17 @@ fn the_same_question_gets_the_same_answer_for_the_same_fuel() {
     let devices = devices("C1 C2 C3");
     let [first, second] = [(); 2].map(|()| plugin.answer(&context(), &devices));
     assert_eq!(first.verdicts, second.verdicts);
-    assert_eq!(first.fuel, second.fuel);
+    assert_eq!(first.usage.fuel, second.usage.fuel);
 }
 
 #[test]
 fn many_threads_may_ask_at_once() {
     let plugin = load("trap-on-bad");
     let devices = devices("C1 C2BAD C3");
-    let expected = plugin.decide(&context(), &devices);
+    let expected = plugin.decide(&context(), &devices).answer;
     std::thread::scope(|scope| {
         for _ in 0..16 {
-            scope.spawn(|| assert_eq!(plugin.decide(&context(), &devices), expected));
+            scope.spawn(|| assert_eq!(plugin.decide(&context(), &devices).answer, expected));
         }
     });
 }
@@ -271,7 +271,7 @@ fn a_policy_sees_the_fields_it_asks_for_and_no_others() {
     device.extra.insert("wifi_mac".to_owned(), "00:11".to_owned());
 
     let everything = load("show-what-it-sees");
-    let reason = everything.decide(&context(), &devices)[0].reason.to_string();
+    let reason = everything.decide(&context(), &devices).answer[0].reason.to_string();
     expect![[r#"
         Device { serial-number: "C1", model: Some("iPad Air"), description: None, color: None, asset-tag: None, os: None, device-family: None, profile-status: ProfileStatus::Empty, profile-uuid: None, profile-assign-time: None, profile-push-time: None, device-a…
     "#]].assert_eq(&format!("{reason}\n"));

@@ -2,7 +2,7 @@
 //! is that they mean the same in the sandbox.
 
 use domain::device::{Device, ProfileStatus};
-use domain::verdict::Policy as _;
+use domain::policy::Policy as _;
 use expect_test::expect;
 
 use crate::help::{SANDBOX, context, devices, shown, spec};
@@ -45,7 +45,7 @@ fn the_first_rule_that_matches_decides() {
         C7 ignore: rule 4
         C8 hold: known antenna
     "#]]
-    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices)));
+    .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices).answer));
     expect!["asset_tag device_family device_assigned_date extra"].assert_eq(&plugin.reads().join(" "));
 }
 
@@ -55,10 +55,10 @@ fn the_same_verdict_alone_and_among_others() {
     let plugin = SANDBOX.load(spec(shipped::RULES, settings)).unwrap();
     let serials: Vec<String> = (0..2_500).map(|index| format!("C{index}")).collect();
     let devices = devices(&serials.join(" "));
-    let together = plugin.decide(&context(), &devices);
+    let together = plugin.decide(&context(), &devices).answer;
     let alone: Vec<_> = devices
         .iter()
-        .flat_map(|device| plugin.decide(&context(), std::slice::from_ref::<Device>(device)))
+        .flat_map(|device| plugin.decide(&context(), std::slice::from_ref::<Device>(device)).answer)
         .collect();
     assert!(together == alone);
     assert_eq!(together.iter().filter(|verdict| &*verdict.reason == "rule 1").count(), 250);
