@@ -11,15 +11,17 @@ use crate::bindings::v0_1::exports::deputy::policy::assignment as wit;
 use crate::bindings::v0_1::{Policy, PolicyPre};
 use crate::convert;
 use crate::error::{Error, SettingsProblem};
-use crate::fault::{Failed, Fault, classify};
+use crate::fault::{Failed, Fault, Trace, classify};
 use crate::limits::{Limiter, Limits};
 use crate::log::{Line, Log};
+use crate::wasi::{Seed, World};
 use crate::{Shared, calls};
 
 /// The host's side of a store: data, no behaviour. Nothing of ours is in a guest's reach.
 pub(crate) struct Guest {
     limiter: Limiter,
-    log: Log,
+    pub(crate) log: Log,
+    pub(crate) world: World,
 }
 
 /// Everything a call needs besides its question.
@@ -30,6 +32,8 @@ pub(crate) struct Call<'a> {
     /// How long it may take; at most what the limits say.
     pub(crate) time: Duration,
     pub(crate) settings: &'a str,
+    /// What the empty world is made of.
+    pub(crate) seed: Seed<'a>,
 }
 
 /// What came of a call.
@@ -37,6 +41,8 @@ pub(crate) struct Done<T> {
     pub(crate) result: Result<T, Fault>,
     pub(crate) lines: Vec<Line>,
     pub(crate) fuel: u64,
+    /// Where it failed, if the engine stopped it.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// The one import a plugin is granted.
@@ -96,29 +102,33 @@ impl Call<'_> {
         ask: impl FnOnce(&mut Store<Guest>, &Policy) -> Result<T, Stop>,
     ) -> Done<T> {
         let _permit = self.shared.calls.enter();
-        let guest =
-            Guest { limiter: Limiter::new(self.limits.memory_bytes), log: Log::new(self.limits.log_bytes) };
+        let guest = Guest {
+            limiter: Limiter::new(self.limits),
+            log: Log::new(self.limits.log_bytes),
+            world: World::new(self.seed),
+        };
         let mut store = Store::new(&self.shared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.output_bytes);
         store.set_epoch_deadline(calls::ticks(self.time));
         let fuel = self.limits.fuel(self.settings, devices);
-        let result = store
-            .set_fuel(fuel)
-            .and_then(|()| self.policy.instantiate(&mut store))
-            .map_err(Stop::Engine)
-            .and_then(|policy| ask(&mut store, &policy));
+        let started = store.set_fuel(fuel).and_then(|()| self.policy.instantiate(&mut store));
+        let starting = started.is_err();
+        let result = started.map_err(Stop::Engine).and_then(|policy| ask(&mut store, &policy));
         let left = store.get_fuel().unwrap_or(0);
-        let guest = store.into_data();
-        let failed = Failed { limits: self.limits, fuel, devices, memory_refused: guest.limiter.refused };
-        Done {
-            result: result.map_err(|stop| match stop {
-                Stop::Engine(error) => classify(&error, &failed),
-                Stop::Fault(fault) => fault,
-            }),
-            lines: guest.log.into_lines(),
-            fuel: fuel - left,
-        }
+        let Guest { limiter, mut log, mut world } = store.into_data();
+        world.end(&mut log);
+        let failed = Failed { limits: self.limits, fuel, devices, refused: limiter.refused, starting };
+        let mut trace = None;
+        let result = result.map_err(|stop| match stop {
+            Stop::Engine(error) => {
+                let fault = classify(&error, &failed);
+                trace = Some(Trace::of(fault.clone(), &error));
+                fault
+            }
+            Stop::Fault(fault) => fault,
+        });
+        Done { result, lines: log.into_lines(), fuel: fuel - left, trace }
     }
 }
 

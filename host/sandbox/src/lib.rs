@@ -3,16 +3,18 @@
 //! A plugin is a WebAssembly component that answers a question of the contract in `wit/`. This crate is
 //! the only one that names the engine that runs it. What a plugin can do, and what stops it:
 //!
-//! - **It sees nothing.** No WASI: no files, sockets, environment, clock or randomness. A component that
-//!   imports anything but the contract's `log` is refused when it is loaded, by name ([`Error::UngrantedImports`]).
-//!   Of a device it gets the fields it asks for.
+//! - **It sees nothing.** No files, sockets, environment or arguments. A component that imports anything but the
+//!   contract's `log` is refused when it is loaded, by name ([`Error::UngrantedImports`]); WASI, which the runtimes
+//!   of languages drag in, is an empty world in which the clock stands still at the run's `now` (at 1970 while it
+//!   is loaded) and randomness follows from the plugin's digest and that `now`. Of a device it gets the
+//!   fields it asks for.
 //! - **It is the file the operator trusts.** Its SHA-256 is compared before anything looks inside
 //!   ([`Error::DigestMismatch`]).
 //! - **It remembers nothing.** Every call gets a new instance in a new store, which is dropped after it. With
-//!   no clock, frozen floating point and fuel as the measure of effort, the same call gives the same answer
-//!   on every machine.
+//!   a clock that stands still, frozen floating point and fuel as the measure of effort, the same call gives the
+//!   same answer on every machine.
 //! - **It is bounded**: by fuel in proportion to the batch, by a deadline as the net under it, in memory summed
-//!   over everything it has, in what it answers and in what it logs ([`Limits`]). Calls at the same time
+//!   over everything it has, in tables and instances, in what it answers and in what it logs ([`Limits`]). Calls at the same time
 //!   are as many as the pool of memory was made for; others wait.
 //! - **It cannot lie.** Too few verdicts, profiles or reasons that do not exist, are faults like a trap. Text of
 //!   its making is stripped of control characters and cut to a length.
@@ -22,9 +24,11 @@
 //! - **Compiled code is code**: it is kept in a folder that only we can enter, under a keyed checksum, and made
 //!   again when anything about it is odd.
 //!
+//! - **It is compiled apart**: in a child process with limits on time and memory, which knows nothing of our
+//!   environment ([`compile`]). A component that is a bomb costs no more than that child.
+//!
 //! What remains is trusted: wasmtime and its compiler. Everything of WebAssembly that compilers do not need
-//! is switched off, so that what remains is small. Compiling itself is bounded by the size of the
-//! component only.
+//! is switched off, so that what remains is small.
 //!
 //! Nothing here is async, and guests run on the caller's thread, using at most 512 KiB of its stack:
 //! call from a thread that may block and has the usual 2 MiB.
@@ -40,6 +44,9 @@ mod log;
 mod bindings;
 mod convert;
 
+pub mod compile;
+mod wasi;
+
 mod cache;
 mod calls;
 mod engine;
@@ -51,8 +58,9 @@ use std::sync::Arc;
 
 use domain::id::{Digest, PluginName, ProfileName};
 
+pub use compile::Compiler;
 pub use error::{Error, SettingsProblem};
-pub use fault::Fault;
+pub use fault::{Fault, Trace};
 pub use inspect::{Import, Inspection, Question};
 pub use limits::Limits;
 pub use log::{Level, Line};
@@ -67,6 +75,8 @@ pub struct Sandbox {
 /// What a sandbox and its plugins hold together; gone with the last of them.
 struct Shared {
     engine: wasmtime::Engine,
+    memory: engine::Memory,
+    compiler: Compiler,
     linker: wasmtime::component::Linker<call::Guest>,
     calls: calls::Calls,
     cache: Option<cache::Cache>,
@@ -90,23 +100,26 @@ pub struct PluginSpec {
 }
 
 impl Sandbox {
-    /// A sandbox. Compiled code is kept in `cache`, a folder that is made if need be and closed to
-    /// everybody else; without one, every load compiles.
-    pub fn new(cache: Option<PathBuf>) -> Result<Self, Error> {
-        let engine = engine::engine()?;
+    /// A sandbox. Components are compiled by `compiler`. What it makes is kept in `cache`, a folder that is
+    /// made if need be and closed to everybody else; without one, every load compiles.
+    pub fn new(compiler: Compiler, cache: Option<PathBuf>) -> Result<Self, Error> {
+        let (engine, memory) = engine::engine()?;
         let shared = Shared {
             linker: call::linker(&engine)?,
             calls: calls::Calls::new(&engine).map_err(|error| Error::Engine { reason: error.to_string() })?,
             cache: cache.and_then(cache::Cache::open),
+            compiler,
+            memory,
             engine,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// What a component is and wants, without running it. Compiles it, which shows whether it could run.
-    pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, Error> {
+    /// What a component is and wants, without running it. Compiles it within these limits, which shows whether
+    /// it could run.
+    pub fn inspect(&self, bytes: &[u8], limits: &Limits) -> Result<Inspection, Error> {
         let digest = Digest::of(bytes);
-        let component = inspect::component(&self.shared, bytes, &digest, &Limits::default())?;
+        let component = inspect::component(&self.shared, "the component", bytes, &digest, limits)?;
         Ok(inspect::inspection(&self.shared.engine, &component, digest, bytes.len()))
     }
 

@@ -1,27 +1,32 @@
 //! A plugin that is loaded, and the answers it gives.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::device::Device;
 use domain::id::{Digest, PluginName};
 use domain::verdict::{Context, Policy, Verdict};
+use jiff::Timestamp;
 
 use crate::bindings::v0_1::PolicyPre;
 use crate::bindings::v0_1::exports::deputy::policy::assignment::DeviceFields;
 use crate::call::{Call, Done, Guest};
 use crate::convert::Batch;
 use crate::error::Error;
-use crate::fault::Fault;
+use crate::fault::{Fault, Trace};
 use crate::inspect::{self, Inspection};
 use crate::limits::Limits;
 use crate::log::{self, Line};
 use crate::search::{Blame, search};
+use crate::wasi::{self, Seed};
 use crate::{PluginSpec, Shared};
 
 /// The most devices that one call decides about; the contract's word.
 const BATCH: usize = 1_000;
+
+/// The most places where a plugin failed that are told of, in an answer and in a run.
+const TRACES: usize = 3;
 
 /// A plugin, ready to be asked, from any thread, by several at once.
 #[derive(Clone)]
@@ -37,6 +42,8 @@ struct Loaded {
     limits: Limits,
     settings: String,
     reads: DeviceFields,
+    /// The run in which it failed last, and what the log was told of it.
+    told: Mutex<(Timestamp, Vec<Trace>)>,
 }
 
 /// What a plugin said, and what it took.
@@ -46,6 +53,8 @@ pub struct Answer {
     pub verdicts: Vec<Verdict>,
     /// What the plugin logged.
     pub log: Vec<Line>,
+    /// Where it was when it failed: the first few places, each once.
+    pub traces: Vec<Trace>,
     /// The fuel it used, over all calls. The same question takes the same fuel, on every machine.
     pub fuel: u64,
 }
@@ -57,11 +66,13 @@ impl Plugin {
         if let Some(trusted) = expected_digest.filter(|trusted| *trusted != digest) {
             return Err(Error::DigestMismatch { plugin: name, trusted, found: digest });
         }
-        let component = inspect::component(&shared, &bytes, &digest, &limits)?;
+        let component = inspect::component(&shared, &format!("plugin `{name}`"), &bytes, &digest, &limits)?;
         let inspection = inspect::inspection(&shared.engine, &component, digest, bytes.len());
         inspection.check()?;
         let shape = |error: wasmtime::Error| Error::WrongShape { reason: format!("{error:#}") };
-        let policy = shared.linker.instantiate_pre(&component).and_then(PolicyPre::new).map_err(shape)?;
+        let mut linker = shared.linker.clone();
+        wasi::link(&mut linker, &shared.engine, &component).map_err(shape)?;
+        let policy = linker.instantiate_pre(&component).and_then(PolicyPre::new).map_err(shape)?;
 
         let settings = match settings {
             serde_json::Value::Null => "{}".to_owned(),
@@ -73,17 +84,20 @@ impl Plugin {
             limits: &limits,
             time: limits.time,
             settings: &settings,
+            // No run has begun, and a start at another time must not end otherwise.
+            seed: Seed { plugin: &inspection.digest, now: Timestamp::UNIX_EPOCH },
         };
         let profiles: Vec<&str> = profiles.iter().map(|profile| profile.as_str()).collect();
-        let Done { result, lines, .. } = call.configure(&profiles);
+        let Done { result, lines, trace, .. } = call.configure(&profiles);
         log::emit(&name, &lines);
+        trace.iter().for_each(|trace| tracing::warn!(plugin = %name, "plugin `{name}` {trace}"));
         let reads = match result {
             Ok(Ok(reads)) => reads,
             Ok(Err(problems)) => return Err(Error::Settings { plugin: name, problems }),
             Err(fault) => return Err(Error::Fault { plugin: name, fault }),
         };
-        let loaded =
-            Loaded { name, inspection, policy, limits, settings, reads, shared: Arc::clone(&shared) };
+        let (shared, told) = (Arc::clone(&shared), Mutex::default());
+        let loaded = Loaded { name, inspection, policy, limits, settings, reads, shared, told };
         Ok(Self { loaded: Arc::new(loaded) })
     }
 
@@ -105,7 +119,12 @@ impl Plugin {
     /// left are held together. That takes the plugin's `time` twice at most, and usually a few
     /// times the fuel of the batch.
     pub fn answer(&self, context: &Context, devices: &[Device]) -> Answer {
-        let mut answer = Answer { verdicts: Vec::with_capacity(devices.len()), log: Vec::new(), fuel: 0 };
+        let mut answer = Answer {
+            verdicts: Vec::with_capacity(devices.len()),
+            log: Vec::new(),
+            fuel: 0,
+            traces: Vec::new(),
+        };
         for batch in devices.chunks(BATCH) {
             self.answer_batch(context, batch, &mut answer);
         }
@@ -128,9 +147,16 @@ impl Plugin {
                 limits,
                 time,
                 settings: &self.loaded.settings,
+                seed: Seed { plugin: &self.loaded.inspection.digest, now: context.now },
             };
-            let Done { result, lines, fuel } = call.decide(context, &view[piece.clone()]);
+            let Done { result, lines, fuel, trace } = call.decide(context, &view[piece.clone()]);
             answer.fuel += fuel;
+            if let Some(trace) = trace
+                && answer.traces.len() < TRACES
+                && answer.traces.iter().all(|known| known.frames != trace.frames)
+            {
+                answer.traces.push(trace);
+            }
             // A batch that is asked again will log again; only the last word counts.
             if result.is_ok() || piece.len() == 1 {
                 answer.log.extend(lines);
@@ -141,6 +167,21 @@ impl Plugin {
         answer
             .verdicts
             .extend(found.into_iter().map(|found| found.unwrap_or_else(|blame| self.fault(&blame))));
+    }
+
+    /// Logs where the plugin failed, once in a run, however many batches fail there.
+    fn tell(&self, run: Timestamp, traces: Vec<Trace>) {
+        let name = &self.loaded.name;
+        let mut told = self.loaded.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.0 != run {
+            *told = (run, Vec::new());
+        }
+        for trace in traces {
+            if told.1.len() < TRACES && told.1.iter().all(|known| known.frames != trace.frames) {
+                tracing::warn!(plugin = %name, "plugin `{name}` {trace}");
+                told.1.push(trace);
+            }
+        }
     }
 
     fn fault(&self, Blame { fault, alone }: &Blame) -> Verdict {
@@ -162,8 +203,9 @@ impl Policy for Plugin {
     }
 
     fn decide(&self, context: &Context, devices: &[Device]) -> Vec<Verdict> {
-        let Answer { verdicts, log, .. } = self.answer(context, devices);
+        let Answer { verdicts, log, traces, .. } = self.answer(context, devices);
         log::emit(&self.loaded.name, &log);
+        self.tell(context.now, traces);
         verdicts
     }
 }

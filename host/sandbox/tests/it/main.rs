@@ -5,5 +5,9 @@ mod help;
 mod loading;
 mod misbehaviour;
 mod rules;
+mod zoo;
+
+mod features;
+mod soak;
 
 mod caching;
