@@ -259,8 +259,8 @@ fn a_component_that_imports_what_nobody_grants_is_refused() {
     check_file(
         artifacts::UNGRANTED_IMPORTS,
         expect![[r#"
-        error: plugin `bad` cannot be used: the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
-    "#]],
+            error: plugin `bad` cannot be used: the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+        "#]],
     );
 }
 
@@ -269,8 +269,8 @@ fn a_component_of_a_later_contract_is_refused() {
     check_file(
         artifacts::FUTURE_CONTRACT,
         expect![[r#"
-        error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `deputy:policy/assignment@9.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`
-    "#]],
+            error: plugin `bad` cannot be used: the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1 and 1.0; if that is a later one, a later Deputy knows it
+        "#]],
     );
 }
 
@@ -279,8 +279,8 @@ fn a_component_that_answers_no_question_is_refused() {
     check_file(
         artifacts::NO_QUESTION,
         expect![[r#"
-        error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`
-    "#]],
+            error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`
+        "#]],
     );
 }
 
@@ -385,6 +385,11 @@ fn an_inspection_shows_what_the_shipped_rules_are() {
           answers    assignment
           imports    none
           exports    deputy:policy/assignment@0.1.0
+          a call     at most 64MiB of memory and 10s
+          fuel       5000000 a call and 200000 a device
+          made of    16 instances, 20000 table elements
+          says       4MiB an answer, 8KiB of log
+          compiles   in 1GiB of memory and 30s
     "#]]
     .assert_eq(&text);
 }
@@ -396,11 +401,16 @@ fn an_inspection_says_what_is_not_granted() {
     env.run(&["plugin", "inspect", "bad.wasm"]).fails(2, expect![[r#"
         bad.wasm
           sha256     DIGEST
-          size       141 bytes
+          size       141 bytes of 16MiB
           contract   none
           answers    none
-          imports    wasi:cli/environment@0.2.0 (not granted), acme:directory/people@1.0.0 (not granted)
+          imports    wasi:cli/environment@0.2.0, acme:directory/people@1.0.0 (not granted)
           exports    none
-        error: bad.wasm: the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+          a call     at most 64MiB of memory and 10s
+          fuel       5000000 a call and 200000 a device
+          made of    16 instances, 20000 table elements
+          says       4MiB an answer, 8KiB of log
+          compiles   in 1GiB of memory and 30s
+        error: bad.wasm: the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
     "#]]);
 }

@@ -1,6 +1,7 @@
 //! From the operator's files to an engine that can work.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use engine::engine::Engine;
 use engine::secrets::Key;
 use engine::settings::{Settings, Unusable};
 use engine::store::Store;
-use sandbox::{PluginSpec, Sandbox};
+use sandbox::{Compiler, PluginSpec, Sandbox};
 
 use crate::config::{Config, KeySource, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
@@ -100,7 +101,7 @@ pub(crate) fn settings(config: &Config, policies: Policies) -> Settings {
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
 
 fn load_policies(config: &Config) -> BTreeMap<PluginName, Loaded> {
-    let sandbox = Sandbox::new(Some(cache_folder(config)));
+    let sandbox = sandbox(Some(cache_folder(config)));
     let load = |name: &PluginName, plugin: &PluginConfig| match &sandbox {
         Ok(sandbox) => load_policy(config, sandbox, name, plugin),
         Err(error) => Err(Unusable { error: error.to_string(), hint: None }),
@@ -154,6 +155,24 @@ fn load_policy(config: &Config, sandbox: &Sandbox, name: &PluginName, plugin: &P
         Err(error) => Err(unusable(error.to_string())),
     }
 }
+
+/// Where plugins run. This very program compiles them, in a process of its own.
+pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error> {
+    let program = std::env::current_exe().map_err(|error| sandbox::Error::Engine {
+        reason: format!("this program does not know its own file: {error}"),
+    })?;
+    let notice = |what: &str| {
+        // In a pipe, only the log is told.
+        if std::io::stderr().is_terminal() {
+            eprintln!("compiling {what}; this is done once, and kept for the next start");
+        }
+        tracing::info!("compiling {what}; this is done once, and kept for the next start");
+    };
+    Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice }, cache)
+}
+
+/// The command of the process that compiles.
+pub(crate) const COMPILE: &str = "__compile";
 
 /// Compiled plugins; can be deleted at any time.
 pub(crate) fn cache_folder(config: &Config) -> PathBuf {

@@ -6,6 +6,8 @@ use domain::document::Version1;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::limits::LimitsTable;
+
 /// Deputy's configuration. It may hold the password of a proxy, so it is not printed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -106,17 +108,6 @@ pub(super) struct PluginTable {
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub(super) settings: toml::Table,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LimitsTable {
-    /// Memory for one call, such as `64MiB`, at most `512MiB`. Default: `64MiB`.
-    #[serde(default)]
-    pub(super) memory: Option<String>,
-    /// How long one call may take, such as `2s`. Default: `10s`.
-    #[serde(default)]
-    pub(super) time: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use domain::id::Digest;
 use domain::policy::Policy as _;
 use expect_test::expect;
+use sandbox::Limits;
 
 use crate::help::{SANDBOX, context, devices, shown, spec};
 
@@ -43,7 +44,7 @@ fn released_versions_of_the_contract_never_change() {
 
 #[test]
 fn a_component_of_version_0_1_runs_as_it_did() {
-    let inspection = SANDBOX.inspect(artifacts::MISBEHAVE).unwrap();
+    let inspection = SANDBOX.inspect(artifacts::MISBEHAVE, &Limits::default()).unwrap();
     assert_eq!((inspection.contract.as_deref(), inspection.description), (Some("0.1.0"), None));
     let plugin =
         SANDBOX.load(spec(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "none" }))).unwrap();
