@@ -7,6 +7,7 @@ mod apple;
 pub(crate) mod certificates;
 mod file;
 mod folders;
+pub(crate) mod mentions;
 mod profiles;
 
 use std::collections::BTreeMap;

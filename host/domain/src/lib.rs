@@ -16,6 +16,7 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod token;
+pub mod token_facts;
 pub mod verdict;
 pub mod workflow;
 
