@@ -78,8 +78,8 @@ pub(crate) async fn open_store(config: &Config) -> Outcome<(Store, KeyId)> {
         && let Ok(next) = Key::from_file(&next_key_file(path))
         && next.id() == *sealed_with
     {
-        tracing::warn!(
-            "`deputy secrets rotate` was interrupted: going on with the new key in {}; type it again to end it",
+        eprintln!(
+            "note: `deputy secrets rotate` was interrupted; going on with the new key in {}: type it again to end it",
             next_key_file(path).display()
         );
         return Ok((Store::open(&config.store, next).await?, *sealed_with));

@@ -71,7 +71,10 @@ pub enum TokenFileError {
     /// A certificate that is none.
     #[error("the certificate cannot be used: {0}")]
     Certificate(&'static str),
-    /// A private key that is none, or is locked.
+    /// A private key with a password.
+    #[error("the private key is locked with a password")]
+    LockedKey,
+    /// A private key that is none.
     #[error("the private key cannot be used: {0}")]
     Key(&'static str),
     /// The key is another one than the file was made for.
@@ -219,7 +222,7 @@ impl KeyPair {
 fn private_key(pem: &SecretString) -> Result<PKey<Private>, TokenFileError> {
     let pem = pem.expose_secret();
     if pem.contains("ENCRYPTED") {
-        return Err(TokenFileError::Key("it is locked with a password"));
+        return Err(TokenFileError::LockedKey);
     }
     if !pem.contains("PRIVATE KEY-----") {
         return Err(TokenFileError::Key("the file holds no private key (PEM)"));

@@ -122,7 +122,8 @@ impl Error {
             Self::NotConfigured(token) => format!("add a table `[tokens.{token}]` to deputy.toml"),
             Self::NeverRequested(token) => {
                 format!(
-                    "type `deputy token request {token}`, and upload the certificate it makes to Apple's portal"
+                    "type `deputy token request {token}`, and upload the certificate it makes to Apple's portal; if another \
+                     program made the certificate, import the file with its key (`--certificate` and `--private-key`)"
                 )
             }
             Self::OtherRequest { token, other } => format!(

@@ -60,8 +60,8 @@ pub enum Error {
     /// A folder without anything of a program that we know.
     #[error("{} is no storage folder of nanodep: it has neither `consumer_key.NAME` nor `NAME.tokens.json`", .0.display())]
     NotNanodep(PathBuf),
-    /// A database without tokens.
-    #[error("{} is a database of MicroMDM or of another program, and holds no server token", .0.display())]
+    /// A database or list without tokens.
+    #[error("{} holds no server token", .0.display())]
     NoTokenInside(PathBuf),
     /// The database cannot be understood.
     #[error("{} cannot be read as a Bolt database: {why}", path.display())]
@@ -120,6 +120,9 @@ struct Entry {
     pending: Option<KeyPair>,
 }
 
+/// A token that does not say whose it was.
+const JSON: &str = "JSON";
+
 /// Larger than any token file or JSON of tokens.
 const LARGEST: u64 = 1 << 20;
 
@@ -152,11 +155,7 @@ pub fn read(path: &Path, entry: Option<&str>, keys: Option<&KeyFiles>) -> Result
     }
     let entries =
         json::read(&content).map_err(|source| Error::NotAToken { path: path.to_owned(), source })?;
-    let mut found = chosen(path, entry, None, entries, "JSON")?;
-    if let Incoming::Open { pair: none, .. } = &mut found.incoming {
-        *none = pair;
-    }
-    Ok(found)
+    chosen(path, entry, pair, entries, JSON)
 }
 
 /// The one entry there is, or the one that was asked for.
@@ -167,7 +166,7 @@ fn chosen(
     mut entries: Vec<Entry>,
     program: &str,
 ) -> Result<Found, Error> {
-    if named.is_some() {
+    if named.is_some() && program != JSON {
         return Err(Error::NeedlessKey(path.to_owned()));
     }
     let names = || entries.iter().map(|entry| entry.name.clone()).collect();
@@ -182,13 +181,15 @@ fn chosen(
         return Err(Error::NoTokenInside(path.to_owned()));
     }
     let Entry { name, credentials, pair, pending } = entries.swap_remove(at);
+    let pair = pair.or(named);
     let keys = match (&pair, &pending) {
         (Some(_), Some(_)) => "with its key pair and one of an open request",
         (Some(_), None) => "with its key pair",
         (None, Some(_)) => "with the key pair of an open request",
         (None, None) => "without a key pair",
     };
-    let from = format!("`{name}` of {program}, {keys}");
+    let what = if program == JSON { "a token as JSON".to_owned() } else { format!("`{name}` of {program}") };
+    let from = format!("{what}, {keys}");
     Ok(Found { incoming: Incoming::Open { credentials, pair, pending }, from: Some(from) })
 }
 
@@ -233,7 +234,7 @@ impl Error {
             }
             Self::Several { .. } => "choose one with `--entry`".to_owned(),
             Self::NoEntry { .. } => return None,
-            Self::KeyPair { source: TokenFileError::Key(_), .. } => {
+            Self::KeyPair { source: TokenFileError::LockedKey, .. } => {
                 "a key with a password is opened with `openssl pkey -in KEY.pem -out OPEN.pem`".to_owned()
             }
             Self::KeyPair { .. } => {

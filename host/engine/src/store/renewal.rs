@@ -69,7 +69,7 @@ impl Store {
             if found != new.replaces.map(millis) {
                 return Ok(false);
             }
-            keep_previous(connection, &sealing, name, new.token.imported_at)?;
+            let left = keep_previous(connection, &sealing, name, new.token.imported_at)?;
             let key_id = match &new.key {
                 KeyOfToken::Kept(id) => Some(id.clone()),
                 KeyOfToken::New(key) => {
@@ -84,6 +84,7 @@ impl Store {
             let purpose = credentials_purpose(name.as_str());
             let sealed = seal(connection, &sealing, &purpose, new.credentials.expose_secret())?;
             put(connection, &new.token, new.limits, &sealed, key_id.as_deref())?;
+            forget_unused_key(connection, left)?;
             Ok(true)
         })
         .await
@@ -175,10 +176,7 @@ impl Store {
                         |row| row.get(0),
                     )
                     .optional()?;
-                connection.execute(
-                    "DELETE FROM token_key WHERE id = ?1 AND id NOT IN (SELECT key_id FROM token WHERE key_id IS NOT NULL)",
-                    [key.flatten()],
-                )?;
+                forget_unused_key(connection, key.flatten())?;
             }
             Ok(())
         })
@@ -209,26 +207,40 @@ impl Store {
     }
 }
 
-/// Moves the token in use to where the one before is kept. If there is one already, the one in use
-/// has never worked since: then that one stays.
+/// Moves the token in use to where the one before is kept. If there is one already, the one in use has
+/// never worked since: then that one stays, and the key of the one in use, which is not kept, is returned.
 fn keep_previous(
     connection: &Connection,
     sealing: &secrets::Key,
     name: &TokenName,
     now: Timestamp,
-) -> Result<(), Error> {
-    let kept =
-        connection.prepare_cached("SELECT 1 FROM token_before WHERE token = ?1")?.exists([name.as_str()])?;
-    let credentials: Option<Vec<u8>> = connection
-        .query_row("SELECT credentials FROM token WHERE name = ?1", [name.as_str()], |row| row.get(0))
+) -> Result<Option<String>, Error> {
+    let in_use: Option<(Vec<u8>, Option<String>)> = connection
+        .query_row("SELECT credentials, key_id FROM token WHERE name = ?1", [name.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
-    let Some(sealed) = credentials.filter(|_| !kept) else { return Ok(()) };
+    let Some((sealed, key_id)) = in_use else { return Ok(None) };
+    if connection.prepare_cached("SELECT 1 FROM token_before WHERE token = ?1")?.exists([name.as_str()])? {
+        return Ok(key_id);
+    }
     let plain = secrets::open(sealing, &credentials_purpose(name.as_str()), &sealed)?;
     let sealed = seal(connection, sealing, &previous_purpose(name.as_str()), plain.expose_secret())?;
     connection.execute(
         "INSERT INTO token_before (token, admin_id, expires_at, imported_at, replaced_at, credentials, key_id)
          SELECT name, admin_id, expires_at, imported_at, ?2, ?3, key_id FROM token WHERE name = ?1",
         params![name.as_str(), millis(now), sealed],
+    )?;
+    Ok(None)
+}
+
+/// A key whose token is not kept any more, unless another one that is kept was made for it as well.
+fn forget_unused_key(connection: &Connection, key_id: Option<String>) -> Result<(), Error> {
+    connection.execute(
+        "DELETE FROM token_key WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM token WHERE key_id = ?1)
+             AND NOT EXISTS (SELECT 1 FROM token_before WHERE key_id = ?1)",
+        [key_id],
     )?;
     Ok(())
 }

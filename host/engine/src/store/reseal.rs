@@ -56,11 +56,14 @@ impl Store {
             Ok(number)
         });
         let done = done.await?;
-        // What the old key opens is not to stay behind in the log.
-        self.read(|connection| {
+        // What the old key opens is not to stay behind in free space and in the log, from today or earlier.
+        let wiped = self.read(|connection| {
+            connection.execute_batch("VACUUM")?;
             Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
-        })
-        .await?;
+        });
+        if let Err(error) = wiped.await {
+            tracing::warn!("remnants of what the old key had sealed may be left in the database: {error}");
+        }
         Ok(done)
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let private_key = SecretString::from(String::from_utf8_lossy(&read(key)?).into_owned());
     let wrong = |error: TokenFileError| {
         let (named, hint) = match &error {
-            TokenFileError::Key(why) if why.contains("password") => {
+            TokenFileError::LockedKey => {
                 (key, Some(format!("open it with `openssl pkey -in {} -out OPEN.pem`", key.display())))
             }
             TokenFileError::Key(_) => {

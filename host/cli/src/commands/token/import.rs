@@ -73,7 +73,7 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
     }
     if let Some(from) = &found.from {
         print(&format!(
-            "It was {from}. Now stop that program: two that use one token end each other's sessions."
+            "It was {from}. If another program still uses it, stop that: two with one token end each other's sessions."
         ));
     }
     if previous.is_some() {

@@ -88,7 +88,7 @@ fn imported(facts: &TokenFacts, stored: &StoredToken, now: Timestamp) -> Vec<Str
             "  refused       {}, since {}; last heard {}; what to do: deputy token check {}",
             refusal.why.in_words(),
             time(refusal.since),
-            from_now(refusal.seen_at, now),
+            time(refusal.seen_at),
             token.name
         ));
     }
