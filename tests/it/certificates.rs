@@ -42,3 +42,26 @@ fn make(spec: &Spec) -> Result<(X509, PKey<Private>), ErrorStack> {
     certificate.sign(&key, MessageDigest::sha256())?;
     Ok((certificate.build(), key))
 }
+
+/// A key pair as nanodep and others make it for Apple's portal: PEM, and the same serial number every time.
+pub(crate) struct Pair {
+    pub(crate) certificate: String,
+    pub(crate) private_key: String,
+    key: PKey<Private>,
+}
+
+impl Pair {
+    pub(crate) fn new(name: &'static str) -> Self {
+        let (certificate, key) = identity(Spec { name, from: 0, to: 1, authority: false });
+        let text = |pem: Vec<u8>| String::from_utf8(pem).expect("PEM is text");
+        let private_key = key.rsa().and_then(|key| key.private_key_to_pem()).expect("an RSA key");
+        let certificate = text(certificate.to_pem().expect("a certificate"));
+        Self { certificate, private_key: text(private_key), key }
+    }
+
+    /// The private key with a password.
+    pub(crate) fn locked(&self) -> Vec<u8> {
+        let cipher = openssl::symm::Cipher::aes_256_cbc();
+        self.key.private_key_to_pem_pkcs8_passphrase(cipher, b"password").expect("it can be locked")
+    }
+}

@@ -172,6 +172,21 @@ impl TestEnv {
         Ran { env: self, arguments: arguments.join(" "), output }
     }
 
+    /// The same with variables of the environment.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran<'_> {
+        let mut command = self.command(arguments);
+        let output = command.envs(variables.iter().copied()).output().expect("the program starts");
+        Ran { env: self, arguments: arguments.join(" "), output }
+    }
+
+    /// Starts a command and kills its process when it has worked for so long, or has ended before.
+    pub(crate) fn kill_after(&self, time: Duration, arguments: &[&str]) {
+        let began = Instant::now();
+        let started = self.start(arguments, "killed.log");
+        self.until("it is the moment", || began.elapsed() >= time || self.has_ended(started));
+        self.kill(started);
+    }
+
     /// The same with a disk on which no file can grow beyond this; a block has 512 or 1024 bytes.
     pub(crate) fn run_with_file_limit(&self, blocks: u32, arguments: &[&str]) -> Ran<'_> {
         let plain = self.command(arguments);
@@ -269,7 +284,11 @@ impl TestEnv {
     pub(crate) fn normal(&self, text: &str) -> String {
         let address = self.url.trim_start_matches("http://");
         let folder = self.path().display().to_string();
-        masked(&text.replace(address, "127.0.0.1:PORT").replace(&folder, "DIR"))
+        let mut text = text.replace(address, "127.0.0.1:PORT").replace(&folder, "DIR");
+        for server in self.apple.iter().flat_map(|apple| apple.servers()) {
+            text = text.replace(&server.org_id, "ORG");
+        }
+        masked(&text)
     }
 
     pub(crate) fn open_runs(&self) -> Vec<Value> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use expect_test::expect;
 use sim::{Endpoint, Fault, TokenOptions};
 
+use crate::certificates::Pair;
 use crate::env::TestEnv;
 
 #[test]
@@ -81,6 +82,94 @@ fn state_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         }
     }
     files
+}
+
+#[test]
+fn no_secret_comes_out_in_the_whole_life_of_a_token() {
+    let env = TestEnv::before_the_exchange(&["main", "moved"]);
+    let mut secrets = vec![env.read("state/deputy.key").trim().to_owned()];
+    let mut said = String::new();
+    let mut remember = |token: &sim::Credentials| {
+        let sim::Credentials { consumer_key, consumer_secret, access_token, access_secret, .. } =
+            token.clone();
+        secrets.extend([consumer_key, consumer_secret, access_token, access_secret]);
+    };
+    let mut say = |arguments: &[&str]| said += &env.run(&[&["-vv"], arguments].concat()).raw();
+    for _ in 0..2 {
+        say(&["token", "request", "main"]);
+        say(&["token", "request", "main", "--json"]);
+        let token = env.download_token("main", &TokenOptions::default());
+        remember(&token.credentials);
+        say(&["token", "import", "main", "main.p7m"]);
+        say(&["token", "import", "main", "main.p7m", "--json"]);
+    }
+    let pair = Pair::new("depserver");
+    let token = env.apple().token("moved", pair.certificate.as_bytes(), &TokenOptions::default()).unwrap();
+    remember(&token.credentials);
+    env.write("moved.p7m", &token.content);
+    env.write("key.pem", &pair.private_key);
+    env.write("cert.pem", &pair.certificate);
+    say(&["token", "decrypt", "moved.p7m", "--key", "key.pem"]);
+    say(&["token", "decrypt", "moved.p7m", "--key", "key.pem", "--json"]);
+    say(&["token", "decrypt", "moved.p7m", "--key", "cert.pem"]);
+    let json = serde_json::to_string(&token.credentials).unwrap();
+    env.write("wrong.json", json.replace("access_secret", "other"));
+    say(&["token", "import", "moved", "wrong.json"]);
+    env.write("broken.json", &json[..json.len() - 9]);
+    say(&["token", "import", "moved", "broken.json"]);
+    env.write("moved.json", json);
+    let keys = ["--certificate", "cert.pem", "--private-key", "key.pem"];
+    say(&[&["token", "import", "moved", "moved.json"], &keys[..]].concat());
+    say(&["token", "show", "moved"]);
+    say(&["token", "show", "main", "--json"]);
+    say(&["token", "restore", "main"]);
+    say(&["secrets", "rotate"]);
+    say(&["token", "rename", "moved", "emea"]);
+    say(&["token", "check", "--json"]);
+    say(&["token", "forget", "main", "--pending", "--yes", "--json"]);
+    say(&["token", "forget", "emea", "--yes"]);
+    secrets.push(env.read("state/deputy.key").trim().to_owned());
+    let files = state_files(&env.file("state"));
+    assert!(secrets.len() == 14 && files.len() > 3, "{} secrets, {} files", secrets.len(), files.len());
+    for secret in secrets.iter().map(String::as_str).chain(["PRIVATE KEY", "MIIEv", "MIIEp", "MIIEo"]) {
+        assert!(!said.contains(secret), "{secret} was said:\n{said}");
+        for (name, content) in &files {
+            let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found || name.contains("deputy.key"), "{secret} is in {name}");
+        }
+    }
+}
+
+#[test]
+fn every_command_that_needs_the_key_says_at_once_that_it_is_the_wrong_one() {
+    let env = TestEnv::new();
+    let key = env.read("state/deputy.key");
+    env.write("state/deputy.key", "0".repeat(64));
+    for command in [
+        &["status"][..],
+        &["serve"],
+        &["sync"],
+        &["plan"],
+        &["run", "auto-assign"],
+        &["token", "request", "main"],
+        &["token", "import", "main", "main.p7m"],
+        &["token", "list"],
+        &["token", "show", "main"],
+        &["token", "check"],
+        &["token", "rename", "main", "emea"],
+        &["token", "restore", "main"],
+        &["token", "forget", "main", "--force", "--yes"],
+        &["secrets", "rotate"],
+        &["device", "list"],
+        &["profile", "push"],
+    ] {
+        let ran = env.run(command);
+        ran.ends_with(4);
+        let text = ran.text();
+        assert!(text.contains("the store was sealed with the key KEY, and this is the key KEY"), "{text}");
+    }
+    env.write("state/deputy.key", key);
+    env.run(&["token", "check"]).is_done();
 }
 
 #[test]

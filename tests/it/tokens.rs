@@ -14,8 +14,8 @@ use crate::env::TestEnv;
 fn the_exchange_tells_what_to_do_next_at_every_step() {
     let env = TestEnv::before_the_exchange(&["main"]);
     env.run(&["token", "list"]).succeeds(expect![[r#"
-        TOKEN  SERVER  ORGANISATION  DEVICES  SYNCED  EXPIRES
-        main   -       -             -        -       not requested
+        TOKEN  SERVER  ORGANISATION  DEVICES  SYNCED  EXPIRES  NOTES
+        main   -       -             -        -       -        not requested
     "#]]);
     env.run(&["token", "request", "main"]).succeeds(expect![[r#"
         Wrote the certificate to main.pem; its key stays here, sealed.
@@ -29,8 +29,8 @@ fn the_exchange_tells_what_to_do_next_at_every_step() {
           deputy token import main FILE.p7m
     "#]]);
     env.run(&["token", "list"]).succeeds(expect![[r#"
-        TOKEN  SERVER  ORGANISATION  DEVICES  SYNCED  EXPIRES
-        main   -       -             -        -       requested, not imported
+        TOKEN  SERVER  ORGANISATION  DEVICES  SYNCED  EXPIRES  NOTES
+        main   -       -             -        -       -        requested, not imported
     "#]]);
     env.download_token("main", &TokenOptions::default());
     env.run(&["token", "import", "main", "main.p7m"]).succeeds(expect![[r#"
@@ -39,7 +39,7 @@ fn the_exchange_tells_what_to_do_next_at_every_step() {
         Next: `deputy sync` fetches its devices, `deputy plan` shows what would be done.
     "#]]);
     env.run(&["token", "list"]).succeeds(expect![[r#"
-        TOKEN  SERVER  ORGANISATION  DEVICES  SYNCED  EXPIRES
+        TOKEN  SERVER  ORGANISATION  DEVICES  SYNCED  EXPIRES      NOTES
         main   main    main Ltd      0        never   in NNN days
     "#]]);
 }
@@ -62,6 +62,7 @@ fn a_token_is_renewed_by_the_same_exchange() {
     env.run(&["token", "import", "main", "main.p7m"]).succeeds(expect![[r#"
         Renewed `main`: server "main" of main Ltd, made by enroll-admin@main.example.
         Apple accepts it; it expires in NNN days (TIME).
+        The token before is kept until this one has worked in a run or a check: deputy token check main
     "#]]);
     env.run(&["sync"]).is_done();
 }
@@ -100,9 +101,8 @@ fn a_token_for_another_key_is_refused() {
     env.run(&["token", "request", "south"]).is_done();
     env.download_token("south", &TokenOptions::default());
     env.run(&["token", "import", "north", "south.p7m"]).fails(4, expect![[r#"
-        error: the token file of `north` cannot be read
-          caused by: the token file was made for another certificate: "deputy south", serial number ID; this key belongs to "deputy north", serial number ID
-        hint: upload the certificate of `deputy token request north` to Apple's portal once more, download the token again, and import that file
+        error: the file was made for the request of `south`, and not for one of `north`
+        hint: run `deputy token import south FILE`; or, if it is the server that is to be `north`, upload the certificate of `deputy token request north` for it and download the token again
     "#]]);
 }
 
@@ -113,9 +113,9 @@ fn a_token_that_nobody_asked_for_is_refused() {
     env.run(&["token", "import", "other", "main.p7m"]).fails(
         4,
         expect![[r#"
-        error: no key was made for `other`, so its token cannot be read
-        hint: type `deputy token request other`, and upload the certificate it makes to Apple's portal
-    "#]],
+            error: the file was made for the request of `main`, and not for one of `other`
+            hint: run `deputy token import main FILE`; or, if it is the server that is to be `other`, upload the certificate of `deputy token request other` for it and download the token again
+        "#]],
     );
 }
 
@@ -127,9 +127,9 @@ fn a_token_that_has_expired_is_refused() {
     env.run(&["token", "import", "main", "main.p7m"]).fails(
         4,
         expect![[r#"
-        error: the token in the file ended on DATE
-        hint: download a new token from Apple's portal, and import that file
-    "#]],
+            error: the token for `main` ended on DATE
+            hint: download a new token from Apple's portal, then run `deputy token import main FILE`
+        "#]],
     );
 }
 

@@ -11,9 +11,9 @@ use domain::policy::{Policy, Setup};
 use domain::workflow::Workflow;
 use engine::clock::SystemClock;
 use engine::engine::Engine;
-use engine::secrets::Key;
+use engine::secrets::{Key, KeyId, OpenError};
 use engine::settings::{Settings, Unusable};
-use engine::store::Store;
+use engine::store::{self, Store};
 use sandbox::{Compiler, PluginSpec, Sandbox};
 
 use crate::config::{Config, KeySource, PluginConfig};
@@ -40,11 +40,7 @@ impl App {
     /// Reads the configuration, opens the store, and loads the policies if they are needed.
     pub(crate) async fn open(path: &Path, policies: Policies) -> Outcome<Self> {
         let config = Config::read(path)?;
-        let key = key(&config.key)?;
-        if let Some(folder) = config.store.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
-        }
-        let store = Store::open(&config.store, key).await?;
+        let store = open_store(&config).await?.0;
         let engine = Engine::new(store, settings(&config, policies), Arc::new(SystemClock))?;
         Ok(Self { config, engine })
     }
@@ -65,6 +61,37 @@ impl App {
         }
         if chosen.is_empty() { Ok(self.config.tokens.keys().cloned().collect()) } else { Ok(chosen.to_vec()) }
     }
+}
+
+/// Opens the store, and says with which key. That is the configured one, or, where `deputy secrets rotate`
+/// was interrupted, the new one it had made beside it.
+pub(crate) async fn open_store(config: &Config) -> Outcome<(Store, KeyId)> {
+    let key = key(&config.key)?;
+    if let Some(folder) = config.store.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
+    }
+    let id = key.id();
+    let wanted = match Store::open(&config.store, key).await {
+        Ok(store) => return Ok((store, id)),
+        Err(store::Error::Secret(error)) => error,
+        Err(error) => return Err(error.into()),
+    };
+    if let (OpenError::WrongKey { sealed_with, .. }, KeySource::File(path)) = (&wanted, &config.key)
+        && let Ok(next) = Key::from_file(&next_key_file(path))
+        && next.id() == *sealed_with
+    {
+        eprintln!(
+            "note: `deputy secrets rotate` was interrupted; going on with the new key in {}: type it again to end it",
+            next_key_file(path).display()
+        );
+        return Ok((Store::open(&config.store, next).await?, *sealed_with));
+    }
+    Err(store::Error::Secret(wanted).into())
+}
+
+/// Where `deputy secrets rotate` keeps the new key until everything is sealed with it.
+pub(crate) fn next_key_file(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
 }
 
 /// Nothing has that name; what has a similar one.

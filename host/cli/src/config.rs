@@ -8,6 +8,7 @@ pub(crate) mod certificates;
 mod file;
 mod folders;
 pub(crate) mod limits;
+pub(crate) mod mentions;
 mod profiles;
 
 use std::collections::BTreeMap;

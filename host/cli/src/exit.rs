@@ -150,6 +150,7 @@ impl From<lifecycle::Error> for Problem {
                 _ => Exit::NeedsPerson,
             },
             lifecycle::Error::NotConfigured(_) => Exit::Usage,
+            lifecycle::Error::MovingIn(error) if error.is_about_usage() => Exit::Usage,
             lifecycle::Error::Store(_) | lifecycle::Error::Request(_) => Exit::Failure,
             _ => Exit::NeedsPerson,
         };

@@ -59,7 +59,7 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Show tokens, last and next runs, and what needs a person (then it exits with 4)
     Status,
-    /// Server tokens: request, import, check, list
+    /// Server tokens: request, import, check, list, show, rename, restore, forget, decrypt
     #[command(subcommand)]
     Token(commands::token::Command),
     /// Enrolment profiles: list, check, push, show, diff, pull, import, record, panes, anchors
@@ -82,6 +82,9 @@ enum Command {
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
+    /// The key that opens Deputy's secrets: rotate
+    #[command(subcommand)]
+    Secrets(commands::secrets::Command),
     /// Policies: inspect
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
@@ -137,6 +140,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
+        Command::Secrets(command) => commands::secrets::run(&common, &command).await,
         Command::Plugin(command) => commands::plugin::run(&common, &command),
         Command::Compile { .. } => unreachable!("it was carried out before anything else"),
     }

@@ -20,6 +20,7 @@ pub mod run;
 pub mod schedule;
 pub mod table;
 pub mod token;
+pub mod token_facts;
 pub mod verdict;
 pub mod workflow;
 

@@ -24,6 +24,8 @@ pub struct Token {
     pub server_uuid: String,
     /// Whose devices these are.
     pub org_name: String,
+    /// Apple's number for the organisation, where it was told.
+    pub org_id: Option<String>,
     /// The Apple Account that made the token. The token dies with it.
     pub admin_id: String,
     /// When Apple stops taking it.
@@ -146,6 +148,7 @@ mod tests {
                 server_name: "Orchard MDM".into(),
                 server_uuid: "5D3A9C0E7B1F4482A6E0C1D2F3A4B5C6".into(),
                 org_name: "Orchard Tools".into(),
+                org_id: None,
                 admin_id: "admin@orchard.example".into(),
                 expires_at: now + jiff::SignedDuration::from_secs((days * 86_400.0) as i64),
                 imported_at: now,

@@ -18,7 +18,7 @@ use crate::failure::Error;
 use crate::lock::{Held, Locks};
 use crate::settings::{Settings, TokenSettings};
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// How long to wait before asking again for a lock somebody holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -88,16 +88,19 @@ impl Engine {
     /// The client of a token. There is one for each, so that they share its session at Apple; a
     /// renewed token gets a new one.
     pub async fn client(&self, name: &TokenName) -> Result<Client, Error> {
+        Ok(self.token_and_client(name).await?.1)
+    }
+
+    /// The client of a token, and the token it was made for: what Apple says to the client it says of
+    /// that one, also if another is imported meanwhile.
+    pub async fn token_and_client(&self, name: &TokenName) -> Result<(Token, Client), Error> {
         let settings = self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
         let not_imported = || Error::NotImported(name.clone());
         let token = self.store.token(name).await?.ok_or_else(not_imported)?;
         if let Some(kept) = self.clients().get(name).filter(|kept| kept.is_for(&token, settings)) {
-            return Ok(kept.client.clone());
+            return Ok((token, kept.client.clone()));
         }
-        let sealed = self.store.credentials(name).await?.ok_or_else(not_imported)?;
-        let credentials = Credentials::from_json(sealed.expose_secret()).map_err(|error| {
-            crate::store::Error::Corrupt { what: "set of credentials", text: error.to_string() }
-        })?;
+        let credentials = self.credentials(name).await?.ok_or_else(not_imported)?;
         let connections = self.connections.clone();
         let client = Client::new(Options { connections, ..settings.options(name, credentials) })?;
         let kept = Kept {
@@ -107,7 +110,20 @@ impl Engine {
             client: client.clone(),
         };
         self.clients().insert(name.clone(), kept);
-        Ok(client)
+        Ok((token, client))
+    }
+
+    /// The secrets of the token in use, if there is one.
+    pub(crate) async fn credentials(&self, name: &TokenName) -> Result<Option<Credentials>, store::Error> {
+        let Some(json) = self.store.credentials(name).await? else { return Ok(None) };
+        Credentials::from_json(json.expose_secret())
+            .map(Some)
+            .map_err(|error| store::Error::Corrupt { what: "set of credentials", text: error.to_string() })
+    }
+
+    /// Takes a token that must not be worked with meanwhile. None if a run works with it.
+    pub fn hold_token_now(&self, token: &TokenName) -> Result<Option<Held>, Error> {
+        self.hold(&format!("token-{token}"))
     }
 
     /// Takes a token for one run; waits while another run, of this process or another, has it.
@@ -189,6 +205,7 @@ mod tests {
             server_name: String::new(),
             server_uuid: String::new(),
             org_name: String::new(),
+            org_id: None,
             admin_id: String::new(),
             expires_at: time,
             imported_at: time,

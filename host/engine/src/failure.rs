@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use domain::id::TokenName;
 use domain::run::{Failure, State};
+use domain::token_facts::{Heard, Why};
 
 use crate::settings::Unusable;
 use crate::{apple, store};
@@ -72,6 +73,16 @@ impl Error {
     pub fn failure(&self) -> Failure {
         let (state, hint) = self.state_and_hint();
         Failure { error: self.in_full(), hint, state }
+    }
+
+    /// What it says about the token, if anything.
+    pub(crate) fn heard(&self) -> Option<Heard> {
+        match self {
+            Self::Apple(error) => error.refuses_token().map(Heard::Refused),
+            Self::OtherServer { .. } => Some(Heard::Refused(Why::OtherServer)),
+            Self::Partly { source, .. } => source.heard(),
+            _ => None,
+        }
     }
 
     /// The error and its causes in one line. Those that repeat their cause already are not repeated.

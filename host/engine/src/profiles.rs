@@ -79,12 +79,13 @@ async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> 
     let (stopper, run, observer) = (Stopper::default(), engine.new_run_id(), nobody());
     let stop = stopper.listener();
     let _held = engine.hold_token(token, &stop).await?;
-    let client = engine.client(token).await?;
+    let (known, client) = engine.token_and_client(token).await?;
     let lane = Lane {
         engine,
         run: &run,
         now: engine.now(),
         token: token.clone(),
+        imported_at: known.imported_at,
         client,
         stop: &stop,
         observer: &observer,

@@ -12,6 +12,7 @@ use domain::duration::Span;
 use domain::id::{ChannelName, RunId, TokenName};
 use domain::plan::Rails;
 use domain::run::{Failure, Outcome, Run, State, Trigger};
+use domain::token_facts::Heard;
 use domain::workflow::{Retry, Step, Workflow};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -253,19 +254,46 @@ impl TokenRun {
 
     async fn go(self) -> Result<(), Error> {
         let Some((first, step)) = self.steps.first() else { return Ok(()) };
-        let (lane, _held) = match self.open().await {
+        let opened = match self.open().await {
+            Ok((mut lane, held)) => match self.settle(&mut lane).await {
+                Ok(()) => Ok((lane, held)),
+                Err(error) => {
+                    self.heard(&lane, error.heard()).await?;
+                    Err(error)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        let (lane, _held) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 let number = self.begin(*first, step).await?;
                 return self.end(number, &Outcome::Failed(error.failure())).await;
             }
         };
+        let mut heard = (lane.read_back > 0).then_some(Heard::Worked);
+        let done = self.steps(&lane, &mut heard).await;
+        // Once, when the lane has ended: the last word counts.
+        self.heard(&lane, heard).await?;
+        done
+    }
+
+    async fn steps(&self, lane: &Lane<'_>, heard: &mut Option<Heard>) -> Result<(), Error> {
         let mut plan: Option<RecordedPlan> = None;
         for (place, step) in self.steps.iter() {
             let number = self.begin(*place, step).await?;
-            let outcome = match self.step(&lane, step, &mut plan).await {
-                Ok(outcome) => outcome,
-                Err(error) => Outcome::Failed(error.failure()),
+            let outcome = match self.step(lane, step, &mut plan).await {
+                Ok(outcome) => {
+                    // The others do without Apple.
+                    let asked = matches!(outcome, Outcome::Synced(_) | Outcome::Removed(_))
+                        || matches!(&outcome, Outcome::Applied(applied) if applied.calls > 0);
+                    *heard = if asked { Some(Heard::Worked) } else { *heard };
+                    outcome
+                }
+                Err(error) => {
+                    *heard = error.heard().or(*heard);
+                    Outcome::Failed(error.failure())
+                }
             };
             self.end(number, &outcome).await?;
             if matches!(outcome, Outcome::Failed(Failure { .. }) | Outcome::Refused { .. }) {
@@ -275,23 +303,36 @@ impl TokenRun {
         Ok(())
     }
 
-    /// The lane, once the token is ours and nothing of an earlier run is in flight any more.
+    /// What Apple said of the token this lane had; of one imported meanwhile it says nothing.
+    async fn heard(&self, lane: &Lane<'_>, heard: Option<Heard>) -> Result<(), Error> {
+        let Some(heard) = heard else { return Ok(()) };
+        Ok(self.engine.store.heard(&self.token, lane.imported_at, heard, self.engine.now()).await?)
+    }
+
+    /// The lane, once the token is ours.
     async fn open(&self) -> Result<(Lane<'_>, Held), Error> {
         let held = self.engine.hold_token(&self.token, &self.stop).await?;
-        let mut lane = Lane {
+        let (token, client) = self.engine.token_and_client(&self.token).await?;
+        let lane = Lane {
             engine: &self.engine,
             run: &self.run,
             now: self.now,
             token: self.token.clone(),
-            client: self.engine.client(&self.token).await?,
+            imported_at: token.imported_at,
+            client,
             stop: &self.stop,
             observer: &self.observer,
             place: self.places.take().await,
             read_back: 0,
         };
-        lane.read_back = step::sync::read_back(&lane, self.retry()).await?
-            + step::remove::read_back(&lane, self.retry()).await?;
         Ok((lane, held))
+    }
+
+    /// Asks Apple about what an earlier run left in flight.
+    async fn settle(&self, lane: &mut Lane<'_>) -> Result<(), Error> {
+        lane.read_back = step::sync::read_back(lane, self.retry()).await?
+            + step::remove::read_back(lane, self.retry()).await?;
+        Ok(())
     }
 
     /// How the workflow wants failed calls tried again, by the first of its steps that says so.

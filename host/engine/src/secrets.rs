@@ -100,6 +100,11 @@ pub fn open(key: &Key, purpose: &str, sealed: &[u8]) -> Result<SecretSlice<u8>, 
         .map_err(|_| damaged())
 }
 
+/// How everything begins that this key sealed.
+pub fn header(key: KeyId) -> Vec<u8> {
+    [&[VERSION][..], &key.0].concat()
+}
+
 /// What is not encrypted but must not be changed either.
 fn bound(header: &[u8], purpose: &str) -> Vec<u8> {
     [header, purpose.as_bytes()].concat()

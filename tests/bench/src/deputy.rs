@@ -55,7 +55,7 @@ pub(crate) async fn exchange(store: &Path, apple: &Apple) -> anyhow::Result<Acce
     let name: TokenName = TOKEN.parse()?;
     let requested = lifecycle::request(&engine, &name).await?;
     let file = apple.token(requested.certificate_pem).await?;
-    lifecycle::import(&engine, &name, &file).await?;
+    lifecycle::import(&engine, &name, lifecycle::Incoming::File(file)).await?;
     let credentials = engine.store.credentials(&name).await?.context("the token was not stored")?;
     let limit = engine.store.sync_state(&name).await?.limits.page;
     Ok(Access {

@@ -8,6 +8,7 @@ pub(crate) mod profile;
 pub(crate) mod removal;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod sync;

@@ -3,6 +3,7 @@
 use domain::report::needs_a_person;
 use domain::run::State;
 use domain::token::from_now;
+use engine::lifecycle;
 use serde_json::json;
 
 use crate::Common;
@@ -21,6 +22,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     let now = app.engine.now();
     let stored = app.engine.store.tokens().await?;
+    let facts = lifecycle::all_facts(&app.engine).await?;
     let mut attention = Vec::new();
 
     let (mut tokens, mut token_data) = (Vec::new(), Vec::new());
@@ -37,6 +39,15 @@ pub(crate) async fn run(common: &Common) -> Outcome {
                 from_now(token.expires_at, now)
             ));
         }
+        let refusal =
+            facts.iter().find(|it| it.token.name == *name).and_then(|it| it.standing.refusal.as_ref());
+        if let Some(refusal) = refusal {
+            attention.push(format!(
+                "token `{name}`: {}, since {}: deputy token check {name}",
+                refusal.why.in_words(),
+                time(refusal.since)
+            ));
+        }
         let without = stored.devices - stored.with_profile;
         tokens.push([
             name.to_string(),
@@ -49,6 +60,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         token_data.push(json!({
             "name": name, "organisation": token.org_name, "devices": stored.devices,
             "without_profile": without, "synced_at": stored.synced_at, "expires_at": token.expires_at,
+            "refusal": refusal,
         }));
     }
 

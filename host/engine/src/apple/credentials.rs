@@ -37,8 +37,9 @@ pub enum NotCredentials {
 }
 
 impl Credentials {
-    /// The token as JSON, in the clear, and wiped when dropped. For sealing and for nothing else.
-    pub fn expose_everything_as_json_for_sealing(&self) -> Zeroizing<Vec<u8>> {
+    /// The token as JSON, in the clear, and wiped when dropped. For sealing, and for the one command that is
+    /// asked for it by name.
+    pub fn expose_everything_as_json(&self) -> Zeroizing<Vec<u8>> {
         #[derive(Serialize)]
         struct Plain<'a> {
             consumer_key: &'a str,
@@ -58,6 +59,17 @@ impl Credentials {
         let mut json = Zeroizing::new(Vec::with_capacity(4096));
         serde_json::to_writer(&mut *json, &plain).expect("texts and a time always make JSON");
         json
+    }
+
+    /// Whether both are one token, made at one time.
+    pub fn is_the_same(&self, other: &Self) -> bool {
+        let all = |it: &Self| {
+            [&it.consumer_key, &it.consumer_secret, &it.access_token, &it.access_secret].map(Clone::clone)
+        };
+        let same =
+            |(ours, theirs): (SecretString, SecretString)| ours.expose_secret() == theirs.expose_secret();
+        all(self).into_iter().zip(all(other)).all(same)
+            && self.access_token_expiry == other.access_token_expiry
     }
 
     /// Back from JSON: Apple's, or what was sealed. Unknown members are ignored.
@@ -103,9 +115,9 @@ mod tests {
     fn check(json: &str, expected: Expect) {
         let found = match Credentials::from_json(json.as_bytes()) {
             Ok(credentials) => {
-                let json = credentials.expose_everything_as_json_for_sealing();
+                let json = credentials.expose_everything_as_json();
                 let again = Credentials::from_json(&json).unwrap();
-                assert_eq!(*again.expose_everything_as_json_for_sealing(), *json);
+                assert_eq!(*again.expose_everything_as_json(), *json);
                 format!("{credentials:#?}")
             }
             Err(error) => format!("error: {error}"),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::id::{ProfileId, TokenName};
+use domain::token_facts::Why;
 use jiff::SignedDuration;
 
 use super::trouble::Trouble;
@@ -229,6 +230,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// That the token is refused, if that is what it says: not a call, a device or the way there.
+    pub fn refuses_token(&self) -> Option<Why> {
+        match self {
+            Self::TermsNotSigned { .. } => Some(Why::TermsNotSigned),
+            Self::TokenRejected { .. } => Some(Why::Rejected),
+            Self::TokenExpired { .. } => Some(Why::Expired),
+            Self::CreatorGone { .. } => Some(Why::CreatorGone),
+            Self::ServerInactive { .. } => Some(Why::ServerInactive),
+            Self::SessionRefused { .. } => Some(Why::SessionRefused),
+            // A wrong clock says nothing about the token.
+            _ => None,
+        }
+    }
+
     /// The token this is about.
     pub fn token(&self) -> &TokenName {
         match self {

@@ -6,6 +6,7 @@
 //! pairs is the usual mistake; [`decrypt`] names the certificate a file was made for.
 //! (Apple: "Authenticating for Automated Device Enrollment", "Examining server tokens".)
 
+mod certificate;
 mod envelope;
 mod plaintext;
 mod recipient;
@@ -22,6 +23,9 @@ use openssl::x509::extension::{BasicConstraints, KeyUsage};
 use openssl::x509::{X509, X509NameBuilder};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
+
+pub use certificate::certificate;
+pub use recipient::Recipients;
 
 use super::credentials::{Credentials, NotCredentials};
 
@@ -62,8 +66,20 @@ pub enum TokenFileError {
     #[error("the stored key pair cannot be used")]
     KeyPair(#[source] ErrorStack),
     /// The key is not the certificate's.
-    #[error("the stored private key does not belong to the stored certificate")]
+    #[error("the private key does not belong to the certificate")]
     KeysDiffer,
+    /// A certificate that is none.
+    #[error("the certificate cannot be used: {0}")]
+    Certificate(&'static str),
+    /// A private key with a password.
+    #[error("the private key is locked with a password")]
+    LockedKey,
+    /// A private key that is none.
+    #[error("the private key cannot be used: {0}")]
+    Key(&'static str),
+    /// The key is another one than the file was made for.
+    #[error("the private key does not open the token file, which was made for the certificate {0}")]
+    OtherKey(String),
 }
 
 /// Why no key pair could be made.
@@ -132,10 +148,9 @@ pub fn decrypt(
     let (certificate, key) = key_pair(certificate_pem, private_key_pem)?;
     let ber = envelope::open(p7m)?;
     let recipients = recipient::recipients(&ber).map_err(TokenFileError::from)?;
-    if !recipients.iter().any(|recipient| recipient.is(&certificate)) {
-        let recipient: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+    if !recipients.has(&certificate) {
         return Err(TokenFileError::OtherCertificate {
-            recipient: recipient.join(" and "),
+            recipient: recipients.to_string(),
             ours: recipient::Recipient::of(&certificate).to_string(),
         });
     }
@@ -146,6 +161,74 @@ pub fn decrypt(
         .decrypt(&key, &certificate)
         .map_err(|_| TokenFileError::Damaged("its content cannot be decrypted"))?;
     plaintext::credentials(&Zeroizing::new(plaintext))
+}
+
+/// Reads a token file with a private key alone (PEM).
+pub fn decrypt_with_key(p7m: &[u8], private_key_pem: &SecretString) -> Result<Credentials, TokenFileError> {
+    let recipients = made_for(p7m)?;
+    let key = private_key(private_key_pem)?;
+    let cms = CmsContentInfo::from_der(&envelope::open(p7m)?)
+        .map_err(|_| TokenFileError::Damaged("its structure is broken"))?;
+    let other = || TokenFileError::OtherKey(recipients.to_string());
+    let plaintext = Zeroizing::new(cms.decrypt_without_cert_check(&key).map_err(|_| other())?);
+    // OpenSSL answers a wrong key with noise, so as not to tell it from a right one.
+    plaintext::credentials(&plaintext).map_err(|error| match error {
+        TokenFileError::Damaged(_) => other(),
+        error => error,
+    })
+}
+
+/// For which certificates a token file was made. Fails if it is no token file; needs no key.
+pub fn made_for(p7m: &[u8]) -> Result<Recipients, TokenFileError> {
+    if p7m.len() > LARGEST {
+        return Err(TokenFileError::TooLarge(p7m.len()));
+    }
+    recipient::recipients(&envelope::open(p7m)?).map_err(TokenFileError::from)
+}
+
+impl KeyPair {
+    /// Whether both can be used and belong together.
+    pub fn check(&self) -> Result<(), TokenFileError> {
+        key_pair(&self.certificate_pem, &self.private_key_pem).map(drop)
+    }
+
+    /// A key pair as programs write it to files: PEM.
+    pub fn from_pem(certificate_pem: String, private_key_pem: &SecretString) -> Result<Self, TokenFileError> {
+        let certificate = X509::from_pem(certificate_pem.as_bytes())
+            .map_err(|_| TokenFileError::Certificate("the file holds no certificate (PEM)"))?;
+        Self::of(&certificate, &private_key(private_key_pem)?)
+    }
+
+    /// A key pair as programs keep it: DER, the key in PKCS#1 or PKCS#8.
+    pub fn from_der(certificate: &[u8], private_key: &[u8]) -> Result<Self, TokenFileError> {
+        let certificate = X509::from_der(certificate).map_err(TokenFileError::KeyPair)?;
+        let key = PKey::private_key_from_der(private_key).map_err(TokenFileError::KeyPair)?;
+        Self::of(&certificate, &key)
+    }
+
+    fn of(certificate: &X509, key: &PKey<Private>) -> Result<Self, TokenFileError> {
+        let public = certificate.public_key().map_err(TokenFileError::KeyPair)?;
+        if !public.public_eq(key) {
+            return Err(TokenFileError::KeysDiffer);
+        }
+        let pem = Zeroizing::new(key.private_key_to_pem_pkcs8().map_err(TokenFileError::KeyPair)?);
+        Ok(Self {
+            certificate_pem: text(&certificate.to_pem().map_err(TokenFileError::KeyPair)?),
+            private_key_pem: SecretString::from(text(&pem)),
+        })
+    }
+}
+
+fn private_key(pem: &SecretString) -> Result<PKey<Private>, TokenFileError> {
+    let pem = pem.expose_secret();
+    if pem.contains("ENCRYPTED") {
+        return Err(TokenFileError::LockedKey);
+    }
+    if !pem.contains("PRIVATE KEY-----") {
+        return Err(TokenFileError::Key("the file holds no private key (PEM)"));
+    }
+    PKey::private_key_from_pem_passphrase(pem.as_bytes(), b"")
+        .map_err(|_| TokenFileError::Key("its PEM is broken"))
 }
 
 fn key_pair(certificate_pem: &str, key: &SecretString) -> Result<(X509, PKey<Private>), TokenFileError> {

@@ -1,13 +1,14 @@
 //! Whether a token works, and if not, who has to do what.
 //!
-//! Apple is asked once, for a session and for the account, and nothing is stored. What it comes to
-//! is a function of values, and the only place for the words of it.
+//! Apple is asked once, for a session and for the account, and what it said is recorded; nothing else
+//! is changed. What it comes to is a function of values, and the only place for the words of it.
 
 use std::time::Duration;
 
 use domain::id::TokenName;
 use domain::run::State;
 use domain::token::{Token, from_now, in_words};
+use domain::token_facts::{Heard, Why};
 use jiff::Timestamp;
 
 use crate::apple::{Account, Error, Next, Trouble};
@@ -71,8 +72,7 @@ async fn ask(
     account: &mut Option<Account>,
 ) -> Result<Finding, failure::Error> {
     *token = engine.store.token(name).await?;
-    let keys = engine.store.token_keys(name).await?;
-    let requested_at = keys.first().map(|newest| newest.created_at);
+    let requested_at = super::pending_keys(engine, name).await?.first().map(|newest| newest.requested_at);
     let known = Known { name, token: token.as_ref(), requested_at };
     let Some(token) = known.token else { return Ok(not_imported(known)) };
     let answer = match engine.client(name).await {
@@ -81,8 +81,22 @@ async fn ask(
         Err(error) => return Err(error),
     };
     let finding = judge(known, token, answer.as_ref(), engine.now());
+    if let Some(heard) = heard(token, answer.as_ref()) {
+        engine.store.heard(name, token.imported_at, heard, engine.now()).await?;
+    }
     *account = answer.ok();
     Ok(finding)
+}
+
+/// What the answer says about the token.
+fn heard(token: &Token, answer: Result<&Account, &Error>) -> Option<Heard> {
+    match answer {
+        Ok(account) if account.server_uuid.as_ref().is_some_and(|theirs| *theirs != token.server_uuid) => {
+            Some(Heard::Refused(Why::OtherServer))
+        }
+        Ok(_) => Some(Heard::Worked),
+        Err(error) => error.refuses_token().map(Heard::Refused),
+    }
 }
 
 fn not_imported(known: Known<'_>) -> Finding {

@@ -39,6 +39,8 @@ pub(crate) struct Lane<'a> {
     /// When the run began: the only time a policy hears of.
     pub(crate) now: Timestamp,
     pub(crate) token: TokenName,
+    /// Which token of that name the client was made for.
+    pub(crate) imported_at: Timestamp,
     pub(crate) client: Client,
     pub(crate) stop: &'a Stop,
     pub(crate) observer: &'a Observer,

@@ -235,6 +235,7 @@ impl Syncing<'_, '_> {
         let mut token = known;
         token.server_name = account.server_name.unwrap_or(token.server_name);
         token.org_name = account.org_name.unwrap_or(token.org_name);
+        token.org_id = account.org_id.or(token.org_id);
         token.admin_id = account.admin_id.unwrap_or(token.admin_id);
         store.refresh_token(token, limits).await?;
         store.begin_full_fetch(&lane.token).await?;

@@ -5,13 +5,17 @@
 //! after it are written together or not at all. All SQL is in this folder.
 
 mod actions;
+mod belongings;
 mod devices;
 mod history;
 mod inventory;
 mod plans;
 mod profiles;
 mod removals;
+mod renewal;
+mod reseal;
 mod runs;
+mod token_keys;
 mod tokens;
 mod verdicts;
 
@@ -31,13 +35,16 @@ use tokio::sync::oneshot;
 use crate::secrets::{self, Key};
 
 pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
+pub use belongings::{Belongings, Renamed};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
 pub use plans::RecordedPlan;
 pub use profiles::{Defined, StatusCounts};
+pub use renewal::{KeyOfToken, NewToken, TokenRecord};
 pub use runs::NewRun;
-pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
+pub use token_keys::{KeyRecord, TokenKey};
+pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use verdicts::StoredVerdict;
 
 const MIGRATIONS: &[M<'static>] = &[
@@ -45,10 +52,13 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002-inventory.sql")),
     M::up(include_str!("migrations/0003-profiles.sql")),
     M::up(include_str!("migrations/0004-removals.sql")),
+    M::up(include_str!("migrations/0005-token-lifecycle.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
 const KEY_CHECK: &[u8] = b"deputy";
+/// And what it is sealed for.
+const STORE_PURPOSE: &str = "the store";
 
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -201,6 +211,27 @@ impl Store {
         .await
     }
 
+    /// As [`write`](Self::write), and what is deleted or written over is wiped from the file.
+    async fn erase<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
+        self.send(move |connection| {
+            connection.pragma_update(None, "secure_delete", true)?;
+            let done = (|| {
+                let transaction =
+                    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+                let value = job(&transaction)?;
+                transaction.commit()?;
+                Ok(value)
+            })();
+            connection.pragma_update(None, "secure_delete", false)?;
+            done
+        })
+        .await
+    }
+
     async fn send<T, F>(&self, job: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -220,9 +251,9 @@ impl Store {
             let sealed: Option<Vec<u8>> =
                 statement.query_row([], |row| row.get(0)).map(Some).or_else(absent)?;
             match sealed {
-                Some(sealed) => secrets::open(&key, "the store", &sealed).map(drop)?,
+                Some(sealed) => secrets::open(&key, STORE_PURPOSE, &sealed).map(drop)?,
                 None => {
-                    let sealed = secrets::seal(&key, "the store", KEY_CHECK);
+                    let sealed = secrets::seal(&key, STORE_PURPOSE, KEY_CHECK);
                     connection.execute("INSERT INTO key_check (id, sealed) VALUES (1, ?1)", [sealed])?;
                 }
             }
@@ -268,6 +299,14 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     // Only now: a migration puts tables in the place of others, and that must take no rows along.
     connection.pragma_update(None, "foreign_keys", true).map_err(at)?;
     Ok(connection)
+}
+
+/// Seals a secret that this transaction stores. Refused if the store has come under another key since
+/// it was opened: a value under the old one would be lost with it.
+fn seal(connection: &Connection, key: &Key, purpose: &str, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+    let check: Vec<u8> = connection.query_row("SELECT sealed FROM key_check", [], |row| row.get(0))?;
+    secrets::open(key, STORE_PURPOSE, &check)?;
+    Ok(secrets::seal(key, purpose, plaintext))
 }
 
 /// A row that is not there is no error.

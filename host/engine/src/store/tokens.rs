@@ -1,4 +1,4 @@
-//! Tokens, the keys they were asked for with, and which reminders were sent.
+//! Tokens, where the sync of each stands, and which reminders were sent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,24 +9,10 @@ use domain::id::{ChannelName, RunId, TokenName};
 use domain::token::{Reminder, Token};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
-use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use secrecy::SecretSlice;
 
 use super::{Error, Store, absent, maybe_time, millis, time, typed};
 use crate::secrets;
-
-/// A key pair made for Apple's portal.
-pub struct TokenKey {
-    /// Its name in the store.
-    pub id: String,
-    /// For which token.
-    pub token: TokenName,
-    /// The certificate that is uploaded, PEM.
-    pub certificate: String,
-    /// Opens the token that comes back, PEM.
-    pub private_key: SecretString,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
 
 /// A token and where its inventory stands.
 #[derive(Clone, Debug)]
@@ -75,113 +61,12 @@ pub enum Phase {
 }
 
 impl Store {
-    /// Keeps a key pair until the token that fits it is imported.
-    pub async fn add_token_key(&self, key: TokenKey) -> Result<(), Error> {
-        let sealing = self.key.clone();
-        self.write(move |connection| {
-            let private_key = key.private_key.expose_secret().as_bytes();
-            let sealed = secrets::seal(&sealing, &key_purpose(&key.id), private_key);
-            connection.execute(
-                "INSERT INTO token_key (id, token, certificate, private_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![key.id, key.token.as_str(), key.certificate, sealed, millis(key.created_at)],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Every key pair kept for a token, newest first.
-    pub async fn token_keys(&self, token: &TokenName) -> Result<Vec<TokenKey>, Error> {
-        let (token, sealing) = (token.clone(), self.key.clone());
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, certificate, private_key, created_at FROM token_key WHERE token = ?1
-                 ORDER BY created_at DESC, id DESC",
-            )?;
-            let mut rows = statement.query([token.as_str()])?;
-            let mut keys = Vec::new();
-            while let Some(row) = rows.next()? {
-                let (id, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(2)?);
-                let plain = secrets::open(&sealing, &key_purpose(&id), &sealed)?;
-                let text = String::from_utf8_lossy(plain.expose_secret()).into_owned();
-                keys.push(TokenKey {
-                    id,
-                    token: token.clone(),
-                    certificate: row.get(1)?,
-                    private_key: SecretString::from(text),
-                    created_at: time(row.get(3)?)?,
-                });
-            }
-            Ok(keys)
-        })
-        .await
-    }
-
-    /// Tokens that were asked for and not imported yet, with the time of the latest request.
-    pub async fn requested_tokens(&self) -> Result<Vec<(TokenName, Timestamp)>, Error> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT token, max(created_at) FROM token_key
-                 WHERE token NOT IN (SELECT name FROM token) GROUP BY token ORDER BY token",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push((typed(row.get(0)?, "token name")?, time(row.get(1)?)?));
-            }
-            Ok(found)
-        })
-        .await
-    }
-
-    /// Stores a token and its secrets, in place of what was there under its name. The inventory
-    /// and its cursor stay: they belong to the server, which is the same.
-    pub async fn save_token(
-        &self,
-        token: Token,
-        credentials: SecretSlice<u8>,
-        key_id: String,
-        limits: Limits,
-    ) -> Result<(), Error> {
-        let sealing = self.key.clone();
-        self.write(move |connection| {
-            let purpose = credentials_purpose(&token.name);
-            let sealed = secrets::seal(&sealing, &purpose, credentials.expose_secret());
-            connection.execute(
-                "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
-                     credentials, key_id, page_limit, assign_limit)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                 ON CONFLICT (name) DO UPDATE SET server_name = excluded.server_name,
-                     server_uuid = excluded.server_uuid, org_name = excluded.org_name,
-                     admin_id = excluded.admin_id, expires_at = excluded.expires_at,
-                     imported_at = excluded.imported_at, credentials = excluded.credentials,
-                     key_id = excluded.key_id, page_limit = excluded.page_limit,
-                     assign_limit = excluded.assign_limit",
-                params![
-                    token.name.as_str(),
-                    token.server_name,
-                    token.server_uuid,
-                    token.org_name,
-                    token.admin_id,
-                    millis(token.expires_at),
-                    millis(token.imported_at),
-                    sealed,
-                    key_id,
-                    limits.page,
-                    limits.assign,
-                ],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
     /// Takes over what Apple says of the server behind a token now: its names and limits.
     pub async fn refresh_token(&self, token: Token, limits: Limits) -> Result<(), Error> {
         self.write(move |connection| {
             connection.execute(
-                "UPDATE token SET server_name = ?2, org_name = ?3, admin_id = ?4, page_limit = ?5, assign_limit = ?6
-                 WHERE name = ?1",
+                "UPDATE token SET server_name = ?2, org_name = ?3, admin_id = ?4, page_limit = ?5, assign_limit = ?6,
+                     org_id = ?7 WHERE name = ?1",
                 params![
                     token.name.as_str(),
                     token.server_name,
@@ -189,6 +74,7 @@ impl Store {
                     token.admin_id,
                     limits.page,
                     limits.assign,
+                    token.org_id,
                 ],
             )?;
             Ok(())
@@ -212,21 +98,21 @@ impl Store {
     /// Every token, by name.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, Error> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at, synced_at,
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, synced_at,
                      (SELECT count(*) FROM device d WHERE d.token = name AND gone = 0),
                      (SELECT count(*) FROM device d WHERE d.token = name AND gone = 0
                           AND (ours_profile IS NOT NULL OR profile_status IN ('assigned', 'pushed')))
-                 FROM token ORDER BY name",
-            )?;
+                 FROM token ORDER BY name"
+            ))?;
             let mut rows = statement.query([])?;
             let mut tokens = Vec::new();
             while let Some(row) = rows.next()? {
                 tokens.push(StoredToken {
                     token: token(row)?,
-                    synced_at: maybe_time(row.get(7)?)?,
-                    devices: row.get(8)?,
-                    with_profile: row.get(9)?,
+                    synced_at: maybe_time(row.get(8)?)?,
+                    devices: row.get(9)?,
+                    with_profile: row.get(10)?,
                 });
             }
             Ok(tokens)
@@ -238,10 +124,8 @@ impl Store {
     pub async fn token(&self, name: &TokenName) -> Result<Option<Token>, Error> {
         let name = name.clone();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at
-                 FROM token WHERE name = ?1",
-            )?;
+            let mut statement =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM token WHERE name = ?1"))?;
             let mut rows = statement.query([name.as_str()])?;
             rows.next()?.map(token).transpose()
         })
@@ -256,7 +140,7 @@ impl Store {
             let sealed: Option<Vec<u8>> =
                 statement.query_row([name.as_str()], |row| row.get(0)).map(Some).or_else(absent)?;
             let Some(sealed) = sealed else { return Ok(None) };
-            Ok(Some(secrets::open(&sealing, &credentials_purpose(&name), &sealed)?))
+            Ok(Some(secrets::open(&sealing, &credentials_purpose(name.as_str()), &sealed)?))
         })
         .await
     }
@@ -350,23 +234,24 @@ pub(super) fn set_sync_state(
     Ok(())
 }
 
-fn token(row: &Row<'_>) -> Result<Token, Error> {
+/// What [`token`] reads, in this order.
+pub(super) const COLUMNS: &str =
+    "name, server_name, server_uuid, org_name, org_id, admin_id, expires_at, imported_at";
+
+pub(super) fn token(row: &Row<'_>) -> Result<Token, Error> {
     Ok(Token {
         name: typed(row.get(0)?, "token name")?,
         server_name: row.get(1)?,
         server_uuid: row.get(2)?,
         org_name: row.get(3)?,
-        admin_id: row.get(4)?,
-        expires_at: time(row.get(5)?)?,
-        imported_at: time(row.get(6)?)?,
+        org_id: row.get(4)?,
+        admin_id: row.get(5)?,
+        expires_at: time(row.get(6)?)?,
+        imported_at: time(row.get(7)?)?,
     })
 }
 
-/// Binds a sealed value to its row: moved to another, it does not open.
-fn key_purpose(id: &str) -> String {
-    format!("token key {id}")
-}
-
-fn credentials_purpose(token: &TokenName) -> String {
+/// Binds sealed credentials to their row: moved to another, they do not open.
+pub(super) fn credentials_purpose(token: &str) -> String {
     format!("credentials of {token}")
 }

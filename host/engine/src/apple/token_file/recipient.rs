@@ -12,6 +12,9 @@ use openssl::x509::{X509, X509Name, X509NameRef};
 
 use super::TokenFileError;
 
+/// The certificates that can open a message; at least one.
+pub struct Recipients(Vec<Recipient>);
+
 /// The certificate of one recipient, by what a message names it with.
 pub(super) struct Recipient {
     issuer: Option<X509Name>,
@@ -26,8 +29,8 @@ pub(super) enum NoRecipients {
     Broken,
 }
 
-/// The recipients of an encrypted message; at least one.
-pub(super) fn recipients(ber: &[u8]) -> Result<Vec<Recipient>, NoRecipients> {
+/// The recipients of an encrypted message.
+pub(super) fn recipients(ber: &[u8]) -> Result<Recipients, NoRecipients> {
     let other = NoRecipients::NotEncrypted("something else");
     // Into the outermost layer without looking for its end: a file that was cut off is still
     // told from one that is something else.
@@ -38,7 +41,25 @@ pub(super) fn recipients(ber: &[u8]) -> Result<Vec<Recipient>, NoRecipients> {
         SIGNED_DATA => return Err(NoRecipients::NotEncrypted("a signed message: a profile, perhaps")),
         _ => return Err(NoRecipients::NotEncrypted("a message that is not encrypted for a certificate")),
     }
-    envelope(message).filter(|recipients| !recipients.is_empty()).ok_or(NoRecipients::Broken)
+    envelope(message).filter(|found| !found.is_empty()).map(Recipients).ok_or(NoRecipients::Broken)
+}
+
+impl Recipients {
+    /// Whether this certificate (PEM) is one of them.
+    pub fn include(&self, certificate_pem: &str) -> bool {
+        X509::from_pem(certificate_pem.as_bytes()).is_ok_and(|certificate| self.has(&certificate))
+    }
+
+    pub(super) fn has(&self, certificate: &X509) -> bool {
+        self.0.iter().any(|recipient| recipient.is(certificate))
+    }
+}
+
+impl fmt::Display for Recipients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&all.join(" and "))
+    }
 }
 
 /// `EnvelopedData`: version, perhaps the originator's certificates, recipients.

@@ -311,7 +311,7 @@ fn a_key_pair_that_is_none_is_refused_without_asking_for_a_password() {
         the stored key pair cannot be used
         the stored key pair cannot be used
         the stored key pair cannot be used
-        the stored private key does not belong to the stored certificate"#]]
+        the private key does not belong to the certificate"#]]
     .assert_eq(
         &[
             with("", theirs),

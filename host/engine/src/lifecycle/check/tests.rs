@@ -9,6 +9,7 @@ fn token() -> Token {
         server_name: "Orchard MDM".into(),
         server_uuid: "5D3A9C0E7B1F4482A6E0C1D2F3A4B5C6".into(),
         org_name: "Orchard Tools".into(),
+        org_id: None,
         admin_id: "admin@orchard.example".into(),
         expires_at: "2027-01-09T09:00:00Z".parse().unwrap(),
         imported_at: "2026-01-09T09:00:00Z".parse().unwrap(),
