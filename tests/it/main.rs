@@ -5,9 +5,12 @@
 
 mod certificates;
 mod env;
+mod hook;
 mod net;
+mod postbox;
 
 mod assign;
+mod channels;
 mod check;
 mod crash;
 mod daemon;
@@ -16,6 +19,7 @@ mod faults;
 mod field;
 mod files;
 mod network;
+mod outbox;
 mod policy;
 mod profile_tools;
 mod profiles;

@@ -82,6 +82,12 @@ enum Command {
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
+    /// Ways to reach people: list, test
+    #[command(subcommand)]
+    Channel(commands::channel::Command),
+    /// Messages on their way to people: list, show, retry, drop
+    #[command(subcommand)]
+    Outbox(commands::outbox::Command),
     /// Policies: inspect
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
@@ -127,6 +133,8 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
+        Command::Channel(command) => commands::channel::run(&common, command).await,
+        Command::Outbox(command) => commands::outbox::run(&common, command).await,
         Command::Plugin(command) => commands::plugin::run(&common, &command),
     }
 }

@@ -8,6 +8,7 @@ mod actions;
 mod devices;
 mod history;
 mod inventory;
+mod outbox;
 mod plans;
 mod profiles;
 mod removals;
@@ -34,6 +35,8 @@ pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
+pub(crate) use outbox::enqueue;
+pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
 pub use plans::RecordedPlan;
 pub use profiles::{Defined, StatusCounts};
 pub use runs::NewRun;
@@ -45,6 +48,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002-inventory.sql")),
     M::up(include_str!("migrations/0003-profiles.sql")),
     M::up(include_str!("migrations/0004-removals.sql")),
+    M::up(include_str!("migrations/0006-outbox.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
