@@ -6,7 +6,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::BasicConstraints;
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
 /// What the certificate says; days from today.
@@ -63,5 +63,51 @@ impl Pair {
     pub(crate) fn locked(&self) -> Vec<u8> {
         let cipher = openssl::symm::Cipher::aes_256_cbc();
         self.key.private_key_to_pem_pkcs8_passphrase(cipher, b"password").expect("it can be locked")
+    }
+}
+
+/// An authority of a test's own.
+pub(crate) struct Authority {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let spec = Spec { name: "an authority for a test", from: -1, to: 2, authority: true };
+        let (certificate, key) = identity(spec);
+        Self { certificate, key }
+    }
+
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> Vec<u8> {
+        self.certificate.to_pem().expect("PEM")
+    }
+
+    /// A certificate of a server, and its key.
+    pub(crate) fn certificate(&self, host: &str) -> (X509, PKey<Private>) {
+        self.issue(host).expect("OpenSSL makes certificates")
+    }
+
+    fn issue(&self, host: &str) -> Result<(X509, PKey<Private>), ErrorStack> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let mut name = X509NameBuilder::new()?;
+        name.append_entry_by_nid(Nid::COMMONNAME, host)?;
+        let mut certificate = X509::builder()?;
+        certificate.set_version(2)?;
+        certificate.set_subject_name(&name.build())?;
+        certificate.set_issuer_name(self.certificate.subject_name())?;
+        certificate.set_not_before(self.certificate.not_before())?;
+        certificate.set_not_after(self.certificate.not_after())?;
+        certificate.set_pubkey(&key)?;
+        let mut names = SubjectAlternativeName::new();
+        match host.parse::<std::net::IpAddr>() {
+            Ok(_) => names.ip(host),
+            Err(_) => names.dns(host),
+        };
+        let names = names.build(&certificate.x509v3_context(Some(&self.certificate), None))?;
+        certificate.append_extension(names)?;
+        certificate.sign(&self.key, MessageDigest::sha256())?;
+        Ok((certificate.build(), key))
     }
 }

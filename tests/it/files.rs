@@ -61,14 +61,14 @@ fn a_misspelt_kind_of_channel() {
         "kind = \"log\"",
         "kind = \"lgo\"",
         expect![[r#"
-        error: unknown `kind` value `lgo`
-          --> deputy.toml:44:8
-           |
-        44 | kind = "lgo"
-           |        ^^^^^
-           |
-           = help: one of `log`, `webhook`
-    "#]],
+            error: unknown `kind` value `lgo`
+              --> deputy.toml:44:8
+               |
+            44 | kind = "lgo"
+               |        ^^^^^
+               |
+               = help: one of `log`, `email`, `slack`, `teams`, `webhook`, `command`
+        "#]],
     );
 }
 

@@ -5,9 +5,12 @@
 
 mod certificates;
 mod env;
+mod hook;
 mod net;
+mod postbox;
 
 mod assign;
+mod channels;
 mod check;
 mod crash;
 mod daemon;
@@ -17,6 +20,7 @@ mod field;
 mod files;
 mod moving_in;
 mod network;
+mod outbox;
 mod policy;
 mod profile_tools;
 mod profiles;

@@ -5,8 +5,10 @@
 
 mod apple;
 pub(crate) mod certificates;
+mod channels;
 mod file;
 mod folders;
+mod hidden;
 pub(crate) mod limits;
 pub(crate) mod mentions;
 mod profiles;
@@ -19,12 +21,12 @@ use domain::id::{ChannelName, Digest, PluginName, ProfileName, TokenName, Workfl
 use domain::profile::{Definition, Profile};
 use domain::workflow::{Step, Workflow};
 use engine::apple::Network;
-use engine::notify::{Channel, Webhook};
+use engine::channel::Channel;
 use engine::settings::TokenSettings;
 use sandbox::Limits;
 use url::Url;
 
-use file::{ChannelTable, ConfigFile, PluginTable, SecretsTable, TokenTable};
+use file::{ConfigFile, PluginTable, SecretsTable, TokenTable};
 use folders::read_workflows;
 
 pub(crate) use profiles::{Read, read_profiles};
@@ -93,7 +95,7 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut wrong = Vec::new();
         let name = path.display().to_string();
-        let shown = apple::without_passwords(&text);
+        let shown = hidden::without_secrets(&text);
         let source = Source { path: &name, text: &shown };
         let profiles = read_profiles(folder, None, &mut wrong)?;
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
@@ -139,7 +141,12 @@ pub(crate) fn store(path: &Path) -> Option<(PathBuf, KeySource)> {
 fn in_a_password(source: Source<'_>) -> Mistakes {
     let mut findings = Findings::new(source);
     let help = "in `\"…\"` a backslash begins an escape; `%5C` stands for one in an address";
-    findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned()));
+    // Of what is hidden, a channel's address is all there is besides.
+    let in_proxy = source.text.contains("[apple]") && source.text.contains("proxy");
+    match in_proxy {
+        true => findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned())),
+        false => findings.at("/channels", "not TOML: an address", Some(help.to_owned())),
+    }
     findings.into_mistakes()
 }
 
@@ -166,8 +173,11 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
         plugins: named("plugins", file.plugins, &mut findings, |at, table, findings| {
             plugin(at, table, folder, findings)
         }),
-        channels: named("channels", file.channels, &mut findings, channel),
+        channels: named("channels", file.channels, &mut findings, |at, table, findings| {
+            channels::channel(at, table, folder, findings)
+        }),
     };
+    channels::check_contacts(&meant.tokens, &meant.channels, &mut findings);
     findings.finish()?;
     Ok(meant)
 }
@@ -232,16 +242,6 @@ fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'
     Some(PluginConfig { path: folder.join(table.path), sha256, limits, settings })
 }
 
-fn channel(at: &str, table: ChannelTable, findings: &mut Findings<'_>) -> Option<Channel> {
-    match table {
-        ChannelTable::Log {} => Some(Channel::Log),
-        ChannelTable::Webhook { url } => {
-            let webhook = Webhook::new(&url).map_err(|why| findings.at(&format!("{at}/url"), why, None));
-            webhook.map(Channel::Webhook).ok()
-        }
-    }
-}
-
 /// The names workflows use are names `deputy.toml` has; what is wrong, file by file.
 fn check_names(meant: &Meant, workflows: &Files<WorkflowName, Workflow>) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -260,7 +260,7 @@ fn check_names(meant: &Meant, workflows: &Files<WorkflowName, Workflow>) -> Vec<
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                 }
                 Step::Remind { channels: None, .. } if meant.channels.is_empty() => {
-                    let help = "add `[channels.log]` with `kind = \"log\"`, or a webhook".to_owned();
+                    let help = "add `[channels.log]` with `kind = \"log\"`, or another kind".to_owned();
                     findings.at(
                         &format!("{at}/uses"),
                         "deputy.toml has no channel to remind anybody by",

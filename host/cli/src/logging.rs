@@ -16,7 +16,7 @@ pub(crate) fn start(verbose: u8, serving: bool) {
     let words = format!("warn,deputy={level},engine={level},sandbox={level},domain={level}");
     let words = if level == "off" { level.to_owned() } else { words };
     let filter = EnvFilter::try_from_env("DEPUTY_LOG").unwrap_or_else(|_| EnvFilter::new(words));
-    let channel = format!("{}=info", engine::notify::LOG_TARGET);
+    let channel = format!("{}=info", engine::channel::LOG_TARGET);
     let filter = filter.add_directive(channel.parse().expect("a good directive"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -82,6 +82,12 @@ enum Command {
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
+    /// Ways to reach people: list, test
+    #[command(subcommand)]
+    Channel(commands::channel::Command),
+    /// Messages on their way to people: list, show, retry, drop
+    #[command(subcommand)]
+    Outbox(commands::outbox::Command),
     /// The key that opens Deputy's secrets: rotate
     #[command(subcommand)]
     Secrets(commands::secrets::Command),
@@ -140,6 +146,8 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
+        Command::Channel(command) => commands::channel::run(&common, command).await,
+        Command::Outbox(command) => commands::outbox::run(&common, command).await,
         Command::Secrets(command) => commands::secrets::run(&common, &command).await,
         Command::Plugin(command) => commands::plugin::run(&common, &command),
         Command::Compile { .. } => unreachable!("it was carried out before anything else"),

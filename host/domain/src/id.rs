@@ -116,20 +116,12 @@ name! {
 name! {
     /// One execution: when it began, in UTC, and a few random letters. Sorts by time, can be
     /// read aloud, and does not depend on the database it was made in.
-    RunId, "run id", "like 20260109-091320-k3f9wq",
-    |text| {
-        let text = text.trim();
-        let mut parts = text.split('-');
-        let digits = |part: Option<&str>, length| {
-            part.is_some_and(|part| part.len() == length && part.bytes().all(|b| b.is_ascii_digit()))
-        };
-        let fits = digits(parts.next(), 8)
-            && digits(parts.next(), 6)
-            // Four of them before there were six.
-            && parts.next().is_some_and(|part| matches!(part.len(), 4 | 6) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
-            && parts.next().is_none();
-        fits.then(|| text.to_ascii_lowercase())
-    }
+    RunId, "run id", "like 20260109-091320-k3f9wq", moment
+}
+
+name! {
+    /// A message to people: when it was written, in UTC, and a few random letters, as for a run.
+    MessageId, "message id", "like 20260109-091320-k3f9wq", moment
 }
 
 name! {
@@ -145,18 +137,30 @@ name! {
 impl RunId {
     /// The id of a run that begins now. `entropy` supplies the letters at the end.
     pub fn new(now: jiff::Timestamp, entropy: u32) -> Self {
-        // No vowels and no look-alikes: the letters spell nothing and survive being read out.
-        const LETTERS: &[u8; 24] = b"bcdfghjkmnpqrstvwxz23456";
-        let mut rest = entropy as usize;
-        let letters: String = std::iter::repeat_with(|| {
-            let letter = LETTERS[rest % LETTERS.len()];
-            rest /= LETTERS.len();
-            char::from(letter)
-        })
-        .take(6)
-        .collect();
-        Self(format!("{}-{letters}", now.strftime("%Y%m%d-%H%M%S")))
+        Self(named_after(now, entropy))
     }
+}
+
+impl MessageId {
+    /// The id of a message written now. `entropy` supplies the letters at the end.
+    pub fn new(now: jiff::Timestamp, entropy: u32) -> Self {
+        Self(named_after(now, entropy))
+    }
+}
+
+/// A moment, and letters that tell apart what began in the same second.
+fn named_after(now: jiff::Timestamp, entropy: u32) -> String {
+    // No vowels and no look-alikes: the letters spell nothing and survive being read out.
+    const LETTERS: &[u8; 24] = b"bcdfghjkmnpqrstvwxz23456";
+    let mut rest = entropy as usize;
+    let letters: String = std::iter::repeat_with(|| {
+        let letter = LETTERS[rest % LETTERS.len()];
+        rest /= LETTERS.len();
+        char::from(letter)
+    })
+    .take(6)
+    .collect();
+    format!("{}-{letters}", now.strftime("%Y%m%d-%H%M%S"))
 }
 
 impl Digest {
@@ -175,6 +179,21 @@ impl Digest {
     pub fn short(&self) -> &str {
         &self.0[..12]
     }
+}
+
+/// The rule for what is named after the moment it was made in.
+fn moment(text: &str) -> Option<String> {
+    let text = text.trim();
+    let mut parts = text.split('-');
+    let digits = |part: Option<&str>, length| {
+        part.is_some_and(|part| part.len() == length && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let fits = digits(parts.next(), 8)
+        && digits(parts.next(), 6)
+        // Four of them before there were six.
+        && parts.next().is_some_and(|part| matches!(part.len(), 4 | 6) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+        && parts.next().is_none();
+    fits.then(|| text.to_ascii_lowercase())
 }
 
 /// The rule for every label an operator chooses: safe in a file name, a URL and a shell.

@@ -8,6 +8,7 @@ pub mod id;
 pub mod apple_profile;
 pub mod device;
 pub mod history;
+pub mod message;
 pub mod pause;
 pub mod plan;
 pub mod policy;

@@ -15,11 +15,12 @@ use domain::run::{State, Trigger};
 use domain::schedule::jitter;
 use domain::workflow::{Missed, Overlap, Workflow};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::engine::Engine;
 use crate::failure::Error;
+use crate::outbox;
 use crate::runner::{self, RunOptions};
 use crate::settings::Settings;
 use crate::stop::Stopper;
@@ -55,6 +56,10 @@ pub async fn serve(
     reload: Reload,
 ) -> Result<(), Error> {
     engine.close_interrupted_runs().await?;
+    // Beside the loop: no run waits for a channel, and no channel for a run.
+    let (current, engines) = watch::channel(engine.clone());
+    let no_more = Stopper::default();
+    let deliveries = tokio::spawn(outbox::deliver(engines, no_more.listener()));
     let mut runs = Runs::default();
     let mut due = runs.catch_up(&engine).await?;
     let mut before = engine.now();
@@ -81,6 +86,7 @@ pub async fn serve(
                 Some(Event::Reload) => match reload() {
                     Ok(settings) => {
                         engine = engine.with_settings(settings);
+                        current.send_replace(engine.clone());
                         due = runs.catch_up(&engine).await?;
                         tracing::info!("configuration read again: {} workflows", engine.settings.workflows.len());
                     }
@@ -92,7 +98,13 @@ pub async fn serve(
             },
         }
     }
-    runs.finish(&engine).await
+    runs.finish(&engine).await?;
+    no_more.stop();
+    if let Err(panicked) = deliveries.await {
+        tracing::error!("the outbox broke off: {panicked}");
+    }
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// The runs that are going on, at most one of each workflow.
@@ -222,7 +234,6 @@ impl Runs {
             self.tasks.shutdown().await;
             engine.close_interrupted_runs().await?;
         }
-        tracing::info!("stopped");
         Ok(())
     }
 }

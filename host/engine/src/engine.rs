@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::id::{RunId, TokenName};
+use domain::id::{ChannelName, MessageId, RunId, TokenName};
+use domain::message::Message;
 use domain::run::State;
-use domain::token::Token;
+use domain::token::{Severity, Token};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use secrecy::ExposeSecret;
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::apple::{Client, Connections, Credentials, Network, Options};
@@ -52,6 +54,7 @@ pub struct Engine {
     locks: Locks,
     clients: Arc<Mutex<BTreeMap<TokenName, Kept>>>,
     connections: Connections,
+    outbox: Arc<Notify>,
 }
 
 impl Engine {
@@ -66,6 +69,7 @@ impl Engine {
             locks,
             clients: Arc::default(),
             connections: Connections::default(),
+            outbox: Arc::default(),
         })
     }
 
@@ -140,6 +144,33 @@ impl Engine {
     pub fn hold_run(&self, run: &RunId) -> Result<Option<Held>, Error> {
         let name = format!("run-{run}");
         self.locks.hold_once(&name).map_err(|source| Error::Lock { what: name, source })
+    }
+
+    /// Takes a channel for as long as messages are delivered by it; none if another process does that.
+    pub(crate) fn hold_channel(&self, name: &ChannelName) -> Result<Option<Held>, Error> {
+        self.hold(&format!("channel-{name}"))
+    }
+
+    /// Rings when something was put into the outbox by this process.
+    pub(crate) fn outbox_bell(&self) -> &Notify {
+        &self.outbox
+    }
+
+    /// A message written now, about nothing that ends, and of no concern to anybody in particular.
+    pub fn new_message(&self, kind: &str, severity: Severity, subject: String, text: String) -> Message {
+        let now = self.now();
+        Message {
+            id: MessageId::new(now, rand::rng().random()),
+            // A mail's date has no fractions either.
+            created_at: Timestamp::from_second(now.as_second()).unwrap_or(now),
+            kind: kind.to_owned(),
+            severity,
+            subject,
+            text,
+            ends: None,
+            contacts: Vec::new(),
+            data: serde_json::Value::Null,
+        }
     }
 
     /// Makes sure that only one daemon serves this store. None if another one does.

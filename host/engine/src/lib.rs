@@ -13,7 +13,8 @@ pub mod profiles;
 pub mod settings;
 
 pub mod apple;
-pub mod notify;
+pub mod channel;
+pub mod outbox;
 pub mod secrets;
 pub mod store;
 

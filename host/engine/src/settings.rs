@@ -10,7 +10,7 @@ use domain::workflow::Workflow;
 use url::Url;
 
 use crate::apple::{Credentials, Network, Options};
-use crate::notify::Channel;
+use crate::channel::Channel;
 
 /// Everything that is configured. A plugin that cannot be used is in it with the reason: it costs
 /// its own workflows, not the others.

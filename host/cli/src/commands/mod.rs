@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+pub(crate) mod channel;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod init;
+pub(crate) mod outbox;
 pub(crate) mod plugin;
 pub(crate) mod profile;
 pub(crate) mod removal;

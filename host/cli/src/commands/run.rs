@@ -7,9 +7,11 @@ use domain::workflow::{Step, Workflow};
 use engine::runner::{self, RailsOverride, RunOptions};
 use engine::stop::Stopper;
 use serde_json::json;
+use std::time::Duration;
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::channel;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{observer, print, print_json, print_table};
 
@@ -101,8 +103,21 @@ impl Scope {
     }
 }
 
-/// Carries a workflow out, shows how far it is, and reports.
+/// How long a command tries to deliver what its run has to say. The rest waits for the daemon, or for the
+/// next command.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Carries a workflow out, shows how far it is, reports, and delivers what people are to know of it.
 pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, manner: Manner) -> Outcome {
+    let dry = manner.dry;
+    let exit = report_on(common, app, workflow, manner).await?;
+    if !dry {
+        channel::left(&app.engine.deliver_now(PATIENCE).await?);
+    }
+    Ok(exit)
+}
+
+async fn report_on(common: &Common, app: &App, workflow: &Workflow, manner: Manner) -> Outcome {
     let most = manner.actions;
     let Some(run) = execute(common, app, workflow, manner).await? else { return Ok(Exit::Success) };
     let actions = app.engine.store.actions_of_run(&run.id, most).await?;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::channel;
 use crate::exit::{Exit, Outcome};
 use crate::output::{maybe, print, print_json, print_table, time};
 
@@ -88,9 +89,32 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         workflows.push([workflow.name.to_string(), state, next.map_or("by hand".to_owned(), time)]);
     }
 
+    let states = app.engine.store.channel_states().await?;
+    let (mut channels, mut channel_data) = (Vec::new(), Vec::new());
+    // Those with something to tell; a channel at peace is in `deputy channel list`.
+    for state in
+        states.iter().filter(|state| state.waiting + state.set_aside > 0 || state.failing_since.is_some())
+    {
+        let name = &state.name;
+        channels.push([name.to_string(), state.waiting.to_string(), channel::in_words(Some(state), now)]);
+        channel_data.push(json!({ "name": name, "state": channel::as_json(state) }));
+        if state.set_aside > 0 {
+            let what = channel::messages(state.set_aside);
+            attention.push(format!("channel `{name}` has {what} set aside: deputy outbox list"));
+        }
+        // What passes within the hour needs nobody.
+        let long = state.failing_since.is_some_and(|since| now.duration_since(since).as_hours() >= 1);
+        if let Some(trouble) = state.trouble.as_ref().filter(|_| long) {
+            attention.push(format!(
+                "channel `{name}` cannot be reached: {}: deputy channel test {name}",
+                trouble.why
+            ));
+        }
+    }
+
     let exit = if attention.is_empty() { Exit::Success } else { Exit::NeedsPerson };
     if common.json {
-        let status = json!({ "tokens": token_data, "workflows": workflow_data, "needs_a_person": attention });
+        let status = json!({ "tokens": token_data, "workflows": workflow_data, "channels": channel_data, "needs_a_person": attention });
         print_json("status", &status);
         return Ok(exit);
     }
@@ -98,6 +122,10 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     print_table(headings, tokens, "no token is imported yet");
     print("");
     print_table(["workflow", "last run", "next run"], workflows, "no workflows; put one into workflows/");
+    if !channels.is_empty() {
+        print("");
+        print_table(["channel", "waiting", "last"], channels, "");
+    }
     if !attention.is_empty() {
         print("\nneeds a person:");
         attention.iter().for_each(|line| print(&format!("  {line}")));

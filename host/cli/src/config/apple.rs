@@ -35,11 +35,11 @@ pub(super) fn network(table: &AppleTable, folder: &Path, findings: &mut Findings
     network
 }
 
-fn authorities(path: &Path) -> Result<Authorities, String> {
+pub(super) fn authorities(path: &Path) -> Result<Authorities, String> {
     Authorities::from_pem(&std::fs::read(path).map_err(|error| error.to_string())?)
 }
 
-fn limit_of(at: &str, text: &str, limit: &mut Duration, findings: &mut Findings<'_>) {
+pub(super) fn limit_of(at: &str, text: &str, limit: &mut Duration, findings: &mut Findings<'_>) {
     match findings.parse::<Span>(at, text) {
         Some(Span(Duration::ZERO)) => {
             findings.at(
@@ -50,65 +50,5 @@ fn limit_of(at: &str, text: &str, limit: &mut Duration, findings: &mut Findings<
         }
         Some(span) => *limit = span.0,
         None => {}
-    }
-}
-
-/// The text with stars for what stands before the `@` of an address, in the same number of bytes:
-/// to be shown where a mistake is, without the password of a proxy.
-pub(super) fn without_passwords(text: &str) -> String {
-    text.split_inclusive('\n').map(line_without_passwords).collect()
-}
-
-fn line_without_passwords(line: &str) -> String {
-    let mut shown = String::with_capacity(line.len());
-    let mut rest = line;
-    // A proxy's address may have lost its scheme: that may be the very mistake.
-    if line.trim_start().trim_start_matches(['"', '\'']).starts_with("proxy")
-        && let (Some(equals), Some(at)) = (line.find('='), line.rfind('@'))
-        && equals < at
-    {
-        let value = equals + 1;
-        let begin = line[value..at].find("://").map_or(value, |scheme| value + scheme + 3);
-        let quote = line[begin..at].find(['"', '\'']).map_or(begin, |quote| begin + quote + 1);
-        shown.push_str(&line[..quote]);
-        shown.extend(std::iter::repeat_n('*', at - quote));
-        rest = &line[at..];
-    }
-    while let Some(start) = rest.find("://").map(|at| at + 3) {
-        let (before, after) = rest.split_at(start);
-        shown.push_str(before);
-        let end = after.find(['"', '\'']).unwrap_or(after.len());
-        let secret = after[..end].rfind('@').unwrap_or(0);
-        shown.extend(std::iter::repeat_n('*', secret));
-        rest = &after[secret..];
-    }
-    shown + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use expect_test::expect;
-
-    use super::*;
-
-    #[test]
-    fn what_stands_before_an_at_sign_is_not_shown() {
-        let text =
-            "proxy = \"http://me:hush@hush@proxy:1\" # é\ncontacts = [\"a@b\"]\napple_url = 'http://é@x'";
-        let shown = without_passwords(text);
-        assert_eq!(shown.len(), text.len());
-        expect![[r#"
-            proxy = "http://************@proxy:1" # é
-            contacts = ["a@b"]
-            apple_url = 'http://**@x'"#]]
-        .assert_eq(&shown);
-        assert_eq!(without_passwords("a://b://c@"), "a://*****@");
-        for forgotten in
-            ["proxy = \"me:hush@127.0.0.1:1\"", "  \"proxy\" = 'me:hush@x' # a@b", "proxy=me:hush@x"]
-        {
-            let shown = without_passwords(forgotten);
-            assert_eq!(shown.len(), forgotten.len());
-            assert!(!shown.contains("hush"), "{shown}");
-        }
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::limits::LimitsTable;
 
-/// Deputy's configuration. It may hold the password of a proxy, so it is not printed.
+/// Deputy's configuration. It may hold the password of a proxy or the address of a webhook, so it is not printed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Deputy configuration")]
@@ -110,14 +110,142 @@ pub(super) struct PluginTable {
     pub(super) settings: toml::Table,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+/// A way to reach people. What lets somebody write there is a secret, and not printed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum ChannelTable {
     /// Deputy's own log.
     Log {},
+    /// Mail, by a mail server of yours.
+    Email {
+        /// The mail server.
+        #[schemars(example = "smtp.example.com")]
+        host: String,
+        /// Its port. Default: 587 for `starttls`, 465 for `implicit`, 25 for `none`.
+        #[serde(default)]
+        port: Option<u16>,
+        /// How the connection is protected. Default: `starttls`, and nothing is said before it is.
+        #[serde(default)]
+        tls: Option<TlsWord>,
+        /// A file of certificates (PEM) to trust besides the system's.
+        #[serde(default)]
+        ca_file: Option<String>,
+        /// Who we are to the server, if it wants to know.
+        #[serde(default)]
+        user: Option<String>,
+        /// Where the password of that user is.
+        #[serde(default)]
+        password_from: Option<SecretTable>,
+        /// The name we greet the server with. Default: the domain of `from`.
+        #[serde(default)]
+        hello: Option<String>,
+        /// How long one mail may take, all in all. Default: `60s`.
+        #[serde(default)]
+        timeout: Option<String>,
+        /// Who writes: an address, or `Name <address>`.
+        #[schemars(example = "Deputy <deputy@example.com>")]
+        from: String,
+        /// Who gets the answers, if not who writes.
+        #[serde(default)]
+        reply_to: Option<String>,
+        /// Who gets every message.
+        #[serde(default)]
+        to: Vec<String>,
+        /// Whether the contacts of a token get the messages about that token. Default: `false`.
+        #[serde(default)]
+        contacts: bool,
+    },
+    /// A chat in Slack, by an incoming webhook.
+    Slack {
+        /// The webhook's address. Whoever has it can write there: `url_from` keeps it elsewhere.
+        #[serde(default)]
+        url: Option<String>,
+        /// Where the address is.
+        #[serde(default)]
+        url_from: Option<SecretTable>,
+        /// The proxy to go out through, or `none`. Default: what `HTTPS_PROXY` and the like say.
+        #[serde(default)]
+        proxy: Option<String>,
+        /// A file of certificates (PEM) to trust besides the system's.
+        #[serde(default)]
+        ca_file: Option<String>,
+        /// How long one message may take, all in all. Default: `30s`.
+        #[serde(default)]
+        timeout: Option<String>,
+    },
+    /// A chat in Teams, by a workflow that posts what a webhook receives.
+    Teams {
+        /// The webhook's address. Whoever has it can write there: `url_from` keeps it elsewhere.
+        #[serde(default)]
+        url: Option<String>,
+        /// Where the address is.
+        #[serde(default)]
+        url_from: Option<SecretTable>,
+        /// The proxy to go out through, or `none`. Default: what `HTTPS_PROXY` and the like say.
+        #[serde(default)]
+        proxy: Option<String>,
+        /// A file of certificates (PEM) to trust besides the system's.
+        #[serde(default)]
+        ca_file: Option<String>,
+        /// How long one message may take, all in all. Default: `30s`.
+        #[serde(default)]
+        timeout: Option<String>,
+    },
     /// A `POST` of the message as JSON.
     Webhook {
-        /// The address.
-        url: String,
+        /// The address. If whoever has it can write there, `url_from` keeps it elsewhere.
+        #[serde(default)]
+        url: Option<String>,
+        /// Where the address is.
+        #[serde(default)]
+        url_from: Option<SecretTable>,
+        /// Where the secret is that messages are signed with. Default: they are not.
+        #[serde(default)]
+        secret_from: Option<SecretTable>,
+        /// The proxy to go out through, or `none`. Default: what `HTTPS_PROXY` and the like say.
+        #[serde(default)]
+        proxy: Option<String>,
+        /// A file of certificates (PEM) to trust besides the system's.
+        #[serde(default)]
+        ca_file: Option<String>,
+        /// How long one message may take, all in all. Default: `30s`.
+        #[serde(default)]
+        timeout: Option<String>,
     },
+    /// A program of yours, with the message as JSON on its standard input.
+    Command {
+        /// The program and what it is given; no shell reads it.
+        #[schemars(example = ["/usr/local/bin/page", "--team", "it"])]
+        command: Vec<String>,
+        /// How long it may take. Default: `30s`.
+        #[serde(default)]
+        timeout: Option<String>,
+    },
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TlsWord {
+    /// It begins in the clear and is protected before anything is said.
+    Starttls,
+    /// It is protected from the first byte.
+    Implicit,
+    /// It is not.
+    None,
+}
+
+/// Where a secret is. One of the keys.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretTable {
+    /// A file that not everybody can read.
+    #[serde(default)]
+    pub(super) file: Option<String>,
+    /// An environment variable.
+    #[serde(default)]
+    pub(super) env: Option<String>,
+    /// A systemd credential.
+    #[serde(default)]
+    pub(super) credential: Option<String>,
 }

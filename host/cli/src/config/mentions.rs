@@ -6,8 +6,8 @@ use domain::id::TokenName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::apple::without_passwords;
 use super::folders::toml_files;
+use super::hidden::without_secrets;
 use crate::exit::Outcome;
 
 /// A place that names a token.
@@ -26,7 +26,7 @@ pub(crate) fn mentions(config: &Path, token: &TokenName) -> Outcome<Vec<Mention>
     let folder = config.parent().unwrap_or(Path::new(""));
     let mut found = Vec::new();
     for file in [config.to_owned()].into_iter().chain(toml_files(&folder.join("workflows"))?) {
-        let text = without_passwords(&std::fs::read_to_string(&file).unwrap_or_default());
+        let text = without_secrets(&std::fs::read_to_string(&file).unwrap_or_default());
         // A file that is no TOML has been told about: the configuration was read before.
         let Ok(table) = DeTable::parse(&text) else { continue };
         let mut places = Vec::new();

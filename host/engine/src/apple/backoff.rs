@@ -22,7 +22,7 @@ pub fn pause(base: Duration, nth: u32, asked: Option<Duration>, random: f64) -> 
 }
 
 /// The value of `Retry-After`, in seconds or as a date.
-pub(super) fn asked(value: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn asked(value: &str, now: Timestamp) -> Option<Duration> {
     // Longer than this is a mistake, and would overflow what it is added to.
     const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
     let value = value.trim();

@@ -26,6 +26,7 @@ mod wire;
 #[cfg(test)]
 mod mutation;
 
+pub(crate) use backoff::asked as retry_after;
 pub use bypass::{BypassCode, NotABypassCode};
 pub use client::{Client, Options};
 pub use credentials::{Credentials, NotCredentials};

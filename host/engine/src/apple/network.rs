@@ -86,7 +86,7 @@ impl Default for Network {
 
 impl Network {
     /// A connection pool that sends these headers with every request and tries nothing twice.
-    pub(super) fn http(&self, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
+    pub(crate) fn http(&self, headers: HeaderMap) -> reqwest::Result<reqwest::Client> {
         let builder = reqwest::Client::builder()
             .default_headers(headers)
             .connect_timeout(self.connect_timeout)
@@ -131,6 +131,11 @@ impl Authorities {
             }
             _ => Err("it holds no certificate in PEM form".to_owned()),
         }
+    }
+
+    /// The certificates in binary form.
+    pub(crate) fn ders(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
     }
 
     fn certificates(&self) -> reqwest::Result<Vec<reqwest::Certificate>> {

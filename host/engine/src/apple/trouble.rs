@@ -31,9 +31,18 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    pub(super) fn of(error: &reqwest::Error) -> Self {
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
         let (timeout, connecting) = (error.is_timeout(), error.is_connect());
         Self::told_by(error, timeout, connecting)
+    }
+
+    /// The same for an error of TLS itself, while it is being agreed upon.
+    pub(crate) fn in_words_of(error: &(dyn StdError + 'static)) -> Self {
+        match Self::told_by(error, false, true) {
+            // Whatever else keeps TLS from beginning.
+            Self::Other => Self::NoTls,
+            trouble => trouble,
+        }
     }
 
     fn told_by(error: &(dyn StdError + 'static), timeout: bool, connecting: bool) -> Self {
@@ -72,7 +81,7 @@ impl Trouble {
     }
 
     /// The trouble in words, with the `host` that was to be reached.
-    pub(super) fn with(&self, host: &str) -> String {
+    pub(crate) fn with(&self, host: &str) -> String {
         match self {
             Self::Name => format!("the name of {host} cannot be resolved"),
             Self::Refused => format!("{host} refuses the connection"),

@@ -1,6 +1,7 @@
 //! Tells people what the run did, if it is worth telling.
 
 use domain::id::{ChannelName, RunId};
+use domain::message::Message;
 use domain::report::{heading, is_worth_telling, steps};
 use domain::run::{Outcome, Run, State};
 use domain::token::Severity;
@@ -10,7 +11,6 @@ use std::collections::BTreeMap;
 
 use crate::engine::Engine;
 use crate::failure::Error;
-use crate::notify::Message;
 
 pub(crate) async fn notify(
     engine: &Engine,
@@ -27,27 +27,25 @@ pub(crate) async fn notify(
     if !is_worth_telling(&run, when) {
         return Ok(Outcome::NotNeeded { why: "nothing to tell".to_owned() });
     }
-    let message = Message {
-        kind: "run",
-        severity: match run.state {
-            State::Refused | State::NeedsPerson => Severity::Critical,
-            state if state.is_bad() => Severity::Warning,
-            _ => Severity::Info,
-        },
-        subject: heading(&run),
-        text: steps(&run),
-        data: json!(run),
+    let severity = match run.state {
+        State::Refused | State::NeedsPerson => Severity::Critical,
+        state if state.is_bad() => Severity::Warning,
+        _ => Severity::Info,
     };
+    // A run may be about many tokens; those whom one of them concerns are not told of the others, so it
+    // has no contacts.
+    let message =
+        Message { data: json!(run), ..engine.new_message("run", severity, heading(&run), steps(&run)) };
+    let outgoing = engine.outgoing(message, channels);
     let (mut sent, mut failed) = (Vec::new(), BTreeMap::new());
     for name in channels {
-        let delivered = match engine.settings.channels.get(name) {
-            Some(channel) => channel.deliver(&message).await,
-            None => Err("no such channel in deputy.toml".to_owned()),
-        };
-        match delivered {
-            Ok(()) => sent.push(name.clone()),
-            Err(why) => drop(failed.insert(name.clone(), why)),
+        if outgoing.addresses.iter().any(|address| address.channel == *name) {
+            sent.push(name.clone());
+        } else if !engine.settings.channels.contains_key(name) {
+            failed.insert(name.clone(), "no such channel in deputy.toml".to_owned());
         }
     }
+    engine.store.enqueue(outgoing).await?;
+    engine.ring_outbox();
     Ok(Outcome::Notified { sent, failed })
 }

@@ -1,19 +1,19 @@
 //! Tells people about tokens that run out, once for each threshold and channel.
 //!
-//! A reminder is on record when it has arrived, so a channel that is down gets it at a later run,
-//! and the others do not get it twice.
+//! A reminder is on record from the moment it is in the outbox, in one transaction. From there it arrives
+//! by itself, however long the channel is down.
 
 use std::collections::BTreeMap;
 
 use domain::duration::Span;
 use domain::id::{ChannelName, RunId, TokenName};
+use domain::message::{Ending, Message};
 use domain::run::Reminded;
 use domain::token::{Reminder, due_reminder};
 use serde_json::json;
 
 use crate::engine::Engine;
 use crate::failure::Error;
-use crate::notify::Message;
 use crate::stop::Stop;
 
 /// What is looked at, and who is told.
@@ -41,51 +41,51 @@ impl Reminding<'_> {
             // A token that was never imported has no end; that it is missing is told elsewhere.
             let Some(token) = engine.store.token(name).await? else { continue };
             reminded.tokens += 1;
-            let mut arrived: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            // The same message for every channel that is to have the same reminder.
+            let mut messages: BTreeMap<Span, Message> = BTreeMap::new();
+            let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for channel in channels {
                 let sent = engine.store.reminders_sent(name, token.expires_at, channel).await?;
                 let Some(reminder) = due_reminder(&token, thresholds, &sent, now) else { continue };
                 if dry {
-                    arrived.entry(reminder.subject).or_default().push(format!("{channel} (not sent)"));
+                    told.entry(reminder.subject).or_default().push(format!("{channel} (not sent)"));
                     continue;
                 }
-                match deliver(engine, channel, &reminder).await {
-                    Ok(()) => {
-                        engine.store.reminder_arrived(&reminder, channel, run, now).await?;
-                        arrived.entry(reminder.subject).or_default().push(channel.to_string());
-                    }
-                    Err(why) => {
-                        let note = format!("{channel}: {why}: {}", reminder.subject);
-                        tracing::warn!(token = %name, %run, "a reminder was not delivered to {note}");
-                        reminded.failed.push(note);
-                    }
+                let message =
+                    messages.entry(reminder.threshold).or_insert_with(|| message(engine, &reminder));
+                let outgoing = engine.outgoing(message.clone(), std::slice::from_ref(channel));
+                if outgoing.addresses.is_empty() {
+                    let note = format!("{channel}: nobody to send it to: {}", reminder.subject);
+                    tracing::warn!(token = %name, %run, "a reminder was not sent by {note}");
+                    reminded.failed.push(note);
+                    continue;
                 }
+                engine.store.remind(&reminder, channel, run, outgoing, now).await?;
+                told.entry(reminder.subject).or_default().push(channel.to_string());
             }
-            let lines = arrived
-                .into_iter()
-                .map(|(subject, channels)| format!("{subject} (to {})", channels.join(", ")));
+            let lines =
+                told.into_iter().map(|(subject, channels)| format!("{subject} (to {})", channels.join(", ")));
             reminded.sent.extend(lines);
         }
+        engine.ring_outbox();
         Ok(reminded)
     }
 }
 
-async fn deliver(engine: &Engine, channel: &ChannelName, reminder: &Reminder) -> Result<(), String> {
-    let contacts = engine.settings.tokens.get(&reminder.token).map(|token| token.contacts.clone());
-    let message = Message {
-        kind: "reminder",
-        severity: reminder.severity,
-        subject: reminder.subject.clone(),
-        text: reminder.text.clone(),
+fn message(engine: &Engine, reminder: &Reminder) -> Message {
+    let settings = engine.settings.tokens.get(&reminder.token);
+    Message {
+        ends: Some(Ending {
+            at: reminder.expires_at,
+            key: format!("token-{}", reminder.token),
+            title: format!("The server token {} expires", reminder.token),
+        }),
+        contacts: settings.map(|token| token.contacts.clone()).unwrap_or_default(),
         data: json!({
             "token": reminder.token,
             "expires_at": reminder.expires_at,
             "threshold": reminder.threshold.to_string(),
-            "contacts": contacts.unwrap_or_default(),
         }),
-    };
-    match engine.settings.channels.get(channel) {
-        Some(channel) => channel.deliver(&message).await,
-        None => Err("no such channel in deputy.toml".to_owned()),
+        ..engine.new_message("reminder", reminder.severity, reminder.subject.clone(), reminder.text.clone())
     }
 }

@@ -9,6 +9,7 @@ mod belongings;
 mod devices;
 mod history;
 mod inventory;
+mod outbox;
 mod plans;
 mod profiles;
 mod removals;
@@ -39,6 +40,8 @@ pub use belongings::{Belongings, Renamed};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
+pub(crate) use outbox::enqueue;
+pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
 pub use plans::RecordedPlan;
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
@@ -53,6 +56,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0003-profiles.sql")),
     M::up(include_str!("migrations/0004-removals.sql")),
     M::up(include_str!("migrations/0005-token-lifecycle.sql")),
+    M::up(include_str!("migrations/0006-outbox.sql")),
 ];
 
 /// The word sealed to tell a wrong key.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use secrecy::SecretSlice;
 
-use super::{Error, Store, absent, maybe_time, millis, time, typed};
+use super::{Error, Outgoing, Store, absent, enqueue, maybe_time, millis, time, typed};
 use crate::secrets;
 
 /// A token and where its inventory stands.
@@ -166,7 +166,7 @@ impl Store {
         .await
     }
 
-    /// The thresholds whose reminder arrived at a channel, for this end of the token.
+    /// The thresholds whose reminder was put into the outbox for a channel, for this end of the token.
     pub async fn reminders_sent(
         &self,
         token: &TokenName,
@@ -189,16 +189,18 @@ impl Store {
         .await
     }
 
-    /// Records that a reminder arrived.
-    pub async fn reminder_arrived(
+    /// Puts a reminder into the outbox and records, with it, that it needs no repetition there.
+    pub async fn remind(
         &self,
         reminder: &Reminder,
         channel: &ChannelName,
         run: &RunId,
+        outgoing: Outgoing,
         now: Timestamp,
     ) -> Result<(), Error> {
         let (reminder, channel, run) = (reminder.clone(), channel.clone(), run.clone());
         self.write(move |connection| {
+            enqueue(connection, &outgoing)?;
             connection.execute(
                 "INSERT OR IGNORE INTO reminder (token, expires_at, threshold, channel, run, sent_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
