@@ -20,7 +20,7 @@ fn with_hook() -> (TestEnv, Hook) {
 /// The same by mail.
 fn with_mail(to: &str) -> (TestEnv, Postbox) {
     let (env, authority) = (TestEnv::new(), Authority::new());
-    let postbox = Postbox::start(Tls::StartTls, &authority);
+    let postbox = Postbox::start(Tls::OnRequest, &authority);
     by_mail(&env, &postbox, &authority, &format!("to = {to}"));
     env.write("workflows/tell.toml", TELL);
     (env, postbox)
@@ -342,7 +342,7 @@ fn what_is_over_is_forgotten_after_a_month() {
 #[test]
 fn no_secret_of_a_channel_is_in_the_store_a_log_or_an_output() {
     let (env, authority, hook) = (TestEnv::new(), Authority::new(), Hook::start());
-    let postbox = Postbox::start(Tls::StartTls, &authority);
+    let postbox = Postbox::start(Tls::OnRequest, &authority);
     by_mail(&env, &postbox, &authority, "to = [\"ops@example.com\"]");
     secret(&env, "hmac", "sixteen-bytes-or-more-hmac");
     env.append(

@@ -261,6 +261,7 @@ fn a_reminder_that_could_not_be_delivered_arrives_later_and_once() {
                    the server token `main` of main Ltd expires in 9 days (to log, ops)
         TIME  INFO run RUN of token-reminders begins run=RUN workflow=token-reminders
         TIME  INFO run RUN of token-reminders, by hand: succeeded run=RUN workflow=token-reminders state="succeeded"
+        TIME  WARN ops cannot be reached: 127.0.0.1:PORT answered 503 Service Unavailable channel=ops
         TIME  WARN the server token `main` of main Ltd expires in 9 days
         Token `main` (server "main" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.
 
@@ -271,7 +272,6 @@ fn a_reminder_that_could_not_be_delivered_arrives_later_and_once() {
 
         Downloading a new token ends the old one at once, so do step 3 right after step 2.
         TIME DEBUG message RUN was delivered by log channel=log message_id=RUN
-        TIME  WARN ops cannot be reached: 127.0.0.1:PORT answered 503 Service Unavailable channel=ops
         waiting: 1 message for ops: 127.0.0.1:PORT answered 503 Service Unavailable
     "#]].assert_eq(&down.text());
     assert_eq!(hook.count(), 0);

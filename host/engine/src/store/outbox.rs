@@ -134,8 +134,9 @@ impl Store {
         self.write(move |connection| enqueue(connection, &outgoing)).await
     }
 
-    /// The next delivery of a channel: the first that waits, is due, and has none before it for the
-    /// same recipient.
+    /// The next delivery of a channel, of those with a number beyond `after`: the first that waits, is due
+    /// `now` together with its channel (without a time, everything is), and has none before it for the same
+    /// recipient.
     pub async fn next_delivery(
         &self,
         channel: &ChannelName,
@@ -150,6 +151,7 @@ impl Store {
                  WHERE d.channel = ?1 AND d.state = 'waiting' AND d.number > ?2 AND d.next_at <= ?3
                      AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.channel = d.channel
                          AND e.recipient = d.recipient AND e.state = 'waiting' AND e.number < d.number)
+                     AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.name = d.channel AND c.next_at > ?3)
                  ORDER BY d.number LIMIT 1"
             ))?;
             let mut rows = statement.query(params![channel.as_str(), after, due])?;
