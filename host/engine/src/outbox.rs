@@ -300,10 +300,11 @@ async fn set_aside(engine: &Engine, delivery: &Delivery, reason: Reason) -> Resu
     Ok(engine.store.set_aside(delivery, reason, engine.now()).await?)
 }
 
-/// A message that was tried since a person asked for it is as good as new until then.
+/// Whether a message has waited for too long. One that a person has just asked for (its tries are counted
+/// from there, and why it waited before is still on record) is sent all the same, once.
 fn is_too_old(delivery: &Delivery, now: Timestamp) -> bool {
     let age = Duration::try_from(now.duration_since(delivery.message.created_at)).unwrap_or(Duration::ZERO);
-    age > TOO_OLD && delivery.tries > 0
+    age > TOO_OLD && !(delivery.tries == 0 && delivery.trouble.is_some())
 }
 
 fn aged(delivery: &Delivery, configured: bool) -> Reason {

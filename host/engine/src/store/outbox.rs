@@ -311,12 +311,15 @@ impl Store {
                 ),
                 [],
             )?;
+            // The outbox knows by a reason without tries that a person wants it, however old it is.
+            let asked = Reason { why: "somebody asked for it".to_owned(), advice: None };
             let changed = connection.execute(
                 &format!(
-                    "UPDATE delivery AS d SET state = 'waiting', ended_at = NULL, tries = 0, next_at = 0
+                    "UPDATE delivery AS d SET state = 'waiting', ended_at = NULL, tries = 0, next_at = 0,
+                         trouble = coalesce(d.trouble, ?1)
                      WHERE d.state IN ('waiting', 'set-aside') AND {wanted}"
                 ),
-                [],
+                [to_json(&asked)],
             )?;
             Ok(changed as u64)
         })
