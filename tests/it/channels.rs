@@ -82,7 +82,7 @@ fn normal(env: &TestEnv, mail: &Mail) -> String {
 #[test]
 fn a_mail_has_text_a_page_and_the_date_for_the_calendar() {
     let (env, authority) = (ending(), Authority::new());
-    let postbox = Postbox::start(Tls::StartTls, &authority);
+    let postbox = Postbox::start(Tls::OnRequest, &authority);
     by_mail(
         &env,
         &postbox,
@@ -522,7 +522,7 @@ fn what_a_command_says_with_its_exit_status_is_told() {
     "#]],
     );
     check(
-        "echo hanging >&2; exec sleep 600",
+        "echo $$ > group; echo hanging >&2; sleep 600; echo not reached",
         5,
         expect![[r#"
         error: ops did not take it: DIR/page.sh did not end within 500ms and said: hanging
@@ -537,9 +537,14 @@ fn what_a_command_says_with_its_exit_status_is_told() {
         hint: run it by hand with a message on its standard input; host/CHANNELS.md shows one
     "#]],
     );
+    // Nothing of its group is left: a signal to it would reach nobody.
+    let group = format!("-{}", env.read("group").trim());
+    let reached =
+        || std::process::Command::new("kill").args(["-0", "--", &group]).output().unwrap().status.success();
+    env.until("what hung is gone", || !reached());
     // It speaks without end, and leaves a child behind that keeps its standard error open.
     check(
-        "sleep 600 & yes 0123456789 | head -c 100000000 >&2; exit 3",
+        "sleep 5 & yes 0123456789 | head -c 100000000 >&2; exit 3",
         5,
         expect![[r#"
         error: ops did not take it: DIR/page.sh failed (exit status: 3) and said: 0
@@ -563,7 +568,7 @@ fn check_mail(setting: impl FnOnce(&TestEnv, &Authority) -> Postbox, code: i32, 
 /// The usual server, with something odd.
 fn with(fault: Fault) -> impl FnOnce(&TestEnv, &Authority) -> Postbox {
     move |env, authority| {
-        let postbox = Postbox::start(Tls::StartTls, authority);
+        let postbox = Postbox::start(Tls::OnRequest, authority);
         by_mail(env, &postbox, authority, "to = [\"ops@example.com\"]\ntimeout = \"2s\"");
         postbox.fault(fault);
         postbox
@@ -574,7 +579,7 @@ fn with(fault: Fault) -> impl FnOnce(&TestEnv, &Authority) -> Postbox {
 fn what_is_wrong_with_mail_is_said_with_what_to_do() {
     check_mail(
         |env, authority| {
-            let postbox = Postbox::start(Tls::StartTls, authority);
+            let postbox = Postbox::start(Tls::OnRequest, authority);
             by_mail(env, &postbox, authority, "to = [\"ops@example.com\"]");
             postbox
         },
@@ -585,7 +590,7 @@ fn what_is_wrong_with_mail_is_said_with_what_to_do() {
     );
     check_mail(
         |env, authority| {
-            let postbox = Postbox::with_certificate_for(Tls::StartTls, authority, "mail.example.com");
+            let postbox = Postbox::with_certificate_for(Tls::OnRequest, authority, "mail.example.com");
             by_mail(env, &postbox, authority, "to = [\"ops@example.com\"]");
             postbox
         },
@@ -609,7 +614,7 @@ fn what_is_wrong_with_mail_is_said_with_what_to_do() {
     );
     check_mail(
         |env, authority| {
-            let postbox = Postbox::start(Tls::StartTls, authority);
+            let postbox = Postbox::start(Tls::OnRequest, authority);
             by_mail(env, &postbox, authority, "to = [\"ops@example.com\"]");
             postbox.wants("deputy", "something else");
             postbox
@@ -634,7 +639,7 @@ fn what_is_wrong_with_mail_is_said_with_what_to_do() {
     );
     check_mail(
         |env, authority| {
-            let postbox = Postbox::start(Tls::StartTls, authority);
+            let postbox = Postbox::start(Tls::OnRequest, authority);
             by_mail(env, &postbox, authority, "tls = \"implicit\"\nto = [\"ops@example.com\"]");
             postbox
         },
@@ -699,6 +704,49 @@ fn what_is_wrong_with_mail_is_said_with_what_to_do() {
             error: ops did not take it: no answer from 127.0.0.1:PORT
             hint: it is tried again; should the message have arrived all the same, the second has the same id
         "#]],
+    );
+}
+
+#[test]
+fn a_server_that_asks_in_steps_is_answered_in_steps() {
+    let (env, authority) = (TestEnv::new(), Authority::new());
+    let postbox = Postbox::start(Tls::OnRequest, &authority);
+    by_mail(&env, &postbox, &authority, "to = [\"ops@example.com\"]");
+    postbox.asks_in_steps();
+    env.run(&["channel", "test", "ops"]).is_done();
+    assert_eq!(postbox.mails()[0].user.as_deref(), Some("deputy"));
+    secret(&env, "password", "something else");
+    env.run(&["channel", "test", "ops"]).ends_with(5);
+}
+
+#[test]
+fn a_test_writes_to_nobody_who_did_not_ask_for_it() {
+    let (env, authority) = (TestEnv::new(), Authority::new());
+    let postbox = Postbox::start(Tls::OnRequest, &authority);
+    by_mail(&env, &postbox, &authority, "contacts = true");
+    env.edit("deputy.toml", "contacts = []", "contacts = [\"customer@example.com\"]");
+    env.run(&["channel", "test", "ops"]).fails(
+        2,
+        expect![[r#"
+        error: `ops` writes to contacts only, and a test has none
+        hint: `deputy channel test ops --to you@example.com`
+    "#]],
+    );
+    assert_eq!(postbox.connections(), 0);
+    env.run(&["channel", "test", "ops", "--to", "me@example.com"]).is_done();
+    assert_eq!(postbox.mails()[0].to, ["me@example.com"]);
+    env.run(&["channel", "test", "log", "--to", "me@example.com"]).fails(
+        2,
+        expect![[r#"
+        error: `log` is no mail: `--to` has no meaning for it
+    "#]],
+    );
+    env.run(&["channel", "test", "osp"]).fails(
+        2,
+        expect![[r#"
+        error: there is no channel `osp`
+        hint: one of `log`, `ops`
+    "#]],
     );
 }
 
@@ -899,6 +947,8 @@ fn channels_are_listed_without_what_is_secret() {
         ops      slack  127.0.0.1:PORT  0        delivered 3 days ago
     "#]]
     .assert_eq(&text);
+    let at = "UPDATE channel SET delivered_at = 1767950000000";
+    env.store().execute_batch(at).unwrap();
     let data = env.json(&["channel", "list"]);
     assert!(!data.to_string().contains("secret-path"), "{data}");
     expect![[r#"
@@ -915,7 +965,7 @@ fn channels_are_listed_without_what_is_secret() {
               "leads_to": "127.0.0.1:PORT",
               "name": "ops",
               "state": {
-                "delivered_at": "2026-11-20T05:09:56.638Z",
+                "delivered_at": "TIME",
                 "failing_since": null,
                 "failures": 0,
                 "oldest": null,
@@ -1014,7 +1064,7 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
             72 | hello = "a b"
                |         ^^^^^
 
-            error: no call is as quick as that
+            error: nothing is as quick as that
               --> deputy.toml:73:11
                |
             73 | timeout = "0s"
@@ -1122,14 +1172,14 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
     check(
         "kind = \"slack\"\nurl = \"https://hooks.example.com/hu\\qsh\"",
         expect![[r#"
-        error: not TOML: the user name or the password
-         --> deputy.toml:1:1
-          |
-        1 | # Deputy's configuration. Every key is explained where it stands; keys in comments show what else
-          | ^
-          |
-          = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
-    "#]],
+            error: not TOML: the address
+              --> deputy.toml:66:7
+               |
+            66 | url = "https://hooks.example.com/******"
+               |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               |
+               = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
+        "#]],
     );
     env.edit("deputy.toml", "contacts = []", "contacts = [\"the IT desk\"]");
     check(

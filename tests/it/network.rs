@@ -22,6 +22,12 @@ fn text(env: &TestEnv, output: &Output) -> String {
     env.normal(&String::from_utf8_lossy(&raw))
 }
 
+/// The same with another word for an address that is not Apple's.
+fn text_about(env: &TestEnv, output: &Output, address: &str) -> String {
+    let raw = [&output.stdout[..], &output.stderr].concat();
+    env.normal(&String::from_utf8_lossy(&raw).replace(address, "ELSEWHERE"))
+}
+
 /// What `deputy token check` says, and how it ends.
 #[track_caller]
 pub(crate) fn check(env: &TestEnv, code: i32, expected: Expect) {
@@ -46,7 +52,7 @@ pub(crate) fn check_elsewhere(scheme: &str, address: &str, keys: &str, code: i32
     let env = TestEnv::new();
     elsewhere(&env, &format!("{scheme}://{address}"), keys);
     let output = deputy(&env, &["token", "check"], &[]);
-    expected.assert_eq(&text(&env, &output).replace(address, "ELSEWHERE"));
+    expected.assert_eq(&text_about(&env, &output, address));
     assert_eq!(output.status.code(), Some(code));
 }
 
@@ -71,7 +77,7 @@ fn what_keeps_us_from_apple_is_told_apart() {
         5,
         expect![[r#"
             main: name not resolved
-              could not open a session for `main`: the name of DIGEST.example cannot be resolved
+              could not open a session for `main`: the name of ELSEWHERE cannot be resolved
               hint: look after this machine's network and name servers; if it gets out through a proxy only, name it as `proxy` under `[apple]`
         "#]],
     );
@@ -124,7 +130,7 @@ fn an_authority_of_our_own_is_trusted_once_it_is_configured() {
         json("200 OK", if request.contains("/session") { r#"{"auth_session_token":"1"}"# } else { &account })
     });
     elsewhere(&env, &format!("https://{address}"), "");
-    let untrusted = text(&env, &deputy(&env, &["token", "check"], &[])).replace(&address, "ELSEWHERE");
+    let untrusted = text_about(&env, &deputy(&env, &["token", "check"], &[]), &address);
     expect![[r#"
         main: certificate not trusted
           could not open a session for `main`: the certificate of ELSEWHERE is not trusted (self-signed certificate)
@@ -172,9 +178,9 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let wrong = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-          --> deputy.toml:60:9
+          --> deputy.toml:65:9
            |
-        60 | proxy = "gopher://****************@proxy.example:1"
+        65 | proxy = "gopher://****************@proxy.example:1"
            |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]]
     .assert_eq(&text(&env, &wrong));
@@ -182,9 +188,9 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let broken = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: not TOML: the user name or the password
-          --> deputy.toml:60:9
+          --> deputy.toml:65:9
            |
-        60 | proxy = "gopher://*****************@proxy.example:1"
+        65 | proxy = "gopher://*****************@proxy.example:1"
            |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
            |
            = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
@@ -223,45 +229,45 @@ fn mistakes_under_apple_are_told_with_their_place() {
     env.run(&["token", "list"]).fails(
         2,
         expect![[r#"
-        error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-          --> deputy.toml:60:9
-           |
-        60 | proxy = "socks5://proxy"
-           |         ^^^^^^^^^^^^^^^^
+            error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
+              --> deputy.toml:65:9
+               |
+            65 | proxy = "socks5://proxy"
+               |         ^^^^^^^^^^^^^^^^
 
-        error: cannot use `main.key`: it holds no certificate in PEM form
-          --> deputy.toml:61:11
-           |
-        61 | ca_file = "main.key"
-           |           ^^^^^^^^^^
+            error: cannot use `main.key`: it holds no certificate in PEM form
+              --> deputy.toml:66:11
+               |
+            66 | ca_file = "main.key"
+               |           ^^^^^^^^^^
 
-        error: no call is as quick as that
-          --> deputy.toml:62:16
-           |
-        62 | read_timeout = "0s"
-           |                ^^^^
-           |
-           = help: leave the key out for the default
+            error: nothing is as quick as that
+              --> deputy.toml:67:16
+               |
+            67 | read_timeout = "0s"
+               |                ^^^^
+               |
+               = help: leave the key out for the default
 
-        error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-          --> deputy.toml:63:16
-           |
-        63 | call_timeout = "60"
-           |                ^^^^
-    "#]],
+            error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
+              --> deputy.toml:68:16
+               |
+            68 | call_timeout = "60"
+               |                ^^^^
+        "#]],
     );
     env.edit("deputy.toml", "main.key", "nothing.pem");
     env.edit("deputy.toml", "read_timeout = \"0s\"", "reed_timeout = \"1s\"");
     env.run(&["token", "list"]).fails(
         2,
         expect![[r#"
-        error: unknown key `reed_timeout`
-          --> deputy.toml:62:1
-           |
-        62 | reed_timeout = "1s"
-           | ^^^^^^^^^^^^
-           |
-           = help: did you mean `read_timeout`?
-    "#]],
+            error: unknown key `reed_timeout`
+              --> deputy.toml:67:1
+               |
+            67 | reed_timeout = "1s"
+               | ^^^^^^^^^^^^
+               |
+               = help: did you mean `read_timeout`?
+        "#]],
     );
 }

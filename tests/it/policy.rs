@@ -189,17 +189,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
         expect![[r#"
             error: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-              --> deputy.toml:63:14
+              --> deputy.toml:68:14
                |
-            63 | [plugins.bad.settings]
+            68 | [plugins.bad.settings]
                |              ^^^^^^^^
                |
                = help: did you mean `none`?
 
             error: never good enough
-              --> deputy.toml:64:13
+              --> deputy.toml:69:13
                |
-            64 | behaviour = "refuse-settings"
+            69 | behaviour = "refuse-settings"
                |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -210,17 +210,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
               sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
               decide   failed: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-              --> deputy.toml:63:14
+              --> deputy.toml:68:14
                |
-            63 | [plugins.bad.settings]
+            68 | [plugins.bad.settings]
                |              ^^^^^^^^
                |
                = help: did you mean `none`?
 
             error: never good enough
-              --> deputy.toml:64:13
+              --> deputy.toml:69:13
                |
-            64 | behaviour = "refuse-settings"
+            69 | behaviour = "refuse-settings"
                |             ^^^^^^^^^^^^^^^^^
         "#]],
     );

@@ -16,7 +16,7 @@ use crate::certificates::Authority;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tls {
     None,
-    StartTls,
+    OnRequest,
     Implicit,
 }
 
@@ -65,6 +65,8 @@ struct State {
     tls: Tls,
     acceptor: SslAcceptor,
     login: Option<(String, String)>,
+    /// By `AUTH LOGIN`, which asks in two steps.
+    in_steps: bool,
     down: bool,
     faults: VecDeque<Fault>,
     mails: Vec<Mail>,
@@ -87,6 +89,7 @@ impl Postbox {
             tls,
             acceptor: acceptor.build(),
             login: None,
+            in_steps: false,
             down: false,
             faults: VecDeque::new(),
             mails: Vec::new(),
@@ -111,6 +114,11 @@ impl Postbox {
     /// Wants to know who writes.
     pub(crate) fn wants(&self, user: &str, password: &str) {
         self.state().login = Some((user.to_owned(), password.to_owned()));
+    }
+
+    /// Asks for the user and the password one after the other.
+    pub(crate) fn asks_in_steps(&self) {
+        self.state().in_steps = true;
     }
 
     /// Hangs up on everybody, or no longer.
@@ -212,9 +220,9 @@ impl<'a, S: Read + Write> Session<'a, S> {
                 None => self.say("220 mail.example.com ESMTP ready")?,
             }
         }
-        let (tls, login) = {
+        let (tls, login, in_steps) = {
             let state = self.state.lock().expect("nobody panicked");
-            (state.tls, state.login.clone())
+            (state.tls, state.login.clone(), state.in_steps)
         };
         let (mut from, mut to) = (String::new(), Vec::new());
         while let Some(line) = self.hear()? {
@@ -226,20 +234,33 @@ impl<'a, S: Read + Write> Session<'a, S> {
             match command.as_str() {
                 "EHLO" => {
                     let mut offers = vec!["mail.example.com".to_owned(), "SIZE 1000000".to_owned()];
-                    if tls == Tls::StartTls && !self.protected {
+                    if tls == Tls::OnRequest && !self.protected {
                         offers.push("STARTTLS".to_owned());
                     } else if login.is_some() {
-                        offers.push("AUTH PLAIN LOGIN".to_owned());
+                        offers.push(if in_steps { "AUTH LOGIN" } else { "AUTH LOGIN PLAIN" }.to_owned());
                     }
                     let last = offers.len() - 1;
                     for (index, offer) in offers.iter().enumerate() {
                         self.say(&format!("250{}{offer}", if index == last { ' ' } else { '-' }))?;
                     }
                 }
-                "STARTTLS" if tls == Tls::StartTls && !self.protected => {
+                "STARTTLS" if tls == Tls::OnRequest && !self.protected => {
                     let ahead = take(self.state, |fault| *fault == Fault::TalksAhead);
                     self.say(if ahead.is_some() { "220 go\r\n250 and believe me" } else { "220 go ahead" })?;
                     return Ok(true);
+                }
+                "AUTH" if in_steps => {
+                    let mut given = Vec::new();
+                    for question in ["Username:", "Password:"] {
+                        self.say(&format!("334 {}", STANDARD.encode(question)))?;
+                        let answer = STANDARD.decode(self.hear()?.unwrap_or_default()).unwrap_or_default();
+                        given.push(String::from_utf8_lossy(&answer).into_owned());
+                    }
+                    let right = login
+                        .as_ref()
+                        .is_some_and(|(user, password)| given == [user.clone(), password.clone()]);
+                    self.user = given.into_iter().next().filter(|_| right);
+                    self.say(if right { "235 welcome" } else { "535 5.7.8 no" })?;
                 }
                 "AUTH" => {
                     let sent =

@@ -101,7 +101,9 @@ impl Config {
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
         let workflows = read_workflows(folder, &mut wrong)?;
         let read = Source { path: &name, text: &text }.read::<ConfigFile>();
-        let read = read.or_else(|_| source.read::<ConfigFile>().and_then(|_| Err(in_a_password(source))));
+        let read = read.or_else(|mistakes| {
+            source.read::<ConfigFile>().and_then(|_| Err(in_what_is_hidden(&mistakes, source)))
+        });
         let meant = read.and_then(|file| mean(file, source, folder));
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
@@ -137,15 +139,19 @@ pub(crate) fn store(path: &Path) -> Option<(PathBuf, KeySource)> {
     Some((meant.store, meant.key))
 }
 
-/// The file is right with stars in place of its passwords, so that is where it is wrong.
-fn in_a_password(source: Source<'_>) -> Mistakes {
+/// The file is right with stars in place of what is secret in it, so that is where it is wrong.
+fn in_what_is_hidden(mistakes: &Mistakes, source: Source<'_>) -> Mistakes {
+    let at = mistakes.list().first().map_or(0, |mistake| mistake.span.start);
+    let file: toml::Table = toml::from_str(source.text).unwrap_or_default();
+    let channels = file.get("channels").and_then(toml::Value::as_table);
+    let mut addresses =
+        channels.into_iter().flat_map(toml::Table::keys).map(|name| format!("/channels/{name}/url"));
+    let address = addresses.find(|pointer| source.locate(pointer).contains(&at));
     let mut findings = Findings::new(source);
     let help = "in `\"…\"` a backslash begins an escape; `%5C` stands for one in an address";
-    // Of what is hidden, a channel's address is all there is besides.
-    let in_proxy = source.text.contains("[apple]") && source.text.contains("proxy");
-    match in_proxy {
-        true => findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned())),
-        false => findings.at("/channels", "not TOML: an address", Some(help.to_owned())),
+    match address {
+        Some(pointer) => findings.at(&pointer, "not TOML: the address", Some(help.to_owned())),
+        None => findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned())),
     }
     findings.into_mistakes()
 }

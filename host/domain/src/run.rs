@@ -118,9 +118,9 @@ pub enum Outcome {
     Reminded(Reminded),
     /// People were told.
     Notified {
-        /// Where it arrived.
+        /// The channels it was put into the outbox for.
         sent: Vec<ChannelName>,
-        /// Where it did not, and why.
+        /// Those it could not be put in for, and why.
         failed: BTreeMap<ChannelName, String>,
     },
     /// Not done, because there was no need.
@@ -226,9 +226,9 @@ pub struct Applied {
 pub struct Reminded {
     /// Tokens looked at.
     pub tokens: u64,
-    /// Reminders sent: one line each.
+    /// Reminders put into the outbox: one line each.
     pub sent: Vec<String>,
-    /// Deliveries that failed, and why; tried again at the next run.
+    /// Reminders that no channel would take to anybody, and why; looked at again at the next run.
     pub failed: Vec<String>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A reminder belongs to a threshold before the end and to that end: a renewed token starts anew.
 //! We compare what is due with what was sent, so a daemon that slept through several thresholds
-//! sends one message, not one for each. Delivery is `engine::notify`'s business.
+//! sends one message, not one for each. Delivery is `engine::outbox`'s business.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

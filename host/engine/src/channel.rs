@@ -119,7 +119,7 @@ impl Channel {
 }
 
 impl Undelivered {
-    fn new(next: Next, why: impl Into<String>, advice: Option<&str>) -> Self {
+    pub(crate) fn new(next: Next, why: impl Into<String>, advice: Option<&str>) -> Self {
         Self { reason: Reason { why: why.into(), advice: advice.map(str::to_owned) }, next }
     }
 }

@@ -81,7 +81,7 @@ impl Engine {
             let (engine, stop) = (self.clone(), stopper.listener());
             going.spawn(async move {
                 // The daemon may be at it: then it is about to be done.
-                while !serve(&engine, &name, Manner::Once, &stop).await? {
+                while !serve(&engine, &name, Manner::Once { until: deadline }, &stop).await? {
                     tokio::time::sleep(BUSY).await;
                 }
                 Ok::<_, Error>(())
@@ -94,7 +94,8 @@ impl Engine {
             }
             Ok::<_, Error>(())
         };
-        // What is cut off here is sent again later, with the same id.
+        // Whoever comes to the deadline notes that; only one that waits for another process is cut off.
+        let deadline = deadline + BUSY;
         tokio::time::timeout_at(deadline, all).await.unwrap_or(Ok(()))?;
         going.shutdown().await;
         let mut states = self.store.channel_states().await?;
@@ -197,8 +198,17 @@ fn noted<T>(what: &str, result: Result<T, Error>) -> Option<T> {
 enum Manner {
     /// What is due.
     WhenDue,
-    /// Everything, once: a person waits for it.
-    Once,
+    /// Everything, once: a person waits for it, but not for ever.
+    Once {
+        /// For so long.
+        until: Instant,
+    },
+}
+
+impl Manner {
+    fn is_over(self) -> bool {
+        matches!(self, Self::Once { until } if Instant::now() >= until)
+    }
 }
 
 /// Delivers what waits for a channel, until nothing does or the channel cannot be reached. False if
@@ -206,7 +216,7 @@ enum Manner {
 async fn serve(engine: &Engine, name: &ChannelName, manner: Manner, stop: &Stop) -> Result<bool, Error> {
     let Some(_held) = engine.hold_channel(name)? else { return Ok(false) };
     let mut after = 0;
-    while !stop.is_set() {
+    while !stop.is_set() && !manner.is_over() {
         let now = engine.now();
         let due = (manner == Manner::WhenDue).then_some(now);
         let Some(delivery) = engine.store.next_delivery(name, after, due).await? else { break };
@@ -222,10 +232,10 @@ async fn serve(engine: &Engine, name: &ChannelName, manner: Manner, stop: &Stop)
             later(engine, &delivery, Reason { why, advice: Some(advice) }, None).await?;
             break;
         };
-        match attempt(engine, channel, &delivery).await? {
+        match attempt(engine, channel, &delivery, manner).await? {
             Some(Next::Later(_)) => break,
             // Those behind it for other recipients go on.
-            Some(Next::LaterToThisOne) if manner == Manner::Once => after = delivery.number,
+            Some(Next::LaterToThisOne) if manner != Manner::WhenDue => after = delivery.number,
             _ => {}
         }
     }
@@ -233,9 +243,21 @@ async fn serve(engine: &Engine, name: &ChannelName, manner: Manner, stop: &Stop)
 }
 
 /// One try, and what came of it on record; none if it arrived.
-async fn attempt(engine: &Engine, channel: &Channel, delivery: &Delivery) -> Result<Option<Next>, Error> {
+async fn attempt(
+    engine: &Engine,
+    channel: &Channel,
+    delivery: &Delivery,
+    manner: Manner,
+) -> Result<Option<Next>, Error> {
     let (id, name) = (&delivery.message.id, &delivery.address.channel);
-    let sent = channel.send(&delivery.message, &delivery.address.recipient).await;
+    let sending = channel.send(&delivery.message, &delivery.address.recipient);
+    let sent = match manner {
+        Manner::WhenDue => sending.await,
+        Manner::Once { until } => tokio::time::timeout_at(until, sending).await.unwrap_or_else(|_| {
+            let why = "no answer before the command was to end; it is sent again with the same id";
+            Err(Undelivered::new(Next::Later(None), why, None))
+        }),
+    };
     let Err(Undelivered { reason, next }) = sent else {
         engine.store.delivered(delivery, engine.now()).await?;
         tracing::debug!(channel = %name, message_id = %id, "message {id} was delivered by {name}");
@@ -278,10 +300,11 @@ async fn set_aside(engine: &Engine, delivery: &Delivery, reason: Reason) -> Resu
     Ok(engine.store.set_aside(delivery, reason, engine.now()).await?)
 }
 
-/// A message that was tried since a person asked for it is as good as new until then.
+/// Whether a message has waited for too long. One that a person has just asked for (its tries are counted
+/// from there, and why it waited before is still on record) is sent all the same, once.
 fn is_too_old(delivery: &Delivery, now: Timestamp) -> bool {
     let age = Duration::try_from(now.duration_since(delivery.message.created_at)).unwrap_or(Duration::ZERO);
-    age > TOO_OLD && delivery.tries > 0
+    age > TOO_OLD && !(delivery.tries == 0 && delivery.trouble.is_some())
 }
 
 fn aged(delivery: &Delivery, configured: bool) -> Reason {

@@ -19,12 +19,11 @@ pub(crate) enum Command {
     /// Show the channels, where each leads, and how it goes with them
     List,
     /// Send a sample by a channel, at once, and tell what came of it
-    #[command(after_help = "\
-The sample goes past the outbox, so that it tells how it is now. It says that it is a test, and has a date
-in a week, so that a mail carries its calendar file.
-
-Ends with 0 if everybody got it, with 4 if a person has something to mend, and with 5 if the channel could
-not be reached.")]
+    #[command(
+        after_help = "The sample goes past the outbox, so that it tells how it is now. It says that it is a test, and has \
+        a date in a week, so that a mail carries its calendar file.\n\nEnds with 0 if everybody got it, with 4 if a person has \
+        something to mend, and with 5 if the channel could not be reached."
+    )]
     Test {
         /// The channel
         name: ChannelName,

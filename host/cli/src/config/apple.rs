@@ -44,7 +44,7 @@ pub(super) fn limit_of(at: &str, text: &str, limit: &mut Duration, findings: &mu
         Some(Span(Duration::ZERO)) => {
             findings.at(
                 at,
-                "no call is as quick as that",
+                "nothing is as quick as that",
                 Some("leave the key out for the default".to_owned()),
             );
         }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use domain::message::Message;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Next, Undelivered, one_line};
@@ -53,7 +54,7 @@ impl Command {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // It is not to be stopped by a Ctrl-C that is meant for us.
+            // A Ctrl-C that is meant for us does not reach it, and a signal of ours reaches what it started.
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| {
@@ -68,7 +69,7 @@ impl Command {
                 let _ = stdin.write_all(input.as_bytes()).await;
             }
         });
-        let (heard, end) = tokio::sync::watch::channel(Vec::new());
+        let (heard, said) = tokio::sync::watch::channel(Vec::new());
         let listening = tokio::spawn(async move {
             if let Some(stderr) = stderr {
                 listen(stderr, &heard).await;
@@ -79,9 +80,10 @@ impl Command {
             let _ = tokio::time::timeout(LINGER, listening).await;
         } else {
             listening.abort();
+            kill(&child);
         }
         writing.abort();
-        let said = String::from_utf8_lossy(&end.borrow()).into_owned();
+        let said = String::from_utf8_lossy(&said.borrow()).into_owned();
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).map(one_line);
         let said = last.map_or_else(|| "and said nothing".to_owned(), |line| format!("and said: {line}"));
         let advice = Some("run it by hand with a message on its standard input; host/CHANNELS.md shows one");
@@ -100,6 +102,13 @@ impl Command {
             Ok(Ok(status)) => Err(later(format!("{name} failed ({status}) {said}"), advice)),
         }
     }
+}
+
+/// Ends a program that has not ended, with all that it started.
+fn kill(child: &tokio::process::Child) {
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    // One that has ended in the meantime needs no signal.
+    let _ = group.map(|group| kill_process_group(group, Signal::KILL));
 }
 
 /// Listens until nobody speaks any more, and keeps the end of what was said.

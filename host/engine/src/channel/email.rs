@@ -93,7 +93,7 @@ impl Email {
         let source = self
             .source(message, &to)
             .map_err(|error| refused(format!("no mail can be made of it: {error}")))?;
-        smtp::send(self, &to.email.to_string(), &source).await
+        smtp::send(self, to.email.as_ref(), &source).await
     }
 
     /// The mail as it is sent.

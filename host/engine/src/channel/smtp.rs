@@ -305,3 +305,30 @@ fn stuffed(source: &[u8]) -> Vec<u8> {
     out.extend_from_slice(b".\r\n");
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(source: &str, expected: &str) {
+        assert_eq!(String::from_utf8_lossy(&stuffed(source.as_bytes())), expected);
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_dot_does_not_end_the_mail() {
+        check("a\r\n.\r\n..b\r\n", "a\r\n..\r\n...b\r\n.\r\n");
+        check("no end", "no end\r\n.\r\n");
+        check("", "\r\n.\r\n");
+    }
+
+    #[test]
+    fn what_a_server_offers_is_found_under_its_word() {
+        let lines =
+            ["AUTH.example.com hello AUTH", "SIZE 1000", "auth PLAIN LOGIN", "STARTTLSX", "AUTH=CRAM-MD5"];
+        let reply = Reply { code: 250, lines: lines.map(str::to_owned).to_vec() };
+        assert_eq!(reply.word("AUTH"), Some("PLAIN LOGIN"));
+        assert_eq!(reply.word("SIZE"), Some("1000"));
+        assert_eq!(reply.word("STARTTLS"), None);
+    }
+}

@@ -134,8 +134,9 @@ impl Store {
         self.write(move |connection| enqueue(connection, &outgoing)).await
     }
 
-    /// The next delivery of a channel: the first that waits, is due, and has none before it for the
-    /// same recipient.
+    /// The next delivery of a channel, of those with a number beyond `after`: the first that waits, is due
+    /// `now` together with its channel (without a time, everything is), and has none before it for the same
+    /// recipient.
     pub async fn next_delivery(
         &self,
         channel: &ChannelName,
@@ -150,6 +151,7 @@ impl Store {
                  WHERE d.channel = ?1 AND d.state = 'waiting' AND d.number > ?2 AND d.next_at <= ?3
                      AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.channel = d.channel
                          AND e.recipient = d.recipient AND e.state = 'waiting' AND e.number < d.number)
+                     AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.name = d.channel AND c.next_at > ?3)
                  ORDER BY d.number LIMIT 1"
             ))?;
             let mut rows = statement.query(params![channel.as_str(), after, due])?;
@@ -309,12 +311,15 @@ impl Store {
                 ),
                 [],
             )?;
+            // The outbox knows by a reason without tries that a person wants it, however old it is.
+            let asked = Reason { why: "somebody asked for it".to_owned(), advice: None };
             let changed = connection.execute(
                 &format!(
-                    "UPDATE delivery AS d SET state = 'waiting', ended_at = NULL, tries = 0, next_at = 0
+                    "UPDATE delivery AS d SET state = 'waiting', ended_at = NULL, tries = 0, next_at = 0,
+                         trouble = coalesce(d.trouble, ?1)
                      WHERE d.state IN ('waiting', 'set-aside') AND {wanted}"
                 ),
-                [],
+                [to_json(&asked)],
             )?;
             Ok(changed as u64)
         })
