@@ -228,10 +228,10 @@ fn a_token_gets_another_name_with_all_that_belongs_to_it() {
     env.run(&["run", "auto-assign"]).fails(
         4,
         expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
-          sync     failed: the token `main` is not imported
-                   hint: type `deputy token request main` and follow what it says
-    "#]],
+            run RUN of auto-assign, by hand: needs a person
+              sync     failed: the token `main` is not imported
+                       hint: if it was renamed, write the name it has now in deputy.toml (here, and not there: `emea`); else type `deputy token request main` and follow what it says
+        "#]],
     );
     env.edit("deputy.toml", "[tokens.main]", "[tokens.emea]");
     env.edit("workflows/auto-assign.toml", "tokens = [\"main\"]", "tokens = [\"emea\"]");

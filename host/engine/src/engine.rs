@@ -99,11 +99,13 @@ impl Engine {
     /// that one, also if another is imported meanwhile.
     pub async fn token_and_client(&self, name: &TokenName) -> Result<(Token, Client), Error> {
         let settings = self.settings.tokens.get(name).ok_or_else(|| Error::NotConfigured(name.clone()))?;
-        let not_imported = || Error::NotImported(name.clone());
-        let token = self.store.token(name).await?.ok_or_else(not_imported)?;
+        let Some(token) = self.store.token(name).await? else {
+            return Err(Error::NotImported { token: name.clone(), others: self.unconfigured().await? });
+        };
         if let Some(kept) = self.clients().get(name).filter(|kept| kept.is_for(&token, settings)) {
             return Ok((token, kept.client.clone()));
         }
+        let not_imported = || Error::NotImported { token: name.clone(), others: Vec::new() };
         let credentials = self.credentials(name).await?.ok_or_else(not_imported)?;
         let connections = self.connections.clone();
         let client = Client::new(Options { connections, ..settings.options(name, credentials) })?;
@@ -115,6 +117,13 @@ impl Engine {
         };
         self.clients().insert(name.clone(), kept);
         Ok((token, client))
+    }
+
+    /// Tokens that are in the store and not in the configuration.
+    pub(crate) async fn unconfigured(&self) -> Result<Vec<TokenName>, store::Error> {
+        let records = self.store.token_records().await?.into_iter();
+        let names = records.map(|record| record.token.name);
+        Ok(names.filter(|name| !self.settings.tokens.contains_key(name)).collect())
     }
 
     /// The secrets of the token in use, if there is one.

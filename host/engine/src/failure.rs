@@ -7,7 +7,7 @@ use domain::run::{Failure, State};
 use domain::token_facts::{Heard, Why};
 
 use crate::settings::Unusable;
-use crate::{apple, store};
+use crate::{apple, lifecycle, store};
 
 /// Why a step did not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,13 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The token was never imported.
-    #[error("the token `{0}` is not imported")]
-    NotImported(TokenName),
+    #[error("the token `{token}` is not imported")]
+    NotImported {
+        /// Which.
+        token: TokenName,
+        /// Tokens that are here and not in the configuration: one may be this, under another name.
+        others: Vec<TokenName>,
+    },
     /// The token is not in the configuration.
     #[error("the token `{0}` is not in deputy.toml")]
     NotConfigured(TokenName),
@@ -125,10 +130,9 @@ impl Error {
                 ),
             ),
             Self::Store(_) | Self::Lock { .. } => (State::Failed, None),
-            Self::NotImported(token) => (
-                State::NeedsPerson,
-                Some(format!("type `deputy token request {token}` and follow what it says")),
-            ),
+            Self::NotImported { token, others } => {
+                (State::NeedsPerson, Some(lifecycle::how_to_import(token, None, others)))
+            }
             Self::NotConfigured(token) => {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }

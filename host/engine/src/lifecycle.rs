@@ -18,6 +18,7 @@ use crate::apple::token_file;
 use crate::engine::Engine;
 use crate::store::TokenKey;
 
+pub(crate) use check::how_to_import;
 pub use check::{Checked, Finding, Known, check, judge};
 pub use error::Error;
 pub use facts::{all_facts, facts, pending_keys, requested};

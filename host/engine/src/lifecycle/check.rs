@@ -74,7 +74,9 @@ async fn ask(
     *token = engine.store.token(name).await?;
     let requested_at = super::pending_keys(engine, name).await?.first().map(|newest| newest.requested_at);
     let known = Known { name, token: token.as_ref(), requested_at };
-    let Some(token) = known.token else { return Ok(not_imported(known)) };
+    let Some(token) = known.token else {
+        return Ok(not_imported(known, &engine.unconfigured().await?));
+    };
     let answer = match engine.client(name).await {
         Ok(client) => client.account().await,
         Err(failure::Error::Apple(error)) => Err(error),
@@ -99,15 +101,33 @@ fn heard(token: &Token, answer: Result<&Account, &Error>) -> Option<Heard> {
     }
 }
 
-fn not_imported(known: Known<'_>) -> Finding {
-    let name = known.name;
-    let hint = match known.requested_at {
+fn not_imported(known: Known<'_>, others: &[TokenName]) -> Finding {
+    let hint = how_to_import(known.name, known.requested_at, others);
+    needs_person("not-imported", "no token was ever imported under this name".to_owned(), Some(hint))
+}
+
+/// What to do where a token is configured and not here.
+pub(crate) fn how_to_import(
+    name: &TokenName,
+    requested_at: Option<Timestamp>,
+    others: &[TokenName],
+) -> String {
+    let next = match requested_at {
         Some(_) => {
             format!("download the token from Apple's portal, then run `deputy token import {name} FILE`")
         }
         None => format!("type `deputy token request {name}` and follow what it says"),
     };
-    needs_person("not-imported", "no token was ever imported under this name".to_owned(), Some(hint))
+    match others {
+        [] => next,
+        others => {
+            let others: Vec<String> = others.iter().map(|other| format!("`{other}`")).collect();
+            let others = others.join(", ");
+            format!(
+                "if it was renamed, write the name it has now in deputy.toml (here, and not there: {others}); else {next}"
+            )
+        }
+    }
 }
 
 /// What Apple's answer comes to, for a token that was imported.

@@ -221,7 +221,8 @@ impl Syncing<'_, '_> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
         self.shelf.clear(lane.seen()).await?;
         let account = lane.retrying(self.retry, || lane.client.account()).await?;
-        let known = store.token(&lane.token).await?.ok_or_else(|| Error::NotImported(lane.token.clone()))?;
+        let gone = || Error::NotImported { token: lane.token.clone(), others: Vec::new() };
+        let known = store.token(&lane.token).await?.ok_or_else(gone)?;
         if let Some(theirs) = account.server_uuid.filter(|theirs| *theirs != known.server_uuid) {
             // Everything of the other server would look new, and everything of ours gone.
             return Err(Error::OtherServer {

@@ -405,6 +405,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_database_of_before_the_lifecycle_keeps_its_tokens_with_all_that_belongs_to_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 4).unwrap();
+        old.execute_batch(
+            "INSERT INTO token_key VALUES ('k', 'emea', 'c', x'00', 0), ('later', 'emea', 'c', x'00', 9);
+             INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                 credentials, key_id, page_limit, cursor, phase, fetch_round, synced_at, assign_limit, full_at, healed_at)
+                 VALUES ('emea', 's', 'u', 'o', 'a', 1, 2, x'00', 'k', 3, 'here', 'sync', 4, 5, 6, 7, 8);
+             INSERT INTO device (token, serial_number, profile_status, round) VALUES ('emea', 'C02AA', 'empty', 0);",
+        )
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        let record = store.token_records().await.unwrap().remove(0);
+        assert_eq!((record.key_id.as_deref(), record.token.org_id, record.previous), (Some("k"), None, None));
+        assert_eq!(record.standing.worked_at, Some(time(5).unwrap()));
+        let pending: Vec<_> = record.keys.iter().filter(|key| key.pending).map(|key| &key.id).collect();
+        assert_eq!(pending, ["later"]);
+        let state = store.sync_state(&"emea".parse().unwrap()).await.unwrap();
+        assert_eq!((state.phase, state.limits.page, state.limits.assign), (Phase::Sync, Some(3), Some(6)));
+        assert_eq!((state.full_at, state.healed_at), (Some(time(7).unwrap()), Some(time(8).unwrap())));
+        let misfits: u64 = store
+            .read(|connection| {
+                Ok(connection
+                    .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?)
+            })
+            .await
+            .unwrap();
+        assert_eq!((misfits, store.tokens().await.unwrap()[0].devices), (0, 1));
+    }
+
+    #[tokio::test]
     async fn a_database_of_a_newer_deputy_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let (path, key) =

@@ -338,3 +338,81 @@ fn standing(row: &Row<'_>, first: usize) -> Result<Standing, Error> {
 pub(super) fn previous_purpose(token: &str) -> String {
     format!("credentials of {token}, before")
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::token_facts::Why;
+
+    use super::*;
+    use crate::secrets::Key;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A token that was imported then, in the place of the one of that time.
+    fn token(imported: i64, replaces: Option<i64>) -> NewToken {
+        let token = Token {
+            name: "emea".parse().unwrap(),
+            server_name: "MDM".into(),
+            server_uuid: "5D3A".into(),
+            org_name: "Orchard".into(),
+            org_id: None,
+            admin_id: "admin".into(),
+            expires_at: at(imported + 1_000),
+            imported_at: at(imported),
+        };
+        let credentials = SecretSlice::from(format!("token of {imported}").into_bytes());
+        let (key, pending, limits) = (KeyOfToken::None, Vec::new(), Limits::default());
+        NewToken { token, credentials, key, pending, limits, replaces: replaces.map(at) }
+    }
+
+    async fn store(folder: &tempfile::TempDir) -> Store {
+        let key = Key::from_text(&"0".repeat(64), "a test").unwrap();
+        Store::open(&folder.path().join("deputy.db"), key).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_two_imports_at_a_time_the_second_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).await;
+        assert!(store.replace_token(token(1, None)).await.unwrap());
+        assert!(store.replace_token(token(2, Some(1))).await.unwrap());
+        assert!(!store.replace_token(token(3, Some(1))).await.unwrap());
+        assert!(!store.replace_token(token(3, None)).await.unwrap());
+        let record = store.token_records().await.unwrap().remove(0);
+        assert_eq!(record.token.imported_at, at(2));
+        assert_eq!(record.previous.unwrap().imported_at, at(1));
+    }
+
+    #[tokio::test]
+    async fn what_is_heard_of_an_earlier_token_says_nothing_about_the_one_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, name) = (store(&folder).await, "emea".parse().unwrap());
+        store.replace_token(token(1, None)).await.unwrap();
+        store.replace_token(token(2, Some(1))).await.unwrap();
+        store.heard(&name, at(1), Heard::Refused(Why::Rejected), at(3)).await.unwrap();
+        store.heard(&name, at(1), Heard::Worked, at(4)).await.unwrap();
+        let record = store.token_records().await.unwrap().remove(0);
+        assert_eq!(record.standing, Standing { worked_at: Some(at(2)), refusal: None });
+        assert!(record.previous.is_some());
+        store.heard(&name, at(2), Heard::Worked, at(5)).await.unwrap();
+        let record = store.token_records().await.unwrap().remove(0);
+        assert_eq!((record.standing.worked_at, record.previous), (Some(at(5)), None));
+    }
+
+    #[tokio::test]
+    async fn the_token_that_last_worked_is_kept_through_several_imports() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, name) = (store(&folder).await, "emea".parse().unwrap());
+        store.replace_token(token(1, None)).await.unwrap();
+        store.replace_token(token(2, Some(1))).await.unwrap();
+        store.replace_token(token(3, Some(2))).await.unwrap();
+        let restored = store.restore_previous(&name, at(4)).await.unwrap().unwrap();
+        assert_eq!((restored.expires_at, restored.imported_at), (at(1_001), at(4)));
+        let secrets = store.credentials(&name).await.unwrap().unwrap();
+        assert_eq!(secrets.expose_secret(), b"token of 1");
+        let (previous, secrets) = store.previous_credentials(&name).await.unwrap().unwrap();
+        assert_eq!((previous.imported_at, secrets.expose_secret()), (at(3), &b"token of 3"[..]));
+    }
+}
