@@ -117,10 +117,10 @@ fn a_policy_that_says_nothing_of_itself_is_not_used() {
         &[REVIEW],
         None,
         expect![[r#"
-        1.0.0 answers review
-        usable
-        the component does not keep to the contract it names: no exported instance named `deputy:policy/plugin@1.0.0`
-    "#]],
+            1.0.0 answers review
+            the component failed while it described itself: it broke the contract: no exported instance named `deputy:policy/plugin@1.0.0`
+            the component does not keep to the contract it names: no exported instance named `deputy:policy/plugin@1.0.0`
+        "#]],
     );
 }
 
