@@ -130,12 +130,19 @@ impl Sandbox {
         let digest = Digest::of(bytes);
         let component = inspect::component(&self.shared, "the component", bytes, &digest, limits)?;
         let mut inspection = inspect::inspection(&self.shared.engine, &component, digest, bytes.len());
-        if let Ok((component, contract)) = self.shared.link(&inspection, &component) {
-            let (shared, time) = (&*self.shared, limits.time);
-            let seed = wasi::Seed::before_any_run(&inspection.digest);
-            let call = call::Call { shared, component: &component, limits, time, settings: "", seed };
-            inspection.description =
-                contract.describe(&call).map(|done| done.result.map_err(|trace| trace.fault));
+        match self.shared.link(&inspection, &component) {
+            Ok((component, contract)) => {
+                let (shared, time) = (&*self.shared, limits.time);
+                let seed = wasi::Seed::before_any_run(&inspection.digest);
+                let call = call::Call { shared, component: &component, limits, time, settings: "", seed };
+                let described = contract.describe(&call);
+                inspection.description = described.map(|done| done.result.map_err(|trace| trace.fault));
+            }
+            Err(Error::WrongShape { reason }) => {
+                inspection.description = Some(Err(Fault::Contract { reason }));
+            }
+            // What else it may be, the inspection shows.
+            Err(_) => {}
         }
         Ok(inspection)
     }

@@ -3,6 +3,7 @@
 //! Those from `tests/guests` are made when this crate is built, the [`zoo`] when a test asks for it.
 
 pub mod guest;
+pub mod versions;
 pub mod zoo;
 
 /// A policy of version 1.0 that answers every question, as its settings choose; see the source of `three-questions`.
