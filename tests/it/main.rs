@@ -23,3 +23,4 @@ mod removal;
 mod secrets;
 mod tenants;
 mod tokens;
+mod zoo;

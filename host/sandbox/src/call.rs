@@ -123,7 +123,7 @@ impl Call<'_> {
         let result = result.map_err(|stop| match stop {
             Stop::Engine(error) => {
                 let fault = classify(&error, &failed);
-                trace = Some(Trace::of(fault.clone(), &error));
+                trace = Trace::of(&fault, &error);
                 fault
             }
             Stop::Fault(fault) => fault,

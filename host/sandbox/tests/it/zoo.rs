@@ -177,9 +177,7 @@ fn a_trap_tells_its_author_where_it_happened_once() {
     let Answer { traces, .. } = load(&guest.component()).unwrap().answer(&context(), &devices("C1 C2 C3"));
     let shown: String = traces.iter().map(|trace| format!("{trace}\n")).collect();
     expect![[r#"
-        trapped: wasm `unreachable` instruction executed
-          in policy::lookup at 0xf0
-          in decide at 0x19d
+        trapped: wasm `unreachable` instruction executed, in policy::lookup at 0xf0 <- decide at 0x19d
     "#]]
     .assert_eq(&shown);
 }
