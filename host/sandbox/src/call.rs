@@ -12,7 +12,7 @@ use crate::bindings::v0_1::{Policy, PolicyPre};
 use crate::convert;
 use crate::error::{Error, SettingsProblem};
 use crate::fault::{Failed, Fault, Trace, classify};
-use crate::limits::{Limiter, Limits};
+use crate::limits::{HANDLES, Limiter, Limits};
 use crate::log::{Line, Log};
 use crate::wasi::{Seed, World};
 use crate::{Shared, calls};
@@ -110,6 +110,7 @@ impl Call<'_> {
         let mut store = Store::new(&self.shared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.output_bytes);
+        store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(calls::ticks(self.time));
         let fuel = self.limits.fuel(self.settings, devices);
         let started = store.set_fuel(fuel).and_then(|()| self.policy.instantiate(&mut store));

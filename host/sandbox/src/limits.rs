@@ -80,6 +80,10 @@ impl Limits {
 /// serial numbers is half a megabyte.
 const FUEL_PER_SETTINGS_BYTE: u64 = 500;
 
+/// The most handles to resources, its own and others', that a guest may hold. They are kept in our memory, not in
+/// the guest's.
+pub(crate) const HANDLES: usize = 10_000;
+
 /// Counts what one instance has, over all its memories and tables: the engine's own limiter has a limit for each.
 #[derive(Debug)]
 pub(crate) struct Limiter {
