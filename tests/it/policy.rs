@@ -426,7 +426,7 @@ fn an_inspection_by_name_shows_the_limits_that_deputy_toml_gives() {
         {
           "compile_memory": 3221225472,
           "compile_time_ms": 180000,
-          "fuel_per_call": 500000000,
+          "fuel_per_call": 50000000,
           "fuel_per_device": 7,
           "instances": 64,
           "log": 8192,

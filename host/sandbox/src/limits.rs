@@ -51,7 +51,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a component that carries an interpreter, as those of JavaScript and Python do: ten times the size, and
+    /// For a component that carries an interpreter, as those of JavaScript and Python do: a hundred times the size, and
     /// a hundred times the instructions for the same decision. The operator asks for it; the
     /// component's size alone would let any plugin have more by being larger.
     pub fn interpreter() -> Self {
@@ -62,7 +62,7 @@ impl Limits {
             memory_bytes: 256 << 20,
             table_elements: engine::TABLE_ELEMENTS,
             instances: engine::INSTANCES as usize,
-            fuel_per_call: 500_000_000,
+            fuel_per_call: 50_000_000,
             fuel_per_device: 5_000_000,
             time: Duration::from_secs(60),
             ..Self::default()
