@@ -163,7 +163,6 @@ pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error>
         if std::io::stderr().is_terminal() {
             eprintln!("compiling {what}; this is done once, and kept for the next start");
         }
-        tracing::debug!("compiling {what}; this is done once, and kept for the next start");
     };
     Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice }, cache)
 }
