@@ -189,11 +189,21 @@ impl TestEnv {
 
     /// The same with a disk on which no file can grow beyond this; a block has 512 or 1024 bytes.
     pub(crate) fn run_with_file_limit(&self, blocks: u32, arguments: &[&str]) -> Ran<'_> {
-        let plain = self.command(arguments);
         // Without the trap the first write that fails would be a signal.
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        self.run_after(&format!("trap '' XFSZ; ulimit -f {blocks}"), arguments)
+    }
+
+    /// The same with so much address space, in KiB.
+    pub(crate) fn run_with_address_space(&self, kib: u32, arguments: &[&str]) -> Ran<'_> {
+        self.run_after(&format!("ulimit -v {kib}"), arguments)
+    }
+
+    /// The same in a shell that did something to itself first.
+    fn run_after(&self, first: &str, arguments: &[&str]) -> Ran<'_> {
+        let plain = self.command(arguments);
         let mut command = Command::new("sh");
-        command.arg("-c").arg(script).arg(plain.get_program()).args(plain.get_args());
+        command.arg("-c").arg(format!("{first}; exec \"$0\" \"$@\""));
+        command.arg(plain.get_program()).args(plain.get_args());
         let command = self.at_home(&mut command);
         let output = command.output().expect("the program starts");
         Ran { env: self, arguments: arguments.join(" "), output }

@@ -31,3 +31,4 @@ mod secrets;
 mod tenants;
 mod token_life;
 mod tokens;
+mod zoo;

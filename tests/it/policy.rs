@@ -414,3 +414,110 @@ fn an_inspection_says_what_is_not_granted() {
         error: bad.wasm: the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
     "#]]);
 }
+
+#[test]
+fn an_inspection_by_name_shows_the_limits_that_deputy_toml_gives() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    let digest = Digest::of(artifacts::MISBEHAVE);
+    let limits = "limits = { preset = \"interpreter\", memory = \"96MiB\", fuel_per_device = 7 }";
+    with_plugin(&env, artifacts::MISBEHAVE, &format!("sha256 = \"{digest}\"\n{limits}"));
+    let shown = env.json(&["plugin", "inspect", "bad"]);
+    expect![[r#"
+        {
+          "compile_memory": 3221225472,
+          "compile_time_ms": 180000,
+          "fuel_per_call": 50000000,
+          "fuel_per_device": 7,
+          "instances": 64,
+          "log": 8192,
+          "memory": 100663296,
+          "output": 4194304,
+          "size": 67108864,
+          "table_elements": 50000,
+          "time_ms": 60000
+        }"#]]
+    .assert_eq(&format!("{:#}", shown["plugin"]["limits"]));
+    env.run(&["plugin", "inspect", "bda"]).fails(
+        2,
+        expect![[r#"
+        error: there is no file or plugin `bda`
+        hint: one of `bad`, `rules`
+    "#]],
+    );
+}
+
+#[test]
+fn limits_that_make_no_sense_are_found_where_they_stand() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    let limits = "[plugins.bad.limits]\npreset = \"python\"\n";
+    with_plugin(&env, artifacts::MISBEHAVE, limits);
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: unknown value `python`
+          --> deputy.toml:62:10
+           |
+        62 | preset = "python"
+           |          ^^^^^^^^
+           |
+           = help: one of `compiled`, `interpreter`
+    "#]],
+    );
+    env.edit(
+        "deputy.toml",
+        "preset = \"python\"",
+        "memory = \"1GiB\"\ntime = \"2h\"\ninstances = 65\nfuel_per_call = 0\ncompile_time = \"10ms\"\nlog = \"8\"",
+    );
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: `1GiB` is not an amount of memory up to 512MiB
+          --> deputy.toml:62:10
+           |
+        62 | memory = "1GiB"
+           |          ^^^^^^
+           |
+           = help: write a number and KiB, MiB or GiB, such as `64MiB`
+
+        error: `2h` is not between 1ms and 1h
+          --> deputy.toml:63:8
+           |
+        63 | time = "2h"
+           |        ^^^^
+           |
+           = help: write `30s`
+
+        error: 65 is not between 1 and 64
+          --> deputy.toml:64:13
+           |
+        64 | instances = 65
+           |             ^^
+           |
+           = help: without this key, the preset's number holds
+
+        error: 0 is not between 1 and 1000000000000
+          --> deputy.toml:65:17
+           |
+        65 | fuel_per_call = 0
+           |                 ^
+           |
+           = help: without this key, the preset's number holds
+
+        error: `10ms` is not between 1s and 1h
+          --> deputy.toml:66:16
+           |
+        66 | compile_time = "10ms"
+           |                ^^^^^^
+           |
+           = help: write `30s`
+
+        error: `8` is not an amount of memory up to 1MiB
+          --> deputy.toml:67:7
+           |
+        67 | log = "8"
+           |       ^^^
+           |
+           = help: write a number and KiB, MiB or GiB, such as `1MiB`
+    "#]],
+    );
+}

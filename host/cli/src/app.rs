@@ -185,15 +185,17 @@ fn load_policy(config: &Config, sandbox: &Sandbox, name: &PluginName, plugin: &P
 
 /// Where plugins run. This very program compiles them, in a process of its own.
 pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error> {
-    let program = std::env::current_exe().map_err(|error| sandbox::Error::Engine {
+    // On Linux by a name that stays right when the file is replaced under a daemon.
+    let itself = Path::new("/proc/self/exe");
+    let program = if itself.exists() { Ok(itself.to_owned()) } else { std::env::current_exe() };
+    let program = program.map_err(|error| sandbox::Error::Engine {
         reason: format!("this program does not know its own file: {error}"),
     })?;
     let notice = |what: &str| {
-        // In a pipe, only the log is told.
+        // Whether it comes to this depends on the machine, so that only a person who waits is told.
         if std::io::stderr().is_terminal() {
             eprintln!("compiling {what}; this is done once, and kept for the next start");
         }
-        tracing::info!("compiling {what}; this is done once, and kept for the next start");
     };
     Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice }, cache)
 }

@@ -10,7 +10,7 @@ use crate::bindings::{v0_1, v1_0};
 use crate::convert;
 use crate::error::Error;
 use crate::fault::{Failed, Fault, Trace, Work, classify};
-use crate::limits::{Limiter, Limits};
+use crate::limits::{HANDLES, Limiter, Limits};
 use crate::log::{Level, Line, Log};
 use crate::lookup::{self, Opened};
 use crate::wasi::{Seed, World};
@@ -96,6 +96,7 @@ impl Call<'_> {
         let mut store = Store::new(&self.shared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.output_bytes);
+        store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(calls::ticks(self.time));
         let fuel = self.limits.fuel(self.settings, items);
         let started = store.set_fuel(fuel).and_then(|()| self.component.instantiate(&mut store));

@@ -204,12 +204,14 @@ impl Job {
     /// From here on, no more than this.
     #[cfg(unix)]
     fn bound(&self) -> io::Result<()> {
-        use rustix::process::{Resource, Rlimit, setrlimit};
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         // Whoever started us looks at the clock; this is for when nobody does any more.
         let processor_time = self.seconds.saturating_mul(threads() as u64);
         for (resource, most) in
             [(Resource::As, self.bytes), (Resource::Cpu, processor_time), (Resource::Core, 0)]
         {
+            // Somebody may have limited us more than that already, and nobody can raise it again.
+            let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
         Ok(())

@@ -146,16 +146,18 @@ pub struct Trace {
 const NAME: usize = 120;
 
 impl Trace {
+    /// Where the guest was when this happened, if it was anywhere.
     pub(crate) fn of(fault: Fault, error: &wasmtime::Error) -> Self {
-        let backtrace = error.downcast_ref::<WasmBacktrace>();
-        let frames = backtrace.map_or(&[][..], |backtrace| backtrace.frames()).iter().map(|frame| {
+        let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+        let frames = frames.iter().map(|frame| {
             let name = match frame.func_name() {
                 Some(name) => convert::clean(&format!("{:#}", rustc_demangle::demangle(name)), NAME),
                 None => format!("function {}", frame.func_index()),
             };
             frame.module_offset().map_or(name.clone(), |offset| format!("{name} at {offset:#x}"))
         });
-        Self { frames: frames.collect(), fault }
+        let frames = frames.collect();
+        Self { fault, frames }
     }
 
     /// Whether there is nothing new in the other one: less fuel may have run out at the same place.
@@ -165,10 +167,18 @@ impl Trace {
     }
 }
 
+/// One line, for a log.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.fault)?;
-        self.frames.iter().try_for_each(|frame| write!(f, "\n  in {frame}"))
+        write!(f, "{}, in ", self.fault)?;
+        for (at, same) in self.frames.chunk_by(|a, b| a == b).enumerate() {
+            let arrow = if at == 0 { "" } else { " <- " };
+            write!(f, "{arrow}{}", same[0])?;
+            if same.len() > 1 {
+                write!(f, " ({} times)", same.len())?;
+            }
+        }
+        Ok(())
     }
 }
 

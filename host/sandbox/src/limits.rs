@@ -51,7 +51,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a component that carries an interpreter, as those of JavaScript and Python do: ten times the size, and
+    /// For a component that carries an interpreter, as those of JavaScript and Python do: a hundred times the size, and
     /// a hundred times the instructions for the same decision. The operator asks for it; the
     /// component's size alone would let any plugin have more by being larger.
     pub fn interpreter() -> Self {
@@ -62,7 +62,7 @@ impl Limits {
             memory_bytes: 256 << 20,
             table_elements: engine::TABLE_ELEMENTS,
             instances: engine::INSTANCES as usize,
-            fuel_per_call: 500_000_000,
+            fuel_per_call: 50_000_000,
             fuel_per_device: 5_000_000,
             time: Duration::from_secs(60),
             ..Self::default()
@@ -79,6 +79,10 @@ impl Limits {
 /// Reading settings is work that every call begins with: so much for each of their bytes. A list of 50,000
 /// serial numbers is half a megabyte.
 const FUEL_PER_SETTINGS_BYTE: u64 = 500;
+
+/// The most handles to resources, its own and others', that a guest may hold. They are kept in our memory, not in
+/// the guest's.
+pub(crate) const HANDLES: usize = 10_000;
 
 /// Counts what one instance has, over all its memories and tables: the engine's own limiter has a limit for each.
 #[derive(Debug)]

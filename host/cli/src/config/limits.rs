@@ -22,7 +22,7 @@ pub(super) struct LimitsTable {
     /// How long one call may take, such as `2s`: the net under the fuel. Default: `10s`; interpreter: `60s`.
     #[serde(default)]
     time: Option<String>,
-    /// Instructions, roughly, for one call, however few devices. Default: 5,000,000; interpreter: 500,000,000.
+    /// Instructions, roughly, for one call, however few devices. Default: 5,000,000; interpreter: 50,000,000.
     #[serde(default)]
     fuel_per_call: Option<u64>,
     /// The same for each device besides. Default: 200,000; interpreter: 5,000,000.

@@ -41,7 +41,6 @@ pub(super) fn call(
             Ok(())
         }
         ([result], Answer::Handle(kind, which)) => {
-            world.handle()?;
             let kind = resource(kind).unwrap_or_default();
             let handle = ResourceDynamic::new_own(which, kind).try_into_resource_any(&mut store)?;
             *result = Val::Resource(handle);

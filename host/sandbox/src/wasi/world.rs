@@ -10,9 +10,6 @@ use crate::log::{Level, Log};
 /// The most randomness in one call, in bytes.
 const RANDOM: u64 = 64 << 10;
 
-/// The most handles in one call. They are kept in our memory, not the guest's.
-const HANDLES: u32 = 10_000;
-
 /// A line that goes on longer than this is ended for it, in bytes.
 const LINE: usize = 1 << 10;
 
@@ -40,7 +37,6 @@ pub(crate) struct World {
     blocks: u64,
     rest: Vec<u8>,
     random_left: u64,
-    handles_left: u32,
     output: Vec<u8>,
     errors: Vec<u8>,
 }
@@ -66,8 +62,6 @@ pub(crate) enum Refused {
     Shape { function: String },
     #[error("wanted more than {RANDOM} bytes of randomness in a call")]
     Random,
-    #[error("wanted more than {HANDLES} handles in a call")]
-    Handles,
 }
 
 impl World {
@@ -83,7 +77,6 @@ impl World {
             blocks: 0,
             rest: Vec::new(),
             random_left: RANDOM,
-            handles_left: HANDLES,
             output: Vec::new(),
             errors: Vec::new(),
         }
@@ -105,12 +98,6 @@ impl World {
         }
         let rest = self.rest.split_off(bytes);
         Ok(std::mem::replace(&mut self.rest, rest))
-    }
-
-    /// Counts a handle.
-    pub(super) fn handle(&mut self) -> Result<(), Refused> {
-        self.handles_left = self.handles_left.checked_sub(1).ok_or(Refused::Handles)?;
-        Ok(())
     }
 
     /// Takes what was written, and logs what are lines of it.

@@ -69,51 +69,51 @@ fn policies_that_misbehave_are_contained_and_answer_the_same_twice() {
     check(
         zoo::policies().into_iter().map(outcome),
         expect![[r#"
-        loops: C1 hold: fault: plugin `site-policy` ran out of fuel (5,201,000 for one device)
-        recurses: C1 hold: fault: plugin `site-policy` trapped: call stack exhausted
-        traps: C1 hold: fault: plugin `site-policy` trapped: wasm `unreachable` instruction executed
-        divides-by-zero: C1 hold: fault: plugin `site-policy` trapped: integer divide by zero
-        reads-beyond-memory: C1 hold: fault: plugin `site-policy` trapped: out of bounds memory access
-        calls-nothing: C1 hold: fault: plugin `site-policy` trapped: uninitialized element
-        grows-at-once: C1 hold: fault: plugin `site-policy` wanted more than its 64 MiB of memory
-        grows-in-steps: C1 hold: fault: plugin `site-policy` wanted more than its 64 MiB of memory
-        grows-a-table: C1 hold: fault: plugin `site-policy` wanted more than its 20,000 elements of tables
-        too-few-verdicts: C1 hold: fault: plugin `site-policy` broke the contract: the number of verdicts (0) is not that of the devices (1)
-        too-many-verdicts: C1 hold: fault: plugin `site-policy` broke the contract: the number of verdicts (2) is not that of the devices (1)
-        unknown-profile: C1 hold: fault: plugin `site-policy` broke the contract: it assigned profile 99, and there are 2
-        unknown-reason: C1 hold: fault: plugin `site-policy` broke the contract: it gave reason 1, and there are 1
-        unknown-decision: C1 hold: fault: plugin `site-policy` broke the contract: unexpected discriminant: 9
-        impossible-time: C1 hold: fault: plugin `site-policy` broke the contract: it held a device until second 9223372036854775807, which no calendar has
-        huge-reason: C1 hold: fault: plugin `site-policy` broke the contract: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted
-        endless-reason: C1 hold: fault: plugin `site-policy` broke the contract: string pointer/length out of bounds of memory
-        million-reasons: C1 hold: fault: plugin `site-policy` broke the contract: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted
-        reason-is-no-text: C1 hold: fault: plugin `site-policy` broke the contract: invalid utf-8 sequence of 1 bytes from index 0
-        misaligned-list: C1 hold: fault: plugin `site-policy` broke the contract: list pointer is not aligned
-        list-beyond-memory: C1 hold: fault: plugin `site-policy` broke the contract: list pointer/length out of bounds of memory
-        misaligned-answer: C1 hold: fault: plugin `site-policy` broke the contract: return pointer not aligned
-        answer-beyond-memory: C1 hold: fault: plugin `site-policy` broke the contract: pointer out of bounds of memory
-        realloc-beyond-memory: plugin `site-policy` failed while it was configured: it broke the contract: realloc return: beyond end of memory
-        realloc-misaligned: plugin `site-policy` failed while it was configured: it broke the contract: realloc return: result not aligned
-        realloc-traps: plugin `site-policy` failed while it was configured: it trapped: wasm `unreachable` instruction executed
-        realloc-loops: plugin `site-policy` failed while it was configured: it ran out of fuel (5,001,000)
-        remembers: C1 hold until 1970-01-01T00:00:01Z: fine
-        logs-no-text: C1 hold: fault: plugin `site-policy` broke the contract: invalid utf-8 sequence of 1 bytes from index 0
-        logs-a-huge-line: C1 hold: fault: plugin `site-policy` broke the contract: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted
-        logs-beyond-memory: C1 hold: fault: plugin `site-policy` broke the contract: string pointer/length out of bounds of memory
-        logs-at-no-level: C1 hold: fault: plugin `site-policy` broke the contract: unexpected discriminant: 99
-        logs-for-ever: C1 hold: fault: plugin `site-policy` ran out of fuel (5,201,000 for one device) (logs: fine)
-        exits: C1 hold: fault: plugin `site-policy` called `wasi:cli/exit#exit`; a policy ends by answering
-        asks-the-time-zone: C1 hold: fault: plugin `site-policy` called `wasi:clocks/timezone#utc-offset`; there is no such thing in a policy's world
-        wants-all-randomness: C1 hold: fault: plugin `site-policy` wanted more than 65536 bytes of randomness in a call
-        wants-all-handles: C1 hold: fault: plugin `site-policy` wanted more than 10000 handles in a call
-        reads-the-clock: C1 hold until 2026-01-09T09:13:20Z: fine
-        waits: C1 hold: fine
-        throws-dice: C1 hold until 2034-03-29T13:16:13Z: fine
-        reads-the-environment: C1 hold until 1970-01-01T00:00:00Z: fine
-        opens-folders: C1 hold until 1970-01-01T00:00:00Z: fine
-        opens-a-socket: C1 hold until 1970-01-01T00:00:01Z: fine
-        prints: C1 hold: fine (logs: fine)
-    "#]],
+            loops: C1 hold: fault: plugin `site-policy` ran out of fuel (5,201,000 for one device)
+            recurses: C1 hold: fault: plugin `site-policy` trapped: call stack exhausted
+            traps: C1 hold: fault: plugin `site-policy` trapped: wasm `unreachable` instruction executed
+            divides-by-zero: C1 hold: fault: plugin `site-policy` trapped: integer divide by zero
+            reads-beyond-memory: C1 hold: fault: plugin `site-policy` trapped: out of bounds memory access
+            calls-nothing: C1 hold: fault: plugin `site-policy` trapped: uninitialized element
+            grows-at-once: C1 hold: fault: plugin `site-policy` wanted more than its 64 MiB of memory
+            grows-in-steps: C1 hold: fault: plugin `site-policy` wanted more than its 64 MiB of memory
+            grows-a-table: C1 hold: fault: plugin `site-policy` wanted more than its 20,000 elements of tables
+            too-few-verdicts: C1 hold: fault: plugin `site-policy` broke the contract: the number of verdicts (0) is not that of the devices (1)
+            too-many-verdicts: C1 hold: fault: plugin `site-policy` broke the contract: the number of verdicts (2) is not that of the devices (1)
+            unknown-profile: C1 hold: fault: plugin `site-policy` broke the contract: it assigned profile 99, and there are 2
+            unknown-reason: C1 hold: fault: plugin `site-policy` broke the contract: it gave reason 1, and there are 1
+            unknown-decision: C1 hold: fault: plugin `site-policy` broke the contract: unexpected discriminant: 9
+            impossible-time: C1 hold: fault: plugin `site-policy` broke the contract: it held a device until second 9223372036854775807, which no calendar has
+            huge-reason: C1 hold: fault: plugin `site-policy` broke the contract: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted
+            endless-reason: C1 hold: fault: plugin `site-policy` broke the contract: string pointer/length out of bounds of memory
+            million-reasons: C1 hold: fault: plugin `site-policy` broke the contract: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted
+            reason-is-no-text: C1 hold: fault: plugin `site-policy` broke the contract: invalid utf-8 sequence of 1 bytes from index 0
+            misaligned-list: C1 hold: fault: plugin `site-policy` broke the contract: list pointer is not aligned
+            list-beyond-memory: C1 hold: fault: plugin `site-policy` broke the contract: list pointer/length out of bounds of memory
+            misaligned-answer: C1 hold: fault: plugin `site-policy` broke the contract: return pointer not aligned
+            answer-beyond-memory: C1 hold: fault: plugin `site-policy` broke the contract: pointer out of bounds of memory
+            realloc-beyond-memory: plugin `site-policy` failed while it was configured: it broke the contract: realloc return: beyond end of memory
+            realloc-misaligned: plugin `site-policy` failed while it was configured: it broke the contract: realloc return: result not aligned
+            realloc-traps: plugin `site-policy` failed while it was configured: it trapped: wasm `unreachable` instruction executed
+            realloc-loops: plugin `site-policy` failed while it was configured: it ran out of fuel (5,001,000)
+            remembers: C1 hold until 1970-01-01T00:00:01Z: fine
+            logs-no-text: C1 hold: fault: plugin `site-policy` broke the contract: invalid utf-8 sequence of 1 bytes from index 0
+            logs-a-huge-line: C1 hold: fault: plugin `site-policy` broke the contract: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted
+            logs-beyond-memory: C1 hold: fault: plugin `site-policy` broke the contract: string pointer/length out of bounds of memory
+            logs-at-no-level: C1 hold: fault: plugin `site-policy` broke the contract: unexpected discriminant: 99
+            logs-for-ever: C1 hold: fault: plugin `site-policy` ran out of fuel (5,201,000 for one device) (logs: fine)
+            exits: C1 hold: fault: plugin `site-policy` called `wasi:cli/exit#exit`; a policy ends by answering
+            asks-the-time-zone: C1 hold: fault: plugin `site-policy` called `wasi:clocks/timezone#utc-offset`; there is no such thing in a policy's world
+            wants-all-randomness: C1 hold: fault: plugin `site-policy` wanted more than 65536 bytes of randomness in a call
+            wants-all-handles: C1 hold: fault: plugin `site-policy` broke the contract: cannot allocate another handle: store handle limit exceeded
+            reads-the-clock: C1 hold until 2026-01-09T09:13:20Z: fine
+            waits: C1 hold: fine
+            throws-dice: C1 hold until 2034-03-29T13:16:13Z: fine
+            reads-the-environment: C1 hold until 1970-01-01T00:00:00Z: fine
+            opens-folders: C1 hold until 1970-01-01T00:00:00Z: fine
+            opens-a-socket: C1 hold until 1970-01-01T00:00:01Z: fine
+            prints: C1 hold: fine (logs: fine)
+        "#]],
     );
 }
 
@@ -178,9 +178,7 @@ fn a_trap_tells_its_author_where_it_happened_once() {
         load(&guest.component()).unwrap().answer_assignment(&context(), &devices("C1 C2 C3"));
     let shown: String = traces.iter().map(|trace| format!("{trace}\n")).collect();
     expect![[r#"
-        trapped: wasm `unreachable` instruction executed
-          in policy::lookup at 0xf0
-          in decide at 0x19d
+        trapped: wasm `unreachable` instruction executed, in policy::lookup at 0xf0 <- decide at 0x19d
     "#]]
     .assert_eq(&shown);
 }
