@@ -62,6 +62,8 @@ struct State {
     stamp: Option<Stamp>,
     good: Option<Arc<CsvTable>>,
     wrong: Option<Wrong>,
+    /// Whether it is right or wrong has changed since somebody was told.
+    untold: bool,
 }
 
 /// A file that still looks like this has not been changed.
@@ -104,16 +106,9 @@ impl TableFile {
     /// right. Reads the file if it has changed: not for an async thread. None if it never was right.
     pub fn now(&self) -> Option<Arc<CsvTable>> {
         let mut state = self.state();
-        if let Err(wrong) = self.look(&mut state) {
-            if state.wrong.as_ref() != Some(&wrong) {
-                let on =
-                    if state.good.is_some() { "what it held before is used on" } else { "it cannot be used" };
-                tracing::error!(table = %self.name, "the table `{}` is wrong; {on}\n{wrong}", self.name);
-            }
-            state.wrong = Some(wrong);
-        } else if state.wrong.take().is_some() {
-            tracing::info!(table = %self.name, "the table `{}` is right again", self.name);
-        }
+        let wrong = self.look(&mut state).err();
+        state.untold |= state.wrong != wrong;
+        state.wrong = wrong;
         if let Some(good) = &state.good
             && let Err(error) = self.copies.used(good.digest())
         {
@@ -122,6 +117,21 @@ impl TableFile {
             state.stamp = None;
         }
         state.good.clone()
+    }
+
+    /// Logs that the file went wrong, or is right again, if nobody was told yet.
+    pub(crate) fn tell(&self) {
+        let (mut state, name) = (self.state(), &self.name);
+        if !std::mem::take(&mut state.untold) {
+            return;
+        }
+        match &state.wrong {
+            None => tracing::info!(table = %name, "the table `{name}` is right again"),
+            Some(wrong) if state.good.is_some() => {
+                tracing::error!(table = %name, "the table `{name}` went wrong; what it held before is used on\n{wrong}");
+            }
+            Some(wrong) => tracing::error!(table = %name, "the table `{name}` cannot be used\n{wrong}"),
+        }
     }
 
     fn look(&self, state: &mut State) -> Result<(), Wrong> {

@@ -261,7 +261,8 @@ impl Building {
         let names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         let meant = suggestion(&source.key, &names).filter(|it| it.starts_with("did you mean"));
         meant.unwrap_or_else(|| {
-            let named: Vec<String> = names.iter().take(MOST).map(|name| format!("`{}`", brief(name))).collect();
+            let named: Vec<String> =
+                names.iter().take(MOST).map(|name| format!("`{}`", brief(name))).collect();
             let more = if names.len() > MOST { ", …" } else { "" };
             format!("the first line has to name the columns; it says {}{more}", named.join(", "))
         })

@@ -131,10 +131,10 @@ fn a_file_without_the_key_column_is_told_what_its_first_line_names() {
         "C02AA,Lyon\nC02AB,Paris\n",
         &[],
         expect![[r#"
-        error: the first line names no column `serial`, which is to be the key
-         --> DIR/assets.csv:1
-          = help: one of `C02AA`, `Lyon`
-    "#]],
+            error: the first line names no column `serial`, which is to be the key
+             --> DIR/assets.csv:1
+              = help: the first line has to name the columns; it says `C02AA`, `Lyon`
+        "#]],
     );
     check(
         "serail,site\nC02AA,Lyon\n",
