@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use domain::document::{Findings, Source};
 use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
-use domain::policy::Policy;
+use domain::policy::{Policy, Setup};
+use domain::table::Table as _;
 use domain::workflow::Workflow;
 use engine::clock::SystemClock;
 use engine::copies::Copies;
@@ -186,15 +187,17 @@ pub(crate) fn load(
     bytes: Vec<u8>,
 ) -> Result<Plugin, Unusable> {
     let plugin = &config.plugins[name];
+    let mut tables = BTreeMap::new();
     for table in &plugin.tables {
         let file = &settings.tables[table];
-        if file.now().is_none() {
+        let Some(now) = file.now() else {
             let wrong = file.wrong().map_or_else(String::new, |wrong| format!("\n{wrong}"));
             return Err(Unusable {
                 hint: Some("mend the file; a daemon looks again when it reloads, on SIGHUP".to_owned()),
                 ..unusable(name, format!("the table `{table}`, which it is granted, is wrong{wrong}"))
             });
-        }
+        };
+        tables.insert(table.clone(), now.columns().to_vec());
     }
     let spec = PluginSpec {
         name: name.clone(),
@@ -202,7 +205,12 @@ pub(crate) fn load(
         expected_digest: None,
         limits: plugin.limits.clone(),
         settings: plugin.settings.clone(),
-        profiles: config.profiles.keys().cloned().collect(),
+        setup: Setup {
+            profiles: config.profiles.keys().cloned().collect(),
+            channels: config.channels.keys().cloned().collect(),
+            tokens: config.tokens.keys().cloned().collect(),
+        },
+        tables,
     };
     match sandbox.load(spec) {
         Ok(policy) => Ok(policy),

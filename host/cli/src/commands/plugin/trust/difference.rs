@@ -10,7 +10,7 @@ use domain::policy::{Policy, Question};
 use domain::verdict::{Context, Decision, Verdict};
 use engine::engine::Engine;
 use engine::store::DeviceId;
-use sandbox::{Inspection, Plugin, Sandbox};
+use sandbox::{Inspection, Plugin, Sandbox, TableUse};
 use serde_json::{Value, json};
 
 use crate::app::{App, cache_folder, load};
@@ -203,7 +203,10 @@ fn facts(side: &Side) -> Vec<(&'static str, String)> {
     let Inspection { digest, size, contract, questions, imports, .. } = &side.inspection;
     let list = |items: Vec<String>| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
     let imports = imports.iter().map(|it| it.name.clone()).collect();
+    let described = side.inspection.description.as_ref().and_then(|it| it.as_ref().ok());
     let mut facts = vec![
+        ("is", described.map_or_else(|| "it does not say".to_owned(), |it| it.summary.clone())),
+        ("version", described.map_or_else(|| "it does not say".to_owned(), |it| it.version.clone())),
         ("sha256", digest.to_string()),
         ("size", format!("{size} bytes")),
         ("contract", contract.clone().unwrap_or_else(|| "none".to_owned())),
@@ -217,20 +220,32 @@ fn facts(side: &Side) -> Vec<(&'static str, String)> {
             Err(why) => format!("it cannot be used: {}", why.replace('\n', "\n            ")),
         },
     ));
-    if let Ok(plugin) = &side.loaded {
-        facts.push(("reads", list(plugin.reads().iter().map(|field| (*field).to_owned()).collect())));
-    } else {
-        facts.push(("reads", "unknown".to_owned()));
-    }
+    let unknown = || "unknown".to_owned();
+    let plugin = side.loaded.as_ref().ok();
+    let reads = plugin.map(|it| list(it.reads().into_iter().map(str::to_owned).collect()));
+    let tables = plugin.map(|it| list(it.tables().iter().map(table_words).collect()));
+    facts.push(("reads", reads.unwrap_or_else(unknown)));
+    facts.push(("tables", tables.unwrap_or_else(unknown)));
     facts
 }
 
+fn table_words(table: &TableUse) -> String {
+    format!("{} ({})", table.table, table.columns.join(", "))
+}
+
 fn side_json(side: &Side) -> Value {
-    let Inspection { digest, size, contract, questions, imports, exports } = &side.inspection;
+    let Inspection { digest, size, contract, questions, imports, exports, description, .. } =
+        &side.inspection;
+    let described = description.as_ref().and_then(|it| it.as_ref().ok());
     let imports: Vec<&str> = imports.iter().map(|it| it.name.as_str()).collect();
     let plugin = side.loaded.as_ref().ok();
     json!({
         "sha256": digest, "size": size, "contract": contract, "questions": questions, "imports": imports,
         "exports": exports, "problem": side.loaded.as_ref().err(), "reads": plugin.map(Plugin::reads),
+        "summary": described.map(|it| &it.summary), "version": described.map(|it| &it.version),
+        "tables": plugin.map(|it| {
+            let tables = it.tables().iter();
+            tables.map(|it| json!({ "table": it.table, "columns": it.columns })).collect::<Vec<_>>()
+        }),
     })
 }
