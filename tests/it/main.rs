@@ -16,6 +16,7 @@ mod faults;
 mod field;
 mod files;
 mod network;
+mod plugins;
 mod policy;
 mod profile_tools;
 mod profiles;

@@ -189,17 +189,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
         expect![[r#"
             error: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-              --> deputy.toml:63:14
+              --> deputy.toml:71:14
                |
-            63 | [plugins.bad.settings]
+            71 | [plugins.bad.settings]
                |              ^^^^^^^^
                |
                = help: did you mean `none`?
 
             error: never good enough
-              --> deputy.toml:64:13
+              --> deputy.toml:72:13
                |
-            64 | behaviour = "refuse-settings"
+            72 | behaviour = "refuse-settings"
                |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -210,17 +210,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
               sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
               decide   failed: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-              --> deputy.toml:63:14
+              --> deputy.toml:71:14
                |
-            63 | [plugins.bad.settings]
+            71 | [plugins.bad.settings]
                |              ^^^^^^^^
                |
                = help: did you mean `none`?
 
             error: never good enough
-              --> deputy.toml:64:13
+              --> deputy.toml:72:13
                |
-            64 | behaviour = "refuse-settings"
+            72 | behaviour = "refuse-settings"
                |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -269,8 +269,8 @@ fn a_component_of_a_later_contract_is_refused() {
     check_file(
         artifacts::FUTURE_CONTRACT,
         expect![[r#"
-        error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `deputy:policy/assignment@9.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`
-    "#]],
+            error: plugin `bad` cannot be used: the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1 and 1.0; if that is a later one, a later Deputy knows it
+        "#]],
     );
 }
 
@@ -279,8 +279,8 @@ fn a_component_that_answers_no_question_is_refused() {
     check_file(
         artifacts::NO_QUESTION,
         expect![[r#"
-        error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `deputy:policy/assignment@0.1.0`
-    "#]],
+            error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`
+        "#]],
     );
 }
 

@@ -127,7 +127,11 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
     match &step.outcome {
         Some(Outcome::Decided(decided)) => {
             let faults = decided.faults.iter().map(|fault| {
-                format!("{} held, such as {}: {}", devices(fault.devices), fault.example, fault.reason)
+                let becomes = match &decided.default {
+                    Some(profile) => format!("held, or given {profile} if without a profile"),
+                    None => "held".to_owned(),
+                };
+                format!("{} {becomes}, such as {}: {}", devices(fault.devices), fault.example, fault.reason)
             });
             faults.chain(resting_lines(decided)).collect()
         }

@@ -194,6 +194,9 @@ pub struct Decided {
     pub ignored: u64,
     /// Devices it failed on: how, how many, and one of them.
     pub faults: Vec<FaultNote>,
+    /// What the workflow gives to those of them that have no profile.
+    #[serde(default)]
+    pub default: Option<ProfileName>,
     /// The component that was asked.
     #[serde(default)]
     pub digest: Option<Digest>,

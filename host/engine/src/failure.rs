@@ -27,7 +27,7 @@ pub enum Error {
     #[error("{}", .0.error)]
     Policy(Unusable),
     /// The plugin failed, and the workflow wants nothing done then.
-    #[error("the policy `{policy}` failed on {devices} devices, such as {example}: {reason}")]
+    #[error("the policy `{policy}` failed on {devices} device{}, such as {example}: {reason}", if *devices == 1 { "" } else { "s" })]
     PolicyFailed {
         /// The plugin.
         policy: PluginName,

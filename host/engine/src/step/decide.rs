@@ -48,6 +48,10 @@ pub(crate) async fn decide(
         asked: 0,
         decided: Decided {
             policy: Some(name.clone()),
+            default: match on_fault {
+                OnFault::Assign(profile) => Some(profile.clone()),
+                OnFault::Hold | OnFault::Fail => None,
+            },
             digest: Some(digest.clone()),
             tables: tables.0.iter().map(|(name, table)| (name.clone(), table.digest().clone())).collect(),
             ..Decided::default()
