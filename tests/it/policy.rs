@@ -259,8 +259,8 @@ fn a_component_that_imports_what_nobody_grants_is_refused() {
     check_file(
         artifacts::UNGRANTED_IMPORTS,
         expect![[r#"
-        error: plugin `bad` cannot be used: the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
-    "#]],
+            error: plugin `bad` cannot be used: the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+        "#]],
     );
 }
 
@@ -385,6 +385,11 @@ fn an_inspection_shows_what_the_shipped_rules_are() {
           answers    assignment
           imports    none
           exports    deputy:policy/assignment@0.1.0
+          a call     at most 64MiB of memory and 10s
+          fuel       5000000 a call and 200000 a device
+          made of    16 instances, 20000 table elements
+          says       4MiB an answer, 8KiB of log
+          compiles   in 1GiB of memory and 30s
     "#]]
     .assert_eq(&text);
 }
@@ -396,11 +401,16 @@ fn an_inspection_says_what_is_not_granted() {
     env.run(&["plugin", "inspect", "bad.wasm"]).fails(2, expect![[r#"
         bad.wasm
           sha256     DIGEST
-          size       141 bytes
+          size       141 bytes of 16MiB
           contract   none
           answers    none
-          imports    wasi:cli/environment@0.2.0 (not granted), acme:directory/people@1.0.0 (not granted)
+          imports    wasi:cli/environment@0.2.0, acme:directory/people@1.0.0 (not granted)
           exports    none
-        error: bad.wasm: the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+          a call     at most 64MiB of memory and 10s
+          fuel       5000000 a call and 200000 a device
+          made of    16 instances, 20000 table elements
+          says       4MiB an answer, 8KiB of log
+          compiles   in 1GiB of memory and 30s
+        error: bad.wasm: the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
     "#]]);
 }

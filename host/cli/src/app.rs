@@ -1,6 +1,7 @@
 //! From the operator's files to an engine that can work.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use engine::secrets::Key;
 use engine::settings::{PluginSettings, Settings, Unusable};
 use engine::store::Store;
 use engine::table::{self, TableFile};
-use sandbox::{Plugin, PluginSpec, Sandbox};
+use sandbox::{Compiler, Plugin, PluginSpec, Sandbox};
 
 use crate::config::{Config, KeySource, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
@@ -128,7 +129,7 @@ fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
 
 fn load_all(config: &Config, settings: &Settings, before: Option<&Settings>) -> BTreeMap<PluginName, Loaded> {
-    let sandbox = Sandbox::new(Some(cache_folder(config)));
+    let sandbox = sandbox(Some(cache_folder(config)));
     let one = |name: &PluginName, plugin: &PluginConfig| -> Loaded {
         let loaded = match &sandbox {
             Ok(sandbox) => load_pinned(config, settings, sandbox, name, plugin),
@@ -226,6 +227,24 @@ pub(crate) fn load(
         Err(error) => Err(unusable(name, error)),
     }
 }
+
+/// Where plugins run. This very program compiles them, in a process of its own.
+pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error> {
+    let program = std::env::current_exe().map_err(|error| sandbox::Error::Engine {
+        reason: format!("this program does not know its own file: {error}"),
+    })?;
+    let notice = |what: &str| {
+        // In a pipe, only the log is told.
+        if std::io::stderr().is_terminal() {
+            eprintln!("compiling {what}; this is done once, and kept for the next start");
+        }
+        tracing::info!("compiling {what}; this is done once, and kept for the next start");
+    };
+    Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice }, cache)
+}
+
+/// The command of the process that compiles.
+pub(crate) const COMPILE: &str = "__compile";
 
 /// Compiled plugins; can be deleted at any time.
 pub(crate) fn cache_folder(config: &Config) -> PathBuf {

@@ -7,6 +7,7 @@ mod apple;
 pub(crate) mod certificates;
 mod file;
 mod folders;
+pub(crate) mod limits;
 mod profiles;
 mod tables;
 
@@ -14,7 +15,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Mistakes, Source};
-use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::workflow::{OnFault, Step, Workflow};
@@ -239,21 +239,7 @@ fn token(
 }
 
 fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'_>) -> Option<PluginConfig> {
-    let mut limits = Limits::default();
-    if let Some(text) = &table.limits.memory {
-        match bytes(text) {
-            Some(bytes) => limits.memory_bytes = bytes,
-            None => findings.at(
-                &format!("{at}/limits/memory"),
-                format!("`{text}` is not an amount of memory up to 512MiB"),
-                Some("write `64MiB`".to_owned()),
-            ),
-        }
-    }
-    if let Some(text) = &table.limits.time {
-        let span: Option<Span> = findings.parse(&format!("{at}/limits/time"), text);
-        limits.time = span.map_or(limits.time, |span| span.0);
-    }
+    let limits = limits::limits(&format!("{at}/limits"), &table.limits, findings);
     let sha256 = match &table.sha256 {
         Some(text) => Some(findings.parse(&format!("{at}/sha256"), text)?),
         None => None,
@@ -342,18 +328,6 @@ fn known<'a>(
             .unwrap_or_else(|| format!("add a table `[{what}s.{name}]` to deputy.toml"));
         findings.at(at, format!("deputy.toml has no {what} `{name}`"), Some(help));
     }
-}
-
-/// `64MiB`, `512KiB`, at most what one component may have.
-fn bytes(text: &str) -> Option<usize> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let unit = match unit.trim() {
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        _ => return None,
-    };
-    let bytes = number.parse::<usize>().ok()?.checked_mul(unit)?;
-    (bytes > 0 && bytes <= 512 << 20).then_some(bytes)
 }
 
 /// TOML as JSON; dates become text.

@@ -90,10 +90,20 @@ enum Command {
     /// Policies: inspect
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
+    /// What Deputy starts to compile a plugin; not for people
+    #[command(name = app::COMPILE, hide = true)]
+    Compile {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::Compile { arguments } = &arguments.command {
+        // Before there is a thread, a log or anything else.
+        return sandbox::compile::serve(arguments);
+    }
     let serving = matches!(arguments.command, Command::Serve(_));
     logging::start(arguments.common.verbose, serving);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -135,5 +145,6 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Runs(command) => commands::runs::run(&common, command).await,
         Command::Table(command) => commands::table::run(&common, command).await,
         Command::Plugin(command) => commands::plugin::run(&common, command).await,
+        Command::Compile { .. } => unreachable!("it was carried out before anything else"),
     }
 }

@@ -5,28 +5,35 @@
 //! A file that is not exactly what we wrote is ignored and made again. Nothing here is ever an error:
 //! without a cache, plugins are compiled at every start.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use domain::id::Digest;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
 const CHECKSUM: usize = 32;
+
+/// How much code is kept, in bytes; what was used longest ago goes first. Ten Python policies fit.
+const KEPT: u64 = 512 << 20;
+
+/// A file that is being written is younger than this; an older one was left behind by a crash.
+const STRAY: Duration = Duration::from_secs(3_600);
 
 pub(crate) struct Cache {
     folder: PathBuf,
     key: [u8; CHECKSUM],
+    kept: u64,
 }
 
 impl Cache {
     /// The cache in a folder of its own, which is made if need be.
     pub(crate) fn open(folder: PathBuf) -> Option<Self> {
-        match private_folder(&folder).and_then(|()| key(&folder)) {
-            Ok(key) => Some(Self { folder, key }),
+        match private_folder(&folder).and_then(|was_private| key(&folder, was_private)) {
+            Ok(key) => Some(Self { folder, key, kept: KEPT }),
             Err(error) => {
                 let folder = folder.display();
                 tracing::warn!(
@@ -37,40 +44,58 @@ impl Cache {
         }
     }
 
-    /// The code that was made of this component by an engine like this one.
-    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
-        let name = self.name(engine, digest);
-        let bytes = fs::read(self.folder.join(&name)).ok()?;
+    /// The code that was made of this component for an engine like this one.
+    pub(crate) fn load(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.folder.join(name);
+        let mut file = open_own(&path).ok()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
         let (checksum, code) = bytes.split_at_checked(CHECKSUM)?;
-        if checksum != self.checksum(&name, code) {
+        if checksum != self.checksum(name, code) {
             tracing::warn!("compiled plugin {name} was changed by somebody, compiling it again");
             return None;
         }
-        #[allow(unsafe_code, reason = "the one way to code that is compiled already")]
-        // SAFETY: the checksum shows that these are the bytes we once serialised, for an engine that
-        // would have compiled the same; nobody who lacks the key could have made it.
-        unsafe { Component::deserialize(engine, code) }
-            .inspect_err(|error| tracing::debug!("compiled plugin {name} is of no use: {error:#}"))
-            .ok()
+        // So that it is not the first to go. If that fails, it may be.
+        let _ = file.set_modified(SystemTime::now());
+        bytes.drain(..CHECKSUM);
+        Some(bytes)
     }
 
     /// Keeps the code. It appears whole or not at all.
-    pub(crate) fn store(&self, engine: &Engine, digest: &Digest, component: &Component) {
-        let name = self.name(engine, digest);
-        let stored = component
-            .serialize()
-            .map_err(io::Error::other)
-            .and_then(|code| write_private(&self.folder, &name, &[&self.checksum(&name, &code), &code]));
+    pub(crate) fn store(&self, name: &str, code: &[u8]) {
+        let stored = write_private(&self.folder, name, &[&self.checksum(name, code), code]);
         if let Err(error) = stored {
             tracing::warn!("compiled plugin {name} could not be kept in {}: {error}", self.folder.display());
         }
+        if let Err(error) = self.clean() {
+            tracing::warn!("old compiled plugins in {} were not removed: {error}", self.folder.display());
+        }
     }
 
-    /// Names everything that the code depends on: the component, and the engine's version, settings and machine.
-    fn name(&self, engine: &Engine, digest: &Digest) -> String {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        format!("{digest}-{:016x}.cwasm", hasher.finish())
+    /// Removes what was used longest ago, as long as there is too much, and what a crash left behind.
+    fn clean(&self) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
+            let Ok(metadata) = entry else { continue };
+            let used = metadata.modified()?;
+            if path.extension().is_some_and(|extension| extension == "cwasm") {
+                entries.push((used, metadata.len(), path));
+            } else if path.file_name().is_some_and(|name| name != "key")
+                && used.elapsed().is_ok_and(|age| age > STRAY)
+            {
+                fs::remove_file(path)?;
+            }
+        }
+        entries.sort();
+        let mut kept = 0;
+        for (_, size, path) in entries.into_iter().rev() {
+            kept += size;
+            if kept > self.kept {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Two hashes, one in the other: a single one could be continued by somebody without the key.
@@ -80,19 +105,23 @@ impl Cache {
     }
 }
 
-/// The key of this folder; made on first use.
-fn key(folder: &Path) -> io::Result<[u8; CHECKSUM]> {
-    let path = folder.join("key");
-    match fs::read(&path).map(<[u8; CHECKSUM]>::try_from) {
-        Ok(Ok(key)) => Ok(key),
-        // Without its key the rest is worthless, and is made again.
-        Ok(Err(_)) => new_key(folder),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => new_key(folder),
-        Err(error) => Err(error),
-    }
+/// Names everything that code depends on: the component, and the engine's version, settings and machine.
+pub(crate) fn name(engine: &Engine, digest: &Digest) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{digest}-{:016x}.cwasm", hasher.finish())
 }
 
-fn new_key(folder: &Path) -> io::Result<[u8; CHECKSUM]> {
+/// The key of this folder; made on first use, and when others may have seen or made it. Without its key the
+/// rest is worthless, and is made again.
+fn key(folder: &Path, was_private: bool) -> io::Result<[u8; CHECKSUM]> {
+    let mut key = Vec::new();
+    if was_private && let Ok(file) = open_own(&folder.join("key")) {
+        file.take(CHECKSUM as u64 + 1).read_to_end(&mut key)?;
+    }
+    if let Ok(key) = <[u8; CHECKSUM]>::try_from(key) {
+        return Ok(key);
+    }
     let mut key = [0; CHECKSUM];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
     write_private(folder, "key", &[&key])?;
@@ -110,16 +139,154 @@ fn write_private(folder: &Path, name: &str, parts: &[&[u8]]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the folder, and closes it to others. Fails if it is somebody else's.
+/// Opens a file of ours: no link to somewhere else, and nobody else's.
 #[cfg(unix)]
-fn private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+fn open_own(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::symlink_metadata(path)?;
+    let private = metadata.mode() & 0o077 == 0 && metadata.uid() == ourselves();
+    if metadata.is_file() && private { File::open(path) } else { Err(not_ours()) }
+}
+
+/// Makes the folder, and closes it to others; whether it was closed. Fails if it is somebody else's, or
+/// not a folder but a link to one.
+#[cfg(unix)]
+fn private_folder(folder: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    let metadata = fs::symlink_metadata(folder)?;
+    if !metadata.is_dir() || metadata.uid() != ourselves() {
+        return Err(not_ours());
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    Ok(metadata.mode() & 0o077 == 0)
+}
+
+#[cfg(unix)]
+fn ourselves() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(unix)]
+fn not_ours() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "it is a link, or belongs to somebody else")
+}
+
+#[cfg(not(unix))]
+fn open_own(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Makes the folder; who may enter it is inherited.
 #[cfg(not(unix))]
-fn private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).create(folder)
+fn private_folder(folder: &Path) -> io::Result<bool> {
+    DirBuilder::new().recursive(true).create(folder)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &[u8] = b"what the compiler made, which may be long";
+
+    fn cache(folder: &Path) -> Cache {
+        Cache::open(folder.to_owned()).expect("the folder is ours")
+    }
+
+    #[test]
+    fn what_was_kept_is_found_by_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        cache(folder.path()).store("a.cwasm", CODE);
+        assert_eq!(cache(folder.path()).load("a.cwasm").as_deref(), Some(CODE));
+        assert_eq!(cache(folder.path()).load("b.cwasm"), None);
+    }
+
+    #[test]
+    fn a_file_of_which_any_byte_is_another_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, file) = (cache(folder.path()), folder.path().join("a.cwasm"));
+        cache.store("a.cwasm", CODE);
+        let good = fs::read(&file).unwrap();
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                fs::write(&file, bad).unwrap();
+                assert_eq!(cache.load("a.cwasm"), None, "bit {bit} of byte {at}");
+            }
+            fs::write(&file, &good[..at]).unwrap();
+            assert_eq!(cache.load("a.cwasm"), None, "cut after {at} bytes");
+        }
+        fs::write(&file, [&good[..], b"x"].concat()).unwrap();
+        assert_eq!(cache.load("a.cwasm"), None, "something appended");
+        fs::write(&file, good).unwrap();
+        assert_eq!(cache.load("a.cwasm").as_deref(), Some(CODE));
+    }
+
+    #[test]
+    fn a_file_under_the_name_of_another_or_with_another_key_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        cache(folder.path()).store("a.cwasm", CODE);
+        fs::copy(folder.path().join("a.cwasm"), folder.path().join("b.cwasm")).unwrap();
+        assert_eq!(cache(folder.path()).load("b.cwasm"), None);
+        fs::remove_file(folder.path().join("key")).unwrap();
+        assert_eq!(cache(folder.path()).load("a.cwasm"), None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_others_could_write_is_not_believed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let file = folder.path().join("a.cwasm");
+        cache(folder.path()).store("a.cwasm", CODE);
+        mode(&file, 0o640);
+        assert_eq!(cache(folder.path()).load("a.cwasm"), None, "a file that others may read");
+        mode(&file, 0o600);
+        assert!(cache(folder.path()).load("a.cwasm").is_some());
+        // The key may have been read, or put there.
+        mode(folder.path(), 0o755);
+        assert_eq!(cache(folder.path()).load("a.cwasm"), None, "a folder that others could enter");
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_not_followed() {
+        use std::os::unix::fs::symlink;
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        cache(folder.path()).store("a.cwasm", CODE);
+        fs::rename(folder.path().join("a.cwasm"), other.path().join("a.cwasm")).unwrap();
+        symlink(other.path().join("a.cwasm"), folder.path().join("a.cwasm")).unwrap();
+        assert_eq!(cache(folder.path()).load("a.cwasm"), None);
+        let link = other.path().join("link");
+        symlink(folder.path(), &link).unwrap();
+        assert!(Cache::open(link).is_none(), "the folder itself is a link");
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_goes_when_there_is_too_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cache = cache(folder.path());
+        cache.kept = 3 * (CHECKSUM + CODE.len()) as u64;
+        let age = |name: &str, seconds| {
+            let file = File::open(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        };
+        for (name, seconds) in [("a.cwasm", 30), ("b.cwasm", 20), ("c.cwasm", 10)] {
+            cache.store(name, CODE);
+            age(name, seconds);
+        }
+        // Used just now, although it was written first.
+        cache.load("a.cwasm").unwrap();
+        fs::write(folder.path().join(".tmp-of-a-crash"), "half").unwrap();
+        age(".tmp-of-a-crash", 7_200);
+        cache.store("d.cwasm", CODE);
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["a.cwasm", "c.cwasm", "d.cwasm", "key"]);
+    }
 }

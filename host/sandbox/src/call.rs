@@ -9,16 +9,18 @@ use wasmtime::{Engine, Store, StoreContextMut};
 use crate::bindings::{v0_1, v1_0};
 use crate::convert;
 use crate::error::Error;
-use crate::fault::{Failed, Fault, Work, classify};
+use crate::fault::{Failed, Fault, Trace, Work, classify};
 use crate::limits::{Limiter, Limits};
 use crate::log::{Level, Line, Log};
 use crate::lookup::{self, Opened};
+use crate::wasi::{Seed, World};
 use crate::{Shared, calls};
 
 /// The host's side of a store: data, no behaviour. Nothing of ours is in a guest's reach.
 pub(crate) struct Guest {
     limiter: Limiter,
-    log: Log,
+    pub(crate) log: Log,
+    pub(crate) world: World,
     /// What it may look into; nothing as long as no question was asked.
     pub(crate) tables: Option<Opened>,
 }
@@ -32,11 +34,13 @@ pub(crate) struct Call<'a> {
     pub(crate) time: Duration,
     /// One JSON object.
     pub(crate) settings: &'a str,
+    /// What the empty world is made of.
+    pub(crate) seed: Seed<'a>,
 }
 
 /// What came of a call.
 pub(crate) struct Done<T> {
-    pub(crate) result: Result<T, Fault>,
+    pub(crate) result: Result<T, Trace>,
     pub(crate) lines: Vec<Line>,
     pub(crate) usage: Usage,
 }
@@ -84,8 +88,9 @@ impl Call<'_> {
         let _permit = self.shared.calls.enter();
         let start = Instant::now();
         let guest = Guest {
-            limiter: Limiter::new(self.limits.memory_bytes),
+            limiter: Limiter::new(self.limits),
             log: Log::new(self.limits.log_bytes),
+            world: World::new(self.seed),
             tables: None,
         };
         let mut store = Store::new(&self.shared.engine, guest);
@@ -93,22 +98,19 @@ impl Call<'_> {
         store.set_hostcall_fuel(self.limits.output_bytes);
         store.set_epoch_deadline(calls::ticks(self.time));
         let fuel = self.limits.fuel(self.settings, items);
-        let result = store
-            .set_fuel(fuel)
-            .and_then(|()| self.component.instantiate(&mut store))
-            .map_err(Stop::Engine)
-            .and_then(|instance| ask(&mut store, &instance));
+        let started = store.set_fuel(fuel).and_then(|()| self.component.instantiate(&mut store));
+        let starting = started.is_err();
+        let result = started.map_err(Stop::Engine).and_then(|instance| ask(&mut store, &instance));
         let left = store.get_fuel().unwrap_or(0);
-        let guest = store.into_data();
-        let failed = Failed { limits: self.limits, fuel, work, memory_refused: guest.limiter.refused };
-        Done {
-            result: result.map_err(|stop| match stop {
-                Stop::Engine(error) => classify(&error, &failed),
-                Stop::Fault(fault) => fault,
-            }),
-            lines: guest.log.into_lines(),
-            usage: Usage { calls: 1, fuel: fuel - left, time: start.elapsed() },
-        }
+        let Guest { limiter, mut log, mut world, .. } = store.into_data();
+        world.end(&mut log);
+        let failed = Failed { limits: self.limits, fuel, work, refused: limiter.refused, starting };
+        let result = result.map_err(|stop| match stop {
+            Stop::Engine(error) => Trace::of(classify(&error, &failed), &error),
+            Stop::Fault(fault) => Trace { fault, frames: Vec::new() },
+        });
+        let usage = Usage { calls: 1, fuel: fuel - left, time: start.elapsed() };
+        Done { result, lines: log.into_lines(), usage }
     }
 }
 

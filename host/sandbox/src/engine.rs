@@ -1,4 +1,9 @@
 //! The engine's configuration: everything that a policy does not need is off.
+//!
+//! The process that compiles a plugin and the one that runs it build their engines here, from the same
+//! settings; code that one made is of no use to an engine with others.
+
+use std::num::NonZeroUsize;
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
@@ -6,36 +11,60 @@ use wasmtime::{
 };
 
 use crate::error::Error;
-use crate::limits;
 
 /// How many calls run at once. Deputy has a core or two to spare; more would only hold memory.
 pub(crate) const CALLS: u32 = 4;
 
-/// The most one memory of a guest can ever have, whatever its limits say.
+/// The most one memory of a guest can ever have, in bytes, whatever its limits say.
 pub(crate) const MAX_MEMORY: usize = 512 << 20;
 
 /// What one component may be made of. Interpreters in a component (Python) need dozens of instances.
-const INSTANCES: u32 = 64;
-const MEMORIES: u32 = 4;
-const TABLES: u32 = 16;
+pub(crate) const INSTANCES: u32 = 64;
+pub(crate) const MEMORIES: u32 = 4;
+pub(crate) const TABLES: u32 = 64;
+
+/// The most elements in one table.
+pub(crate) const TABLE_ELEMENTS: usize = 50_000;
+
+/// How much of the caller's stack a guest may use, in bytes.
+pub(crate) const STACK: usize = 512 << 10;
+
+/// The calls that are shown of a guest that fails, innermost first.
+const FRAMES: NonZeroUsize = NonZeroUsize::new(16).unwrap();
 
 /// How much of a guest's memory stays in ours between calls, where the kernel can tell us which pages
 /// to clean; elsewhere cleaning by hand costs more than it saves.
 const KEEP_RESIDENT: usize = 1 << 20;
 
+/// Where guests get their memory from. Code is compiled for one or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Out of address space reserved for all guests at the start, so large that most checks are needless.
+    Pooled,
+    /// As it is asked for, no larger than that, with every access checked.
+    OnDemand,
+}
+
 /// One engine for everything. With pooled memory if this machine can reserve the address space,
 /// otherwise with memory on demand, which is slower and just as safe.
-pub(crate) fn engine() -> Result<Engine, Error> {
-    let pooled = Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())));
-    pooled
-        .or_else(|error| {
-            tracing::warn!("no address space for pooled plugin memory, going on without: {error:#}");
-            Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
-        })
+pub(crate) fn engine() -> Result<(Engine, Memory), Error> {
+    let pooled = InstanceAllocationStrategy::Pooling(pool());
+    match Engine::new(config(Memory::Pooled).allocation_strategy(pooled)) {
+        Ok(engine) => Ok((engine, Memory::Pooled)),
+        Err(error) => {
+            tracing::warn!("no address space to pool the memory of plugins, they run slower: {error:#}");
+            compiling(Memory::OnDemand).map(|engine| (engine, Memory::OnDemand))
+        }
+    }
+}
+
+/// An engine that reserves nothing: it compiles for the engine that runs.
+pub(crate) fn compiling(memory: Memory) -> Result<Engine, Error> {
+    Engine::new(config(memory).allocation_strategy(InstanceAllocationStrategy::OnDemand))
         .map_err(|error| Error::Engine { reason: format!("{error:#}") })
 }
 
-fn config() -> Config {
+fn config(memory: Memory) -> Config {
     let mut config = Config::new();
     // What Rust, C, JavaScript and Python components are made of, and no more.
     let needed = (WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL)
@@ -46,9 +75,13 @@ fn config() -> Config {
     config.cranelift_nan_canonicalization(true).consume_fuel(true);
     // The net under the fuel.
     config.epoch_interruption(true);
-    config.max_wasm_stack(512 << 10);
+    config.max_wasm_stack(STACK);
     // Names in traps help a policy's author; files and lines would be read from the environment.
-    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable).wasm_backtrace_max_frames(Some(FRAMES));
+    if memory == Memory::OnDemand {
+        // Not a byte of address space that nobody asked for: that is what was short.
+        config.memory_reservation(0).memory_reservation_for_growth(1 << 20).memory_guard_size(0);
+    }
     config
 }
 
@@ -64,7 +97,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .max_memory_size(MAX_MEMORY)
-        .table_elements(limits::TABLE_ELEMENTS)
+        .table_elements(TABLE_ELEMENTS)
         // Memory of a plugin that is not asked any more goes back to the system.
         .max_unused_warm_slots(CALLS);
     if PoolingAllocationConfig::is_pagemap_scan_available() {

@@ -1,6 +1,7 @@
 //! Why a plugin cannot be used.
 
 use std::fmt;
+use std::time::Duration;
 
 use domain::id::{Digest, PluginName, TableName};
 
@@ -17,7 +18,10 @@ pub enum Error {
         reason: String,
     },
     /// The component is larger than the limit.
-    #[error("the component has {size} bytes, more than the {limit} allowed")]
+    #[error(
+        "the component has {size} bytes, more than the {limit} allowed; one that carries an interpreter, as those \
+         of JavaScript and Python do, needs `limits = {{ preset = \"interpreter\" }}`"
+    )]
     TooLarge {
         /// Its size.
         size: usize,
@@ -50,6 +54,33 @@ pub enum Error {
     NotCompiled {
         /// The compiler's reason.
         reason: String,
+    },
+    /// Compiling it took too long.
+    #[error(
+        "the component takes longer than {limit:?} to compile; if it is meant to be that large, allow more with \
+         `limits = {{ preset = \"interpreter\" }}` or `compile_time`"
+    )]
+    CompileTime {
+        /// How long it had.
+        limit: Duration,
+    },
+    /// Compiling it took too much memory.
+    #[error(
+        "the component needs more than {} MiB of memory to compile; if it is meant to be that large, allow more \
+         with `limits = {{ preset = \"interpreter\" }}` or `compile_memory`",
+        limit >> 20
+    )]
+    CompileMemory {
+        /// How much there was, in bytes.
+        limit: u64,
+    },
+    /// The compiler did not survive it.
+    #[error("the compiler crashed on the component ({how}): {words}")]
+    CompileCrash {
+        /// How the process ended.
+        how: String,
+        /// Its last words.
+        words: String,
     },
     /// It imports what a policy is not given.
     #[error(

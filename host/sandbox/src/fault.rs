@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use wasmtime::Trap;
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::limits::Refused;
+use crate::{convert, lookup, wasi};
 
 /// Why a call of a plugin came to nothing. Displayed, it continues "the plugin …".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,21 @@ pub enum Fault {
     Memory {
         /// How many bytes it may have.
         limit: usize,
+    },
+    /// It trapped when it was refused a larger table.
+    Table {
+        /// How many elements it may have, in all its tables.
+        limit: usize,
+    },
+    /// It could not even begin: what it is made of is more than it may have, or does not fit together.
+    Start {
+        /// The engine's word for it.
+        reason: String,
+    },
+    /// It asked for what there is not in the world of a policy, and could not be told so. What it called, in words.
+    World {
+        /// Displayed, it continues "the plugin …".
+        reason: String,
     },
     /// It trapped: by itself, or because it did what no program may.
     Trap {
@@ -89,6 +107,11 @@ impl fmt::Display for Fault {
             }
             Self::Deadline { limit } => write!(f, "took longer than {limit:?}"),
             Self::Memory { limit } => write!(f, "wanted more than its {} MiB of memory", limit >> 20),
+            Self::Table { limit } => {
+                write!(f, "wanted more than its {} elements of tables", grouped(*limit as u64))
+            }
+            Self::Start { reason } => write!(f, "could not be started: {reason}"),
+            Self::World { reason } => f.write_str(reason),
             Self::Trap { reason } => write!(f, "trapped: {reason}"),
             Self::Contract { reason } => write!(f, "broke the contract: {reason}"),
             Self::TableGone { reason } | Self::TableUnreadable { reason } => {
@@ -104,21 +127,70 @@ pub(crate) struct Failed<'a> {
     pub(crate) limits: &'a crate::Limits,
     pub(crate) fuel: u64,
     pub(crate) work: Work,
-    pub(crate) memory_refused: bool,
+    pub(crate) refused: Option<Refused>,
+    /// It had not been asked anything yet.
+    pub(crate) starting: bool,
+}
+
+/// How a plugin failed and where it was then, for its author.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// How it failed.
+    pub fault: Fault,
+    /// The functions it was in, innermost first, by the names that the component carries; none if it was not
+    /// stopped but gave an answer that is none.
+    pub frames: Vec<String>,
+}
+
+/// The longest name of a function that is shown, in bytes.
+const NAME: usize = 120;
+
+impl Trace {
+    pub(crate) fn of(fault: Fault, error: &wasmtime::Error) -> Self {
+        let backtrace = error.downcast_ref::<WasmBacktrace>();
+        let frames = backtrace.map_or(&[][..], |backtrace| backtrace.frames()).iter().map(|frame| {
+            let name = match frame.func_name() {
+                Some(name) => convert::clean(&format!("{:#}", rustc_demangle::demangle(name)), NAME),
+                None => format!("function {}", frame.func_index()),
+            };
+            frame.module_offset().map_or(name.clone(), |offset| format!("{name} at {offset:#x}"))
+        });
+        Self { frames: frames.collect(), fault }
+    }
+
+    /// Whether there is nothing new in the other one: less fuel may have run out at the same place.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let ran_out = |trace: &Self| matches!(trace.fault, Fault::Fuel { .. });
+        self.frames == other.frames && (self.fault == other.fault || ran_out(self) && ran_out(other))
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.fault)?;
+        self.frames.iter().try_for_each(|frame| write!(f, "\n  in {frame}"))
+    }
 }
 
 /// Tells faults apart by the type of what happened, never by its words.
 pub(crate) fn classify(error: &wasmtime::Error, failed: &Failed) -> Fault {
-    if let Some(unreadable) = error.downcast_ref::<crate::lookup::Unreadable>() {
+    if let Some(unreadable) = error.downcast_ref::<lookup::Unreadable>() {
         return Fault::TableUnreadable { reason: unreadable.to_string() };
+    }
+    if let Some(refused) = error.downcast_ref::<wasi::Refused>() {
+        return Fault::World { reason: refused.to_string() };
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::Fuel { limit: failed.fuel, work: failed.work },
         Some(Trap::Interrupt) => Fault::Deadline { limit: failed.limits.time },
-        _ if failed.memory_refused => Fault::Memory { limit: failed.limits.memory_bytes },
+        _ if failed.refused == Some(Refused::Memory) => Fault::Memory { limit: failed.limits.memory_bytes },
+        _ if failed.refused == Some(Refused::Table) => Fault::Table { limit: failed.limits.table_elements },
         Some(trap) => Fault::Trap { reason: trap.to_string().trim_start_matches("wasm trap: ").to_owned() },
-        // Only reading what the guest hands over can fail otherwise.
-        None => Fault::Contract { reason: crate::convert::clean(&error.root_cause().to_string(), 256) },
+        None => {
+            let reason = convert::clean(&error.root_cause().to_string(), 256);
+            // Only reading what the guest hands over can fail otherwise.
+            if failed.starting { Fault::Start { reason } } else { Fault::Contract { reason } }
+        }
     }
 }
 

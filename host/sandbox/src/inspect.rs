@@ -6,11 +6,11 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::Shared;
 use crate::contract::Version;
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::limits::Limits;
+use crate::{Shared, cache, wasi};
 
 /// What a component is, what it wants and what it answers. Of its code nothing ran but what describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ impl Inspection {
 /// The component in these bytes, from the cache or compiled.
 pub(crate) fn component(
     shared: &Shared,
+    what: &str,
     bytes: &[u8],
     digest: &Digest,
     limits: &Limits,
@@ -90,23 +91,38 @@ pub(crate) fn component(
         return Err(Error::TooLarge { size: bytes.len(), limit: limits.component_bytes });
     }
     check_kind(bytes)?;
-    if let Some(component) = shared.cache.as_ref().and_then(|cache| cache.load(&shared.engine, digest)) {
+    let name = cache::name(&shared.engine, digest);
+    let kept = shared.cache.as_ref().and_then(|cache| cache.load(&name));
+    if let Some(component) = kept.and_then(|code| mapped(&shared.engine, &code).ok()) {
         return Ok(component);
     }
-    let component = Component::from_binary(&shared.engine, bytes).map_err(|error| Error::NotCompiled {
+    let code = shared.compiler.compile(what, bytes, shared.memory, limits)?;
+    let component = mapped(&shared.engine, &code).map_err(|error| Error::NotCompiled {
         reason: crate::convert::clean(&format!("{error:#}"), 1_024),
     })?;
     if let Some(cache) = &shared.cache {
-        cache.store(&shared.engine, digest, &component);
+        cache.store(&name, &code);
     }
     Ok(component)
+}
+
+/// Compiled code, ready to be run.
+fn mapped(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    #[allow(unsafe_code, reason = "the one way to code that is compiled already")]
+    // SAFETY: these bytes come from our own compiler, in a child that we started, or from the cache, whose
+    // checksum shows that they once did; nobody else could have made them.
+    unsafe {
+        Component::deserialize(engine, code)
+    }
 }
 
 pub(crate) fn inspection(engine: &Engine, component: &Component, digest: Digest, size: usize) -> Inspection {
     let ty = component.component_type();
     let imports = ty.imports(engine).map(|(name, item)| Import {
         name: name.to_owned(),
-        granted: is_granted(name) || only_names_types(engine, &item.ty),
+        granted: is_granted(name)
+            || wasi::is_served(engine, name, &item.ty)
+            || only_names_types(engine, &item.ty),
     });
     let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     // A component may answer in several versions, for older hosts; it is asked in the newest we know.

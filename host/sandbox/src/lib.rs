@@ -3,17 +3,19 @@
 //! A plugin is a WebAssembly component that answers questions of the contract in `wit/`, in any version of it
 //! that was released. This crate is the only one that names the engine that runs it. What a plugin can do, and what stops it:
 //!
-//! - **It sees nothing.** No WASI: no files, sockets, environment, clock or randomness. A component that
-//!   imports anything but the contract's `log` and `tables` is refused when it is loaded, by name
-//!   ([`Error::UngrantedImports`]). Of a device it gets the fields it asks for, and of the operator's tables the
-//!   columns it asks for, if they were granted ([`Error::UngrantedTables`]).
+//! - **It sees nothing.** No files, sockets, environment or arguments. A component that imports anything but the
+//!   contract's `log` and `tables` is refused when it is loaded, by name ([`Error::UngrantedImports`]); WASI, which the
+//!   runtimes of languages drag in, is an empty world in which the clock stands still at the run's `now` (at 1970
+//!   while it is loaded) and randomness follows from the plugin's digest and that `now`. Of a device it gets
+//!   the fields it asks for, and of the operator's tables the columns it asks for, if they were granted
+//!   ([`Error::UngrantedTables`]).
 //! - **It is the file the operator trusts.** Its SHA-256 is compared before anything looks inside
 //!   ([`Error::DigestMismatch`]).
 //! - **It remembers nothing.** Every call gets a new instance in a new store, which is dropped after it. With
-//!   no clock, frozen floating point and fuel as the measure of effort, the same call gives the same answer
-//!   on every machine.
+//!   a clock that stands still, frozen floating point and fuel as the measure of effort, the same call gives the
+//!   same answer on every machine.
 //! - **It is bounded**: by fuel in proportion to the batch, by a deadline as the net under it, in memory summed
-//!   over everything it has, in what it answers and in what it logs ([`Limits`]). Calls at the same time
+//!   over everything it has, in tables and instances, in what it answers and in what it logs ([`Limits`]). Calls at the same time
 //!   are as many as the pool of memory was made for; others wait.
 //! - **It cannot lie.** Too few verdicts, profiles, reasons or channels that do not exist, are faults like a trap.
 //!   Text of its making is stripped of control characters and cut to a length.
@@ -23,9 +25,11 @@
 //! - **Compiled code is code**: it is kept in a folder that only we can enter, under a keyed checksum, and made
 //!   again when anything about it is odd.
 //!
+//! - **It is compiled apart**: in a child process with limits on time and memory, which knows nothing of our
+//!   environment ([`compile`]). A component that is a bomb costs no more than that child.
+//!
 //! What remains is trusted: wasmtime and its compiler. Everything of WebAssembly that compilers do not need
-//! is switched off, so that what remains is small. Compiling itself is bounded by the size of the
-//! component only.
+//! is switched off, so that what remains is small.
 //!
 //! Nothing here is async, and guests run on the caller's thread, using at most 512 KiB of its stack:
 //! call from a thread that may block and has the usual 2 MiB.
@@ -43,6 +47,9 @@ mod contract;
 mod convert;
 mod lookup;
 
+pub mod compile;
+mod wasi;
+
 mod cache;
 mod calls;
 mod engine;
@@ -57,8 +64,9 @@ use domain::id::{Digest, PluginName, TableName};
 use domain::policy::Setup;
 use wasmtime::component::{Component, InstancePre};
 
+pub use compile::Compiler;
 pub use error::{Error, SettingsProblem};
-pub use fault::{Fault, Work};
+pub use fault::{Fault, Trace, Work};
 pub use inspect::{Description, Import, Inspection};
 pub use limits::Limits;
 pub use log::{Level, Line};
@@ -74,6 +82,8 @@ pub struct Sandbox {
 /// What a sandbox and its plugins hold together; gone with the last of them.
 struct Shared {
     engine: wasmtime::Engine,
+    memory: engine::Memory,
+    compiler: Compiler,
     linker: wasmtime::component::Linker<call::Guest>,
     calls: calls::Calls,
     cache: Option<cache::Cache>,
@@ -99,30 +109,40 @@ pub struct PluginSpec {
 }
 
 impl Sandbox {
-    /// A sandbox. Compiled code is kept in `cache`, a folder that is made if need be and closed to
-    /// everybody else; without one, every load compiles.
-    pub fn new(cache: Option<PathBuf>) -> Result<Self, Error> {
-        let engine = engine::engine()?;
+    /// A sandbox. Components are compiled by `compiler`. What it makes is kept in `cache`, a folder that is
+    /// made if need be and closed to everybody else; without one, every load compiles.
+    pub fn new(compiler: Compiler, cache: Option<PathBuf>) -> Result<Self, Error> {
+        let (engine, memory) = engine::engine()?;
         let shared = Shared {
             linker: call::linker(&engine)?,
             calls: calls::Calls::new(&engine).map_err(|error| Error::Engine { reason: error.to_string() })?,
             cache: cache.and_then(cache::Cache::open),
+            compiler,
+            memory,
             engine,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// What a component is and wants, and what it says of itself: nothing else of it runs, and that within
-    /// the default limits. Compiles it, which shows whether it could run.
-    pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, Error> {
+    /// What a component is and wants, and what it says of itself: nothing else of it runs. Within these
+    /// limits it is compiled, which shows whether it could run, and asked.
+    pub fn inspect(&self, bytes: &[u8], limits: &Limits) -> Result<Inspection, Error> {
         let digest = Digest::of(bytes);
-        let limits = Limits::default();
-        let component = inspect::component(&self.shared, bytes, &digest, &limits)?;
+        let component = inspect::component(&self.shared, "the component", bytes, &digest, limits)?;
         let mut inspection = inspect::inspection(&self.shared.engine, &component, digest, bytes.len());
-        if let Ok((component, contract)) = self.shared.link(&inspection, &component) {
-            let (shared, time) = (&*self.shared, limits.time);
-            let call = call::Call { shared, component: &component, limits: &limits, time, settings: "" };
-            inspection.description = contract.describe(&call).map(|done| done.result);
+        match self.shared.link(&inspection, &component) {
+            Ok((component, contract)) => {
+                let (shared, time) = (&*self.shared, limits.time);
+                let seed = wasi::Seed::before_any_run(&inspection.digest);
+                let call = call::Call { shared, component: &component, limits, time, settings: "", seed };
+                let described = contract.describe(&call);
+                inspection.description = described.map(|done| done.result.map_err(|trace| trace.fault));
+            }
+            Err(Error::WrongShape { reason }) => {
+                inspection.description = Some(Err(Fault::Contract { reason }));
+            }
+            // What else it may be, the inspection shows.
+            Err(_) => {}
         }
         Ok(inspection)
     }
@@ -142,7 +162,9 @@ impl Shared {
     ) -> Result<(InstancePre<call::Guest>, contract::Contract), Error> {
         let version = inspection.usable()?;
         let shape = |error: wasmtime::Error| Error::WrongShape { reason: format!("{error:#}") };
-        let component = self.linker.instantiate_pre(component).map_err(shape)?;
+        let mut linker = self.linker.clone();
+        wasi::link(&mut linker, &self.engine, component).map_err(shape)?;
+        let component = linker.instantiate_pre(component).map_err(shape)?;
         let contract = contract::Contract::new(version, &inspection.questions, &component)?;
         Ok((component, contract))
     }

@@ -1,7 +1,7 @@
 //! A plugin that is loaded, and the answers it gives.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::device::Device;
@@ -11,6 +11,7 @@ use domain::reminder::{self, Reminder, Subject};
 use domain::review::{self, Opinion, Plan};
 use domain::table::Tables;
 use domain::verdict::{Context, Verdict};
+use jiff::Timestamp;
 use wasmtime::component::InstancePre;
 
 use crate::call::{Call, Done, Guest};
@@ -19,16 +20,20 @@ use crate::contract::{self, Contract};
 use crate::convert::v1_0::{field_names, reminder as lent_tokens, review as lent_plan};
 use crate::convert::{v0_1, v1_0};
 use crate::error::Error;
-use crate::fault::{Fault, Work};
+use crate::fault::{Fault, Trace, Work};
 use crate::inspect::{self, Inspection};
 use crate::limits::Limits;
 use crate::log::{self, Line};
 use crate::lookup::{self, TableUse};
 use crate::search::{Blame, search};
+use crate::wasi::Seed;
 use crate::{PluginSpec, Shared};
 
 /// The most devices or tokens that one call is about; the contract's word.
 const BATCH: usize = 1_000;
+
+/// The most ways in which a plugin failed that are told of, in an answer and in a run.
+const TRACES: usize = 3;
 
 /// A plugin, ready to be asked, from any thread, by several at once.
 #[derive(Clone)]
@@ -47,6 +52,8 @@ struct Loaded {
     setup: Setup,
     tables: Vec<TableUse>,
     reads: v1_0::Fields,
+    /// The run in which it failed last, and what the log was told of it.
+    told: Mutex<(Timestamp, Vec<Trace>)>,
 }
 
 /// What a plugin said, and what it took.
@@ -56,8 +63,8 @@ pub struct Answer<T> {
     pub answer: T,
     /// What it logged.
     pub log: Vec<Line>,
-    /// How it failed, in each way once.
-    pub faults: Vec<Fault>,
+    /// How it failed and where it was then: the first few ways, each once.
+    pub traces: Vec<Trace>,
     /// What it took, over all calls.
     pub usage: Usage,
 }
@@ -69,7 +76,7 @@ impl Plugin {
         if let Some(trusted) = expected_digest.filter(|trusted| *trusted != digest) {
             return Err(Error::DigestMismatch { plugin: name, trusted, found: digest });
         }
-        let component = inspect::component(&shared, &bytes, &digest, &limits)?;
+        let component = inspect::component(&shared, &format!("plugin `{name}`"), &bytes, &digest, &limits)?;
         let mut inspection = inspect::inspection(&shared.engine, &component, digest, bytes.len());
         let (component, contract) = shared.link(&inspection, &component)?;
 
@@ -83,19 +90,36 @@ impl Plugin {
             limits: &limits,
             time: limits.time,
             settings: &settings,
+            seed: Seed::before_any_run(&inspection.digest),
         };
         let Done { result, lines, .. } = contract.load(&call, &setup);
         log::emit(&name, &lines);
         let contract::Loaded { description, tables, reads } = match result {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => return Err(Error::Settings { plugin: name, problems }),
-            Err(fault) => return Err(Error::Fault { plugin: name, fault }),
+            Err(trace) => {
+                if !trace.frames.is_empty() {
+                    tracing::warn!(plugin = %name, "plugin `{name}` {trace}");
+                }
+                return Err(Error::Fault { plugin: name, fault: trace.fault });
+            }
         };
         lookup::check(&name, &tables, &granted)?;
         inspection.description = description.map(Ok);
-        let shared = Arc::clone(&shared);
-        let loaded =
-            Loaded { shared, name, inspection, component, contract, limits, settings, setup, tables, reads };
+        let (shared, told) = (Arc::clone(&shared), Mutex::default());
+        let loaded = Loaded {
+            shared,
+            name,
+            inspection,
+            component,
+            contract,
+            limits,
+            settings,
+            setup,
+            tables,
+            reads,
+            told,
+        };
         Ok(Self { loaded: Arc::new(loaded) })
     }
 
@@ -157,15 +181,20 @@ impl Plugin {
         for tokens in tokens.chunks(BATCH) {
             let batch = lent_tokens::Batch::new(tokens);
             let view = batch.view();
-            let found = self.search(&context.tables, tokens.len(), &mut told, |call, opened, piece| {
-                let configured =
-                    Configured { settings: call.settings, setup, profiles: &setup.profiles, tables: opened };
-                let (subjects, view) = (&tokens[piece.clone()], &view[piece]);
-                let facts: usize = subjects.iter().map(|token| token.facts.len()).sum();
-                call.run(Work::Tokens(subjects.len()), subjects.len() + facts, |store, instance| {
-                    exports.remind(store, instance, configured, context, subjects, view)
-                })
-            });
+            let found =
+                self.search(context.now, &context.tables, tokens.len(), &mut told, |call, opened, piece| {
+                    let configured = Configured {
+                        settings: call.settings,
+                        setup,
+                        profiles: &setup.profiles,
+                        tables: opened,
+                    };
+                    let (subjects, view) = (&tokens[piece.clone()], &view[piece]);
+                    let facts: usize = subjects.iter().map(|token| token.facts.len()).sum();
+                    call.run(Work::Tokens(subjects.len()), subjects.len() + facts, |store, instance| {
+                        exports.remind(store, instance, configured, context, subjects, view)
+                    })
+                });
             answer.extend(
                 found.into_iter().map(|it| it.map_err(|blame| Unanswered(self.words(&blame, "token")))),
             );
@@ -186,7 +215,7 @@ impl Plugin {
         let setup = &self.loaded.setup;
         let lent = lent_plan::Lent::new(plan);
         let items = plan.moves.len() + plan.actions.len();
-        let found = self.search(&context.tables, 1, &mut told, |call, opened, _| {
+        let found = self.search(context.now, &context.tables, 1, &mut told, |call, opened, _| {
             let configured =
                 Configured { settings: call.settings, setup, profiles: &setup.profiles, tables: opened };
             call.run(Work::Plan, items, |store, instance| {
@@ -209,7 +238,7 @@ impl Plugin {
             Contract::V0_1(exports) => {
                 let batch = v0_1::Batch::new(devices, *reads);
                 let view = batch.view();
-                self.search(&context.tables, devices.len(), told, |call, _, piece| {
+                self.search(context.now, &context.tables, devices.len(), told, |call, _, piece| {
                     call.run(Work::Devices(piece.len()), piece.len(), |store, instance| {
                         exports.decide(store, instance, call.settings, context, &view[piece])
                     })
@@ -219,7 +248,7 @@ impl Plugin {
                 let batch = v1_0::assignment::Batch::new(context, devices, *reads);
                 let view = batch.view();
                 let profiles: &[ProfileName] = &context.profiles;
-                self.search(&context.tables, devices.len(), told, |call, opened, piece| {
+                self.search(context.now, &context.tables, devices.len(), told, |call, opened, piece| {
                     let configured = Configured { settings: call.settings, setup, profiles, tables: opened };
                     call.run(Work::Devices(piece.len()), piece.len(), |store, instance| {
                         exports.decide(store, instance, configured, context, &view[piece])
@@ -232,21 +261,25 @@ impl Plugin {
     /// Asks about so many things, and where that fails about fewer. Takes the plugin's `time` twice at most.
     fn search<T>(
         &self,
+        now: Timestamp,
         tables: &Tables,
         count: usize,
         told: &mut Told,
         ask: impl Fn(&Call, &lookup::Opened, Range<usize>) -> Done<Vec<T>>,
     ) -> Vec<Result<T, Arc<Blame>>> {
-        let Loaded { shared, component, limits, settings, .. } = &*self.loaded;
+        let Loaded { shared, component, limits, settings, inspection, .. } = &*self.loaded;
+        let seed = Seed { plugin: &inspection.digest, now };
         let end = Instant::now() + limits.time * 2;
         let opened = lookup::open(&self.loaded.tables, tables);
         search(count, |piece| {
-            let opened = opened.as_ref().map_err(|fault| told.failed(fault))?;
+            let opened = opened
+                .as_ref()
+                .map_err(|fault| told.failed(Trace { fault: fault.clone(), frames: Vec::new() }))?;
             let time = limits.time.min(end.saturating_duration_since(Instant::now()));
             if time == Duration::ZERO {
                 return Err(Fault::Deadline { limit: limits.time });
             }
-            let call = Call { shared, component, limits, time, settings };
+            let call = Call { shared, component, limits, time, settings, seed };
             let alone = piece.len() == 1;
             let Done { result, lines, usage } = ask(&call, opened, piece);
             told.usage += usage;
@@ -254,7 +287,7 @@ impl Plugin {
             if result.is_ok() || alone {
                 told.log.extend(lines);
             }
-            result.map_err(|fault| told.failed(&fault))
+            result.map_err(|trace| told.failed(trace))
         })
     }
 
@@ -283,10 +316,28 @@ impl Plugin {
         }
     }
 
-    /// The answer, once its lines are in our log.
-    fn logged<T>(&self, Answer { answer, log, usage, .. }: Answer<T>) -> Answered<T> {
+    /// The answer, once our log has what comes with it.
+    fn logged<T>(&self, run: Timestamp, answer: Answer<T>) -> Answered<T> {
+        let Answer { answer, log, traces, usage } = answer;
         log::emit(&self.loaded.name, &log);
+        self.tell(run, traces);
         Answered { answer, usage }
+    }
+
+    /// Logs where the plugin failed, once in a run, however many batches fail there.
+    fn tell(&self, run: Timestamp, traces: Vec<Trace>) {
+        let name = &self.loaded.name;
+        let mut told = self.loaded.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.0 != run {
+            *told = (run, Vec::new());
+        }
+        // Without a place, it says no more than the report will.
+        for trace in traces.into_iter().filter(|trace| !trace.frames.is_empty()) {
+            if told.1.len() < TRACES && !told.1.iter().any(|known| known.is_like(&trace)) {
+                tracing::warn!(plugin = %name, "plugin `{name}` {trace}");
+                told.1.push(trace);
+            }
+        }
     }
 }
 
@@ -294,21 +345,22 @@ impl Plugin {
 #[derive(Default)]
 struct Told {
     log: Vec<Line>,
-    faults: Vec<Fault>,
+    traces: Vec<Trace>,
     usage: Usage,
 }
 
 impl Told {
-    fn failed(&mut self, fault: &Fault) -> Fault {
-        if !self.faults.contains(fault) {
-            self.faults.push(fault.clone());
+    fn failed(&mut self, trace: Trace) -> Fault {
+        let fault = trace.fault.clone();
+        if self.traces.len() < TRACES && !self.traces.iter().any(|known| known.is_like(&trace)) {
+            self.traces.push(trace);
         }
-        fault.clone()
+        fault
     }
 
     fn with<T>(self, answer: T) -> Answer<T> {
-        let Self { log, faults, usage } = self;
-        Answer { answer, log, faults, usage }
+        let Self { log, traces, usage } = self;
+        Answer { answer, log, traces, usage }
     }
 }
 
@@ -326,7 +378,7 @@ impl Policy for Plugin {
     }
 
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
-        self.logged(self.answer_assignment(context, devices))
+        self.logged(context.now, self.answer_assignment(context, devices))
     }
 
     fn remind(
@@ -334,11 +386,11 @@ impl Policy for Plugin {
         context: &reminder::Context,
         tokens: &[Subject],
     ) -> Answered<Vec<Result<Vec<Reminder>, Unanswered>>> {
-        self.logged(self.answer_reminder(context, tokens))
+        self.logged(context.now, self.answer_reminder(context, tokens))
     }
 
     fn review(&self, context: &review::Context, plan: &Plan) -> Answered<Result<Opinion, Unanswered>> {
-        self.logged(self.answer_review(context, plan))
+        self.logged(context.now, self.answer_review(context, plan))
     }
 }
 

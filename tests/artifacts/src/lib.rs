@@ -1,6 +1,10 @@
 //! Policies that misbehave on purpose, as tests need them: bytes of files an operator might have.
 //!
-//! Made when this crate is built, from `tests/guests`.
+//! Those from `tests/guests` are made when this crate is built, the [`zoo`] when a test asks for it.
+
+pub mod guest;
+pub mod versions;
+pub mod zoo;
 
 /// A policy of version 1.0 that answers every question, as its settings choose; see the source of `three-questions`.
 pub const THREE_QUESTIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/three-questions.wasm"));
@@ -26,3 +30,8 @@ pub const CORE_MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core-mo
 
 /// Not WebAssembly at all.
 pub const TEXT: &[u8] = b"# not a policy\n";
+
+/// A component from its text.
+pub fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
+}

@@ -6,6 +6,8 @@ use domain::document::Version1;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::limits::LimitsTable;
+
 /// Deputy's configuration. It may hold the password of a proxy, so it is not printed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -150,17 +152,6 @@ pub(super) enum EncodingWord {
     /// What Excel on Windows calls `CSV (comma delimited)`; also Latin-1.
     #[serde(rename = "windows-1252")]
     Windows1252,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LimitsTable {
-    /// Memory for one call, such as `64MiB`, at most `512MiB`. Default: `64MiB`.
-    #[serde(default)]
-    pub(super) memory: Option<String>,
-    /// How long one call may take, such as `2s`. Default: `10s`.
-    #[serde(default)]
-    pub(super) time: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

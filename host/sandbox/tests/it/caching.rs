@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use domain::policy::Policy as _;
 use expect_test::expect;
-use sandbox::Sandbox;
+use sandbox::{Limits, Sandbox};
 
-use crate::help::{context, devices, shown, spec};
+use crate::help::{compiler, context, devices, shown, spec};
 
 /// Loads the shipped rules through a cache and asks them about a device, as a new program would.
 fn run(cache: &Path) {
-    let sandbox = Sandbox::new(Some(cache.to_owned())).unwrap();
+    let sandbox = Sandbox::new(compiler(), Some(cache.to_owned())).unwrap();
     let plugin =
         sandbox.load(spec(shipped::RULES, serde_json::json!({ "default": { "assign": "kiosk" } }))).unwrap();
     let devices = devices("C1");
@@ -75,7 +75,10 @@ fn code_of_another_component_under_this_ones_name_is_not_believed() {
     run(cache.path());
     // The same key, so that only the name tells the two apart.
     fs::copy(cache.path().join("key"), other.path().join("key")).unwrap();
-    Sandbox::new(Some(other.path().to_owned())).unwrap().inspect(artifacts::MISBEHAVE).unwrap();
+    Sandbox::new(compiler(), Some(other.path().to_owned()))
+        .unwrap()
+        .inspect(artifacts::MISBEHAVE, &Limits::default())
+        .unwrap();
     fs::copy(code(other.path()), code(cache.path())).unwrap();
     run(cache.path());
 }

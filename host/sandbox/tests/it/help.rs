@@ -7,12 +7,18 @@ use domain::device::Device;
 use domain::id::{PluginName, ProfileName};
 use domain::policy::Setup;
 use domain::verdict::{Context, Decision, Verdict};
-use sandbox::{Limits, PluginSpec, Sandbox};
+use sandbox::{Compiler, Limits, PluginSpec, Sandbox};
 
 /// One for all tests, as a program has one for all plugins. What it compiles is kept beside what cargo does.
 pub(crate) static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
-    Sandbox::new(Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/plugin-cache").into())).unwrap()
+    Sandbox::new(compiler(), Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/plugin-cache").into())).unwrap()
 });
+
+/// The program that compiles, as this crate has it for itself.
+pub(crate) fn compiler() -> Compiler {
+    let program = env!("CARGO_BIN_EXE_compile-plugin").into();
+    Compiler { program, arguments: Vec::new(), notice: |_| {} }
+}
 
 /// A plugin called `site-policy` that may assign `kiosk` and `standard`.
 pub(crate) fn spec(bytes: &[u8], settings: serde_json::Value) -> PluginSpec {

@@ -3,7 +3,7 @@
 use domain::id::Digest;
 use domain::policy::Question;
 use expect_test::{Expect, expect};
-use sandbox::Import;
+use sandbox::{Import, Limits};
 
 use crate::help::{SANDBOX, spec};
 
@@ -24,7 +24,7 @@ fn imports_that_nobody_grants_are_refused_by_name() {
         artifacts::UNGRANTED_IMPORTS,
         nothing(),
         expect![[r#"
-            the component imports what no plugin is granted: `wasi:cli/environment@0.2.0`, `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
+            the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
         "#]],
     );
 }
@@ -120,7 +120,7 @@ fn a_component_that_is_too_large_is_refused_before_anything_looks_at_it() {
     spec.limits.component_bytes = 10;
     let error = SANDBOX.load(spec).expect_err("it is larger");
     expect![[r#"
-        the component has 15 bytes, more than the 10 allowed
+        the component has 15 bytes, more than the 10 allowed; one that carries an interpreter, as those of JavaScript and Python do, needs `limits = { preset = "interpreter" }`
     "#]]
     .assert_eq(&format!("{error}\n"));
 }
@@ -158,7 +158,7 @@ fn a_plugin_that_fails_on_its_settings_is_refused() {
 
 #[test]
 fn an_inspection_says_what_a_policy_is_and_wants() {
-    let inspection = SANDBOX.inspect(artifacts::MISBEHAVE).unwrap();
+    let inspection = SANDBOX.inspect(artifacts::MISBEHAVE, &Limits::default()).unwrap();
     assert_eq!(inspection.digest, Digest::of(artifacts::MISBEHAVE));
     assert_eq!(inspection.size, artifacts::MISBEHAVE.len());
     assert_eq!(inspection.contract.as_deref(), Some("0.1.0"));
@@ -169,13 +169,18 @@ fn an_inspection_says_what_a_policy_is_and_wants() {
 
 #[test]
 fn the_shipped_rules_want_nothing() {
-    assert_eq!(SANDBOX.inspect(shipped::RULES).unwrap().imports, []);
+    assert_eq!(SANDBOX.inspect(shipped::RULES, &Limits::default()).unwrap().imports, []);
 }
 
 #[test]
 fn an_inspection_shows_what_would_be_refused() {
-    let inspection = SANDBOX.inspect(artifacts::UNGRANTED_IMPORTS).unwrap();
-    assert!(inspection.imports.iter().all(|import| !import.granted));
+    let inspection = SANDBOX.inspect(artifacts::UNGRANTED_IMPORTS, &Limits::default()).unwrap();
+    let granted: Vec<_> =
+        inspection.imports.iter().map(|import| (import.name.as_str(), import.granted)).collect();
+    assert_eq!(granted, [("wasi:cli/environment@0.2.0", true), ("acme:directory/people@1.0.0", false)]);
     assert_eq!(inspection.questions, []);
-    assert_eq!(SANDBOX.inspect(artifacts::FUTURE_CONTRACT).unwrap().contract.as_deref(), Some("9.0.0"));
+    assert_eq!(
+        SANDBOX.inspect(artifacts::FUTURE_CONTRACT, &Limits::default()).unwrap().contract.as_deref(),
+        Some("9.0.0")
+    );
 }

@@ -8,5 +8,9 @@ mod questions;
 mod rules;
 mod tables;
 mod versions;
+mod zoo;
+
+mod features;
+mod soak;
 
 mod caching;

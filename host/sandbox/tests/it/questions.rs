@@ -7,7 +7,7 @@ use domain::review::{self, Action, Move, Opinion, Plan};
 use domain::verdict::{Context, Decision};
 use expect_test::{Expect, expect};
 use jiff::tz::Offset;
-use sandbox::{Line, Plugin};
+use sandbox::{Limits, Line, Plugin};
 
 use crate::help::{SANDBOX, context, devices, shown, spec};
 
@@ -30,7 +30,7 @@ fn lines(log: &[Line]) -> String {
 
 #[test]
 fn a_policy_says_what_it_is_also_without_settings() {
-    let inspection = SANDBOX.inspect(artifacts::THREE_QUESTIONS).unwrap();
+    let inspection = SANDBOX.inspect(artifacts::THREE_QUESTIONS, &Limits::default()).unwrap();
     assert_eq!(inspection.contract.as_deref(), Some("1.0.0"));
     assert_eq!(inspection.questions, Question::ALL);
     let description = inspection.description.clone().unwrap().unwrap();
@@ -238,7 +238,7 @@ fn verdicts_that_break_the_contract_hold_the_devices_they_are_about() {
         );
         spec.limits.fuel_per_call = 1_000_000_000;
         let answer = SANDBOX.load(spec).unwrap().answer_assignment(&context(), &devices);
-        assert!(!answer.faults.is_empty());
+        assert!(!answer.traces.is_empty());
         found += &shown(&devices, &answer.answer);
     }
     expect![[r#"
@@ -672,7 +672,7 @@ fn the_same_question_gets_the_same_answer_however_often_and_in_whatever_batches(
         let held = |verdict: &domain::verdict::Verdict| matches!(verdict.decision, Decision::Hold { .. });
         let [first, second] = [(); 2].map(|()| plugin.answer_assignment(&context(), &devices));
         assert_eq!(first.usage.fuel, second.usage.fuel);
-        assert!(first.answer.iter().any(held) && first.faults.is_empty());
+        assert!(first.answer.iter().any(held) && first.traces.is_empty());
         assert_eq!(first.usage.calls, 3);
     }
 }

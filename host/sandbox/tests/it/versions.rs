@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use domain::id::Digest;
 use domain::policy::Policy as _;
-use expect_test::expect;
+use expect_test::{Expect, expect};
+use sandbox::Limits;
 
 use crate::help::{SANDBOX, context, devices, shown, spec};
 
@@ -43,7 +44,7 @@ fn released_versions_of_the_contract_never_change() {
 
 #[test]
 fn a_component_of_version_0_1_runs_as_it_did() {
-    let inspection = SANDBOX.inspect(artifacts::MISBEHAVE).unwrap();
+    let inspection = SANDBOX.inspect(artifacts::MISBEHAVE, &Limits::default()).unwrap();
     assert_eq!((inspection.contract.as_deref(), inspection.description), (Some("0.1.0"), None));
     let plugin =
         SANDBOX.load(spec(artifacts::MISBEHAVE, serde_json::json!({ "behaviour": "none" }))).unwrap();
@@ -55,4 +56,103 @@ fn a_component_of_version_0_1_runs_as_it_did() {
     .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices).answer));
     assert_eq!(plugin.tables(), []);
     expect!["serial_number model description color asset_tag os device_family profile_uuid profile_assign_time profile_push_time device_assigned_by device_assigned_date extra"].assert_eq(&plugin.reads().join(" "));
+}
+
+const PLUGIN: &str = "deputy:policy/plugin@1.0.0";
+const REVIEW: &str = "deputy:policy/review@1.0.0";
+
+/// What an inspection finds, and whether a policy that exports these interfaces can be loaded.
+#[track_caller]
+fn check(interfaces: &[&str], describe: Option<&str>, expected: Expect) {
+    let component = artifacts::versions::policy(interfaces, describe);
+    let inspection = SANDBOX.inspect(&component, &Limits::default()).unwrap();
+    let questions: Vec<&str> = inspection.questions.iter().map(|question| question.as_str()).collect();
+    let usable = inspection.check().map_or_else(|error| error.to_string(), |()| "usable".to_owned());
+    let loaded = SANDBOX
+        .load(spec(&component, serde_json::json!({})))
+        .map_or_else(|error| error.to_string(), |plugin| format!("reads {:?}", plugin.reads()));
+    let contract = inspection.contract.as_deref().unwrap_or("none");
+    expected.assert_eq(&format!("{contract} answers {}\n{usable}\n{loaded}\n", questions.join(" ")));
+}
+
+#[test]
+fn a_policy_may_answer_one_question_only() {
+    check(
+        &[PLUGIN, REVIEW],
+        None,
+        expect![[r#"
+        1.0.0 answers review
+        usable
+        reads []
+    "#]],
+    );
+}
+
+#[test]
+fn a_policy_of_several_versions_is_asked_in_the_newest() {
+    let both = ["deputy:policy/assignment@0.1.0", "deputy:policy/assignment@1.0.0"];
+    check(
+        &[both[0], PLUGIN, both[1]],
+        None,
+        expect![[r#"
+        1.0.0 answers assignment
+        usable
+        reads []
+    "#]],
+    );
+    check(
+        &both[..1],
+        None,
+        expect![[r#"
+        0.1.0 answers assignment
+        usable
+        reads ["serial_number"]
+    "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_says_nothing_of_itself_is_not_used() {
+    check(
+        &[REVIEW],
+        None,
+        expect![[r#"
+            1.0.0 answers review
+            the component failed while it described itself: it broke the contract: no exported instance named `deputy:policy/plugin@1.0.0`
+            the component does not keep to the contract it names: no exported instance named `deputy:policy/plugin@1.0.0`
+        "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_fails_to_describe_itself_is_shown_and_not_used() {
+    check(
+        &[PLUGIN, REVIEW],
+        Some("unreachable"),
+        expect![[r#"
+        1.0.0 answers review
+        the component failed while it described itself: it trapped: wasm `unreachable` instruction executed
+        plugin `site-policy` failed while it was configured: it trapped: wasm `unreachable` instruction executed
+    "#]],
+    );
+    check(
+        &[PLUGIN, REVIEW],
+        Some("(loop $for_ever (br $for_ever)) unreachable"),
+        expect![[r#"
+        1.0.0 answers review
+        the component failed while it described itself: it ran out of fuel (5,000,000)
+        plugin `site-policy` failed while it was configured: it ran out of fuel (5,001,000)
+    "#]],
+    );
+    let schema = r#"(i32.store8 (i32.const 1040) (i32.const 1))
+        (i32.store (i32.const 1044) (i32.const 1024)) (i32.store (i32.const 1048) (i32.const 3)) (i32.const 1024)"#;
+    check(
+        &[PLUGIN, REVIEW],
+        Some(schema),
+        expect![[r#"
+        1.0.0 answers review
+        the component failed while it described itself: it broke the contract: its settings schema is not JSON: expected value at line 1 column 1
+        plugin `site-policy` failed while it was configured: it broke the contract: its settings schema is not JSON: expected value at line 1 column 1
+    "#]],
+    );
 }

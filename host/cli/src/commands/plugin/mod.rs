@@ -11,7 +11,9 @@ use crate::exit::Outcome;
 /// What `deputy plugin` can do.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Show what a component is and asks for; of its code runs only what describes it
+    /// Show what a component is, asks for and may use; of its code runs only what describes it
+    ///
+    /// With the name of a plugin in deputy.toml, the limits are those it has there; with a file, the defaults.
     Inspect(inspect::Arguments),
     /// Show every plugin, whether it may run, and what it did so far
     List,

@@ -10,10 +10,10 @@ use domain::policy::{Policy, Question};
 use domain::verdict::{Context, Decision, Verdict};
 use engine::engine::Engine;
 use engine::store::DeviceId;
-use sandbox::{Inspection, Plugin, Sandbox, TableUse};
+use sandbox::{Inspection, Plugin, TableUse};
 use serde_json::{Value, json};
 
-use crate::app::{App, cache_folder, load};
+use crate::app::{App, cache_folder, load, sandbox};
 use crate::exit::{Outcome, Problem};
 
 /// So many devices are named for each change.
@@ -52,13 +52,14 @@ pub(super) async fn between(
     before: Option<(Digest, Vec<u8>)>,
     after: &[u8],
 ) -> Outcome<Difference> {
-    let sandbox = Sandbox::new(Some(cache_folder(&app.config))).map_err(Problem::usage)?;
+    let sandbox = sandbox(Some(cache_folder(&app.config))).map_err(Problem::usage)?;
     let pinned = app.config.plugins[name].sha256.clone();
     let lost = if before.is_none() { pinned } else { None };
     let side = |bytes: &[u8]| -> Outcome<Side> {
         let path = app.config.plugins[name].path.display();
-        let inspection =
-            sandbox.inspect(bytes).map_err(|error| Problem::usage(format!("{path}: {error}")))?;
+        let inspection = sandbox
+            .inspect(bytes, &app.config.plugins[name].limits)
+            .map_err(|error| Problem::usage(format!("{path}: {error}")))?;
         let loaded = load(&app.config, &app.engine.settings, &sandbox, name, bytes.to_vec());
         Ok(Side { inspection, loaded: loaded.map_err(|unusable| unusable.error) })
     };
