@@ -150,9 +150,9 @@ fn a_delimiter_that_is_none_is_a_mistake_of_the_configuration() {
         2,
         expect![[r#"
         error: `semicolon` cannot separate cells
-          --> deputy.toml:72:13
+          --> deputy.toml:80:13
            |
-        72 | delimiter = "semicolon"
+        80 | delimiter = "semicolon"
            |             ^^^^^^^^^^^
            |
            = help: one character, such as `;`, `|` or `\t`
