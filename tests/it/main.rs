@@ -21,6 +21,7 @@ mod files;
 mod moving_in;
 mod network;
 mod outbox;
+mod plugins;
 mod policy;
 mod profile_tools;
 mod profiles;

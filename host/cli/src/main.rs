@@ -79,6 +79,8 @@ enum Command {
     Plan(commands::run::PlanArguments),
     /// Carry out a workflow now
     Run(commands::run::Arguments),
+    /// Let a plan go ahead that a review has asked a person about
+    Approve(commands::approve::Arguments),
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
@@ -91,6 +93,9 @@ enum Command {
     /// The key that opens Deputy's secrets: rotate
     #[command(subcommand)]
     Secrets(commands::secrets::Command),
+    /// What policies look things up in: list, check, show
+    #[command(subcommand)]
+    Table(commands::table::Command),
     /// Policies: inspect
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
@@ -145,11 +150,13 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Workflow(command) => commands::workflow::run(&common, command).await,
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
+        Command::Approve(arguments) => commands::approve::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
         Command::Channel(command) => commands::channel::run(&common, command).await,
         Command::Outbox(command) => commands::outbox::run(&common, command).await,
         Command::Secrets(command) => commands::secrets::run(&common, &command).await,
-        Command::Plugin(command) => commands::plugin::run(&common, &command),
+        Command::Table(command) => commands::table::run(&common, command).await,
+        Command::Plugin(command) => commands::plugin::run(&common, command).await,
         Command::Compile { .. } => unreachable!("it was carried out before anything else"),
     }
 }

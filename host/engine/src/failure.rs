@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use domain::id::TokenName;
+use domain::id::{PluginName, SerialNumber, TokenName};
 use domain::run::{Failure, State};
 use domain::token_facts::{Heard, Why};
 
@@ -32,6 +32,18 @@ pub enum Error {
     /// The plugin cannot be used.
     #[error("{}", .0.error)]
     Policy(Unusable),
+    /// The plugin failed, and the workflow wants nothing done then.
+    #[error("the policy `{policy}` failed on {devices} device{}, such as {example}: {reason}", if *devices == 1 { "" } else { "s" })]
+    PolicyFailed {
+        /// The plugin.
+        policy: PluginName,
+        /// On how many, as far as it was asked.
+        devices: u64,
+        /// One of them.
+        example: SerialNumber,
+        /// How.
+        reason: String,
+    },
     /// Apple repeats a cursor and claims there is more.
     #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
     Stalled(TokenName),
@@ -137,6 +149,10 @@ impl Error {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }
             Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
+            Self::PolicyFailed { .. } => (
+                State::Failed,
+                Some("nothing was done for this token, as `on_fault = \"fail\"` wants".to_owned()),
+            ),
             Self::OtherServer { token, .. } => (
                 State::NeedsPerson,
                 Some(format!(

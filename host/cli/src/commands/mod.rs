@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod channel;
+pub(crate) mod approve;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod init;
@@ -14,6 +15,7 @@ pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod table;
 pub(crate) mod token;
 pub(crate) mod unassign;
 pub(crate) mod workflow;

@@ -11,6 +11,7 @@ mod history;
 mod inventory;
 mod outbox;
 mod plans;
+mod plugins;
 mod profiles;
 mod removals;
 mod renewal;
@@ -43,6 +44,7 @@ pub use inventory::{PageResult, Pages};
 pub(crate) use outbox::enqueue;
 pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
 pub use plans::RecordedPlan;
+pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
 pub use runs::NewRun;
@@ -57,6 +59,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0004-removals.sql")),
     M::up(include_str!("migrations/0005-token-lifecycle.sql")),
     M::up(include_str!("migrations/0006-outbox.sql")),
+    M::up(include_str!("migrations/0007-plugins.sql")),
 ];
 
 /// The word sealed to tell a wrong key.

@@ -13,23 +13,17 @@ use crate::config::limits::shown;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json};
 
-/// What `deputy plugin` can do.
-#[derive(clap::Subcommand)]
-pub(crate) enum Command {
-    /// Show what a component is, asks for and may use; of its code runs only what describes it
-    ///
-    /// With the name of a plugin in deputy.toml, the limits are those it has there; with a file, the defaults.
-    Inspect {
-        /// The component file, or the name of a plugin in deputy.toml
-        #[arg(value_name = "FILE|NAME")]
-        plugin: PathBuf,
-    },
+/// What `deputy plugin inspect` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The component file, or the name of a plugin in deputy.toml
+    #[arg(value_name = "FILE|NAME")]
+    plugin: PathBuf,
 }
 
 /// Carries the command out.
-pub(crate) fn run(common: &Common, command: &Command) -> Outcome {
-    let Command::Inspect { plugin } = command;
-    let (file, limits) = find(common, plugin)?;
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let (file, limits) = find(common, &arguments.plugin)?;
     let bytes = std::fs::read(&file).map_err(|error| Problem::file("read", &file, &error))?;
     let refused = |error: sandbox::Error| Problem::usage(format!("{}: {error}", file.display()));
     let inspection = sandbox(None).and_then(|sandbox| sandbox.inspect(&bytes, &limits)).map_err(refused)?;

@@ -1,0 +1,470 @@
+//! Plugins in operation: tables and grants, trust, reviews that ask, faults and rests.
+
+use domain::id::Digest;
+use expect_test::{Expect, expect};
+
+use crate::env::TestEnv;
+
+/// A plugin `guest` that behaves so, beside `rules`.
+fn with_guest(behaviour: &str, keys: &str) -> TestEnv {
+    let env = TestEnv::new();
+    env.write("plugins/guest.wasm", artifacts::THREE_QUESTIONS);
+    let digest = Digest::of(artifacts::THREE_QUESTIONS);
+    env.append(
+        "deputy.toml",
+        &format!(
+            "\n[plugins.guest]\npath = \"plugins/guest.wasm\"\nsha256 = \"{digest}\" # ours\n{keys}\nsettings = {{ behaviour = \"{behaviour}\" }}\n"
+        ),
+    );
+    env
+}
+
+/// The same, asked about devices, with the tables it looks into.
+fn that_looks(grants: &str) -> TestEnv {
+    let env = with_guest("look", grants);
+    std::fs::create_dir_all(env.file("tables")).unwrap();
+    env.write("tables/assets.csv", "serial,site,room\nMAC1,Lyon,12\nmac2,\"Paris, 8e\",\n");
+    env.write("tables/people.csv", "serial;mail\nMAC3;ann@example.com\n");
+    env.append("deputy.toml", "\n[tables.assets]\ncsv = \"tables/assets.csv\"\nkey = \"serial\"\n");
+    env.append(
+        "deputy.toml",
+        "\n[tables.people]\ncsv = \"tables/people.csv\"\nkey = \"serial\"\ndelimiter = \";\"\n",
+    );
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"guest\"");
+    env
+}
+
+/// A workflow whose plan `guest` reviews.
+fn that_reviews(behaviour: &str) -> TestEnv {
+    let env = with_guest(behaviour, "");
+    env.edit("workflows/auto-assign.toml", "uses = \"plan\"", "uses = \"plan\"\nreview = \"guest\"");
+    env.add("main", &["MAC1", "MAC2"]);
+    env
+}
+
+const GRANTED: &str = "grants = { tables = [\"assets\", \"people\"] }";
+
+#[test]
+fn a_policy_gets_the_rows_of_tables_that_it_was_granted() {
+    let env = that_looks(GRANTED);
+    env.add("main", &["MAC1", "MAC2", "MAC3"]);
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   3 devices by guest: held 3
+          plan     nothing to do, 3 held by the policy
+          apply    nothing to do
+    "#]]);
+    let because =
+        |serial: &str| env.json(&["device", "explain", serial])["device"][0]["verdict"]["reason"].clone();
+    assert_eq!(because("MAC1"), "12|Lyon|12");
+    assert_eq!(because("MAC2"), "|Paris, 8e|");
+    assert_eq!(because("MAC3"), "no row; Some([\"ann@example.com\"])");
+    let run = env.json(&["runs", "show", "last"]);
+    let tables = &run["run"]["steps"][1]["outcome"]["tables"];
+    assert_eq!(tables["assets"], Digest::of(env.read("tables/assets.csv").as_bytes()).as_str());
+
+    // A change counts in the next run, a mistake does not.
+    env.write("tables/assets.csv", "serial,site,room\nMAC1,Rome,1\n");
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(because("MAC1"), "1|Rome|1");
+    env.run(&["runs", "show", "last", "--policies"]).is_done();
+    env.run(&["table", "list"]).succeeds(expect![[r#"
+        TABLE   FILE               KEY     ROWS  GRANTED TO
+        assets  tables/assets.csv  serial  1     guest
+        people  tables/people.csv  serial  1     guest
+    "#]]);
+    env.run(&["table", "show", "assets", "mac1"]).succeeds(expect![[r#"
+        COLUMN  CELL
+        serial  MAC1
+        site    Rome
+        room    1
+    "#]]);
+    env.run(&["table", "show", "assets", "mac9"]).fails(
+        1,
+        expect![[r#"
+        error: the table `assets` has no row `mac9`
+        hint: rows are looked up by the column `serial`
+    "#]],
+    );
+}
+
+#[test]
+fn mistakes_of_a_table_are_told_with_their_lines_before_anything_is_done() {
+    let env = that_looks(GRANTED);
+    env.write("tables/assets.csv", "serial,site,room\nMAC1,Lyon,12\nMAC2,Paris\nmac1,Rome,1\n");
+    env.run(&["table", "check"]).fails(
+        2,
+        expect![[r#"
+        people: no mistakes; rows: 1, columns: 2
+        error: 2 cells, and the first line names 3 columns
+         --> tables/assets.csv:3
+          = help: an empty cell needs its delimiter all the same
+    "#]],
+    );
+    env.run(&["run", "auto-assign"]).fails(
+        4,
+        expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   failed: plugin `guest` cannot be used: the table `assets`, which it is granted, is wrong
+        error: 2 cells, and the first line names 3 columns
+         --> tables/assets.csv:3
+          = help: an empty cell needs its delimiter all the same
+                   hint: mend the file; a daemon looks again when it reloads, on SIGHUP
+    "#]],
+    );
+}
+
+#[test]
+fn what_a_policy_asks_for_and_is_not_granted_is_told_with_the_line_to_write() {
+    let env = that_looks("");
+    env.run(&["workflow", "check"]).fails(2, expect![[r#"
+        error: plugin `guest` cannot be used: plugin `guest` looks into the tables `assets`, `people` and was not granted that; if it may, write under [plugins.guest]: grants = { tables = ["assets", "people"] }
+    "#]]);
+    env.edit("deputy.toml", "\nsettings = { beh", "\ngrants = { tables = [\"asets\"] }\nsettings = { beh");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+            error: deputy.toml has no table `asets`
+              --> deputy.toml:71:22
+               |
+            71 | grants = { tables = ["asets"] }
+               |                      ^^^^^^^
+               |
+               = help: did you mean `assets`?
+        "#]],
+    );
+    env.edit("deputy.toml", "\"asets\"", "\"assets\", \"people\"");
+    env.write("tables/people.csv", "serial;phone\nMAC3;1\n");
+    env.run(&["workflow", "check"]).fails(2, expect![[r#"
+        error: plugin `guest` cannot be used: plugin `guest` looks at the column `mail` of the table `people`, which has `serial`, `phone`
+    "#]]);
+}
+
+#[test]
+fn a_delimiter_that_is_none_is_a_mistake_of_the_configuration() {
+    let env = that_looks(GRANTED);
+    env.edit("deputy.toml", "\"serial\"\ndelimiter = \";\"", "\"serial\"\ndelimiter = \"semicolon\"");
+    env.run(&["table", "list"]).fails(
+        2,
+        expect![[r#"
+        error: `semicolon` cannot separate cells
+          --> deputy.toml:80:13
+           |
+        80 | delimiter = "semicolon"
+           |             ^^^^^^^^^^^
+           |
+           = help: one character, such as `;`, `|` or `\t`
+    "#]],
+    );
+}
+
+#[test]
+fn trusting_another_component_shows_what_is_different_and_changes_one_line() {
+    let env = with_guest("spread", "");
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"guest\"");
+    env.add("main", &["MAC1", "MAC2", "MAC3"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["plugin", "trust", "guest"]).succeeds(expect![[r#"
+        guest is trusted already: DIGEST
+    "#]]);
+    let before = env.read("deputy.toml");
+    env.write("plugins/guest.wasm", artifacts::MISBEHAVE);
+    let shown = env.run(&["plugin", "trust", "plugins/guest.wasm"]);
+    shown.ends_with(4);
+    let said: String = shown
+        .text()
+        .lines()
+        .filter(|line| !line.contains(" bytes"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    expect![[r#"
+        guest
+          is        answers every question, also as it should not  ->  it does not say
+          version   1.2.3  ->  it does not say
+          sha256    DIGEST  ->  DIGEST
+          contract  1.0.0  ->  0.1.0
+          answers   assignment, reminder, review  ->  assignment
+          imports   deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0  ->  deputy:policy/log@0.1.0
+          settings  accepted (as before)
+          reads     serial_number, model, description, color, asset_tag, os, device_family, profile_uuid, current_profile, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, mdm_migration_deadline, is_replacement_device, imei, meid, eid, wifi_mac_address, bluetooth_mac_address, ethernet_mac_address, extra  ->  serial_number, model, description, color, asset_tag, os, device_family, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra
+          tables    nothing (as before)
+          decides   2 of 3 devices differently:
+                    ignored -> held: 1, such as MAC2
+                    standard -> held: 1, such as MAC3
+        error: guest is not trusted; nothing was changed
+        hint: if the file is the one you mean: `deputy plugin trust guest --yes`
+    "#]].assert_eq(&said);
+    assert_eq!(env.read("deputy.toml"), before);
+
+    let value = env.json(&["plugin", "trust", "guest", "--yes"]);
+    assert_eq!(value["trust"]["written"], true);
+    let (old, new) = (Digest::of(artifacts::THREE_QUESTIONS), Digest::of(artifacts::MISBEHAVE));
+    assert_eq!(env.read("deputy.toml"), before.replace(old.as_str(), new.as_str()));
+    env.run(&["workflow", "check"]).is_done();
+}
+
+#[test]
+fn a_new_plugin_is_pinned_by_trusting_it() {
+    let env = with_guest("none", "");
+    let digest = Digest::of(artifacts::THREE_QUESTIONS);
+    env.edit("deputy.toml", &format!("sha256 = \"{digest}\" # ours\n"), "");
+    env.run(&["plugin", "list"]).succeeds(expect![[r#"
+        PLUGIN  SHA256         ANSWERS     STATE       LAST USED  DEVICES  FAULTS
+        guest   -              -           not pinned  never      0        0
+        rules   DIGEST…  assignment  pinned      never      0        0
+
+        guest: `deputy plugin trust guest` shows what it is
+    "#]]);
+    env.run(&["plugin", "trust", "guest", "--yes"]).is_done();
+    env.run(&["workflow", "check"]).is_done();
+    env.write("elsewhere.wasm", artifacts::MISBEHAVE);
+    env.run(&["plugin", "trust", "elsewhere.wasm"]).fails(
+        2,
+        expect![[r#"
+        error: no plugin in deputy.toml has the file elsewhere.wasm
+        hint: add these lines, then type the command again:
+
+        [plugins.elsewhere]
+        path = "elsewhere.wasm"
+    "#]],
+    );
+    env.run(&["plugin", "inspect", "guest"]).is_done();
+}
+
+#[test]
+fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very_plan() {
+    let env = that_reviews("none");
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     define standard, 2 first assignments
+                   guest approves: only first assignments
+          apply    defined standard, 2 assigned, 1 call
+    "#]]);
+    // The pool gets another profile: two devices would be moved.
+    env.edit("deputy.toml", "default = { assign = \"standard\"", "default = { assign = \"lab-ipad\"");
+    env.run(&["plan", "auto-assign"]).fails(4, expect![[r#"
+        run RUN of auto-assign (dry run), by hand: needs a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: lab-ipad 2
+          plan     waits for a person: define lab-ipad, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+
+        SERIAL  TOKEN  GETS      HAS                               BECAUSE
+        MAC1    main   lab-ipad  ID  everybody else
+        MAC2    main   lab-ipad  ID  everybody else
+    "#]]);
+    env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: lab-ipad 2
+          plan     waits for a person: define lab-ipad, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+    "#]]);
+    env.run(&["status"]).ends_with(4);
+    // One device more: another plan, which is asked about again.
+    env.add("main", &["MAC3"]);
+    env.run(&["approve", "last"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   3 devices by rules: lab-ipad 3
+          plan     waits for a person: define lab-ipad, 1 first assignment, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+    "#]]);
+    env.run(&["approve", "last"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   3 devices by rules: lab-ipad 3
+          plan     define lab-ipad, 1 first assignment, 2 reassignments
+                   approved by a person, after run RUN had asked
+          apply    defined lab-ipad, 3 assigned, 1 call
+    "#]]);
+    expect![[r#"
+        MAC1: Lab iPad
+        MAC2: Lab iPad
+        MAC3: Lab iPad
+    "#]]
+    .assert_eq(&env.at_apple("main"));
+    env.run(&["approve", "last"]).fails(
+        2,
+        expect![[r#"
+        error: run RUN of auto-assign has no plan that waits for a person
+        hint: `deputy runs show RUN` shows what came of it
+    "#]],
+    );
+}
+
+#[test]
+fn a_plan_that_its_review_refuses_changes_nothing() {
+    let env = that_reviews("refuse");
+    env.run(&["run", "auto-assign"]).fails(3, expect![[r#"
+        run RUN of auto-assign, by hand: refused by its review; nothing was changed
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     refused: define standard, 2 first assignments
+                   guest refuses: not today
+                   hint: `deputy plan auto-assign` shows the devices; change what `guest` objects to, or its settings
+    "#]]);
+    assert_eq!(env.with_profile("main"), 0);
+}
+
+#[test]
+fn a_review_that_fails_asks_a_person() {
+    let env = that_reviews("trap");
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"rules\"\non_fault = \"fail\"");
+    env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 first assignments
+                   guest could not say: plugin `guest` trapped: wasm `unreachable` instruction executed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+    "#]]);
+    assert_eq!(env.with_profile("main"), 0);
+}
+
+/// A run in which the policy fails on one device of three.
+#[track_caller]
+fn check_fault(on_fault: &str, code: i32, expected: Expect, at_apple: Expect) {
+    let env = with_guest("trap-on-bad", "");
+    let asked = format!("policy = \"guest\"\non_fault = {on_fault}");
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", &asked);
+    env.add("main", &["MAC1", "MAC2", "MACBAD"]);
+    env.run(&["run", "auto-assign"]).fails(code, expected);
+    at_apple.assert_eq(&env.at_apple("main"));
+}
+
+#[test]
+fn a_fault_falls_to_the_default_of_the_workflow() {
+    check_fault(
+        "{ assign = \"standard\" }",
+        0,
+        expect![[r#"
+            run RUN of auto-assign, by hand: succeeded
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   3 devices by guest: held 3
+                       1 device held, or given standard if without a profile, such as MACBAD: plugin `guest` trapped: wasm `unreachable` instruction executed
+              plan     define standard, 1 first assignment, 2 held by the policy
+              apply    defined standard, 1 assigned, 1 call
+        "#]],
+        expect![[r#"
+        MAC1: nothing
+        MAC2: nothing
+        MACBAD: Standard
+    "#]],
+    );
+}
+
+#[test]
+fn a_fault_fails_the_run_if_the_workflow_wants_that() {
+    check_fault(
+        "\"fail\"",
+        1,
+        expect![[r#"
+            run RUN of auto-assign, by hand: failed
+              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   failed: the policy `guest` failed on 1 device, such as MACBAD: plugin `guest` trapped: wasm `unreachable` instruction executed
+                       hint: nothing was done for this token, as `on_fault = "fail"` wants
+        "#]],
+        expect![[r#"
+        MAC1: nothing
+        MAC2: nothing
+        MACBAD: nothing
+    "#]],
+    );
+}
+
+#[test]
+fn a_default_that_is_no_profile_is_a_mistake() {
+    check_fault(
+        "{ assign = \"standrad\" }",
+        2,
+        expect![[r#"
+        error: no profile is called `standrad`
+          --> workflows/auto-assign.toml:22:23
+           |
+        22 | on_fault = { assign = "standrad" }
+           |                       ^^^^^^^^^^
+           |
+           = help: did you mean `standard`?
+    "#]],
+        expect![[r#"
+        MAC1: nothing
+        MAC2: nothing
+        MACBAD: nothing
+    "#]],
+    );
+}
+
+#[test]
+fn a_plugin_that_fails_on_everything_rests_says_so_once_and_can_be_woken() {
+    let env = with_guest("trap", "");
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"guest\"");
+    env.add("main", &["MAC1", "MAC2"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by guest: held 2
+                   2 devices held, such as MAC1: plugin `guest` trapped: wasm `unreachable` instruction executed
+                   guest rests until TIME
+                   hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest guest --end`
+          plan     nothing to do, 2 held because the policy failed
+          apply    nothing to do
+    "#]]);
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by guest: held 2
+                   2 devices held, such as MAC1: plugin `guest` trapped: wasm `unreachable` instruction executed; it rests, having failed on everything
+                   guest rests until TIME
+                   hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest guest --end`
+          plan     nothing to do, 2 held because the policy failed
+          apply    nothing to do
+    "#]]);
+    let status = env.json(&["status"]);
+    expect!["plugin `guest` fails on everything and rests until TIME: plugin `guest` trapped: wasm `unreachable` instruction executed; mend it or its settings, or type `deputy plugin rest guest --end`"].assert_eq(&env.normal(status["status"]["needs_a_person"][0].as_str().unwrap()));
+    let plugins = env.json(&["plugin", "list"]);
+    assert_eq!(plugins["plugins"][0]["state"], "resting");
+    assert_eq!(plugins["plugins"][0]["work"][0]["devices"], 6);
+    env.run(&["plugin", "rest", "guest", "--end"]).succeeds(expect![[r#"
+        guest is awake: the next run asks it again
+    "#]]);
+    // Other settings make another policy of it.
+    env.run(&["run", "auto-assign"]).is_done();
+    env.edit("deputy.toml", "behaviour = \"trap\"", "behaviour = \"none\"");
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by guest: held 2
+          plan     nothing to do, 2 held by the policy
+          apply    nothing to do
+    "#]]);
+    env.run(&["plugin", "rest", "guest"]).succeeds(expect![[r#"
+        guest does not rest
+    "#]]);
+}
+
+#[test]
+fn a_daemon_that_reloads_keeps_a_plugin_whose_file_is_broken_and_names_it() {
+    let env = with_guest("none", "");
+    let daemon = env.start(&["serve"], "log");
+    env.until("it serves", || env.read("log").contains("serving;"));
+    env.write("plugins/guest.wasm", "broken");
+    env.signal(daemon, "-HUP");
+    env.until("it has read its files again", || env.read("log").contains("configuration read again"));
+    let log = env.read("log");
+    assert!(log.contains("plugin `guest` cannot be used: "), "{log}");
+    assert!(log.contains("what was loaded before is used on"), "{log}");
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+}
