@@ -26,4 +26,5 @@ mod rotate;
 mod secrets;
 mod tenants;
 mod token_life;
+mod token_names;
 mod tokens;
