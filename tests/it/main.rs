@@ -31,5 +31,6 @@ mod rotate;
 mod secrets;
 mod tenants;
 mod token_life;
+mod token_names;
 mod tokens;
 mod zoo;

@@ -190,6 +190,19 @@ fn the_folder_of_nanodep_moves_in_with_its_keys() {
 }
 
 #[test]
+fn of_several_tokens_of_nanodep_one_is_chosen_whatever_is_wrong_with_the_others() {
+    let it = nanodep("KEY.NAME");
+    it.env.write("dbkv/dep_names/consumer_key.mdm2", "CK_2");
+    it.env.write("dbkv/dep_names/consumer_secret.mdm2", "CS_2");
+    it.env.run(&["token", "import", "main", "dbkv"]).fails(4, expect![[r#"
+        error: dbkv/dep_names/consumer_key.mdm2 holds no server token
+          caused by: it lacks access_token, access_secret, access_token_expiry
+        hint: a token as JSON has consumer_key, consumer_secret, access_token, access_secret and access_token_expiry; the file from Apple's portal, as it is, will do as well
+    "#]]);
+    it.env.run(&["token", "import", "main", "dbkv", "--entry", "mdm1"]).is_done();
+}
+
+#[test]
 fn the_older_files_of_nanodep_move_in_with_an_open_request() {
     let it = elsewhere();
     fs::create_dir_all(it.env.file("db")).unwrap();

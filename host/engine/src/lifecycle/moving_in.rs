@@ -135,7 +135,7 @@ pub fn read(path: &Path, entry: Option<&str>, keys: Option<&KeyFiles>) -> Result
     let file = File::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     if about.is_dir() {
-        return chosen(path, entry, pair, nanodep::read(path)?, "nanodep");
+        return chosen(path, entry, pair, nanodep::read(path, entry)?, "nanodep");
     }
     if bolt::is_one(&file) {
         return chosen(path, entry, pair, micromdm::read(path, file)?, "MicroMDM");

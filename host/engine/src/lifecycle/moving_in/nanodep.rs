@@ -18,7 +18,9 @@ use crate::apple::token_file::KeyPair;
 const MEMBERS: [&str; 5] =
     ["consumer_key", "consumer_secret", "access_token", "access_secret", "access_token_expiry"];
 
-pub(super) fn read(folder: &Path) -> Result<Vec<Entry>, Error> {
+/// Every token in the folder; of several only the one that is wanted, if it is there: what is wrong with
+/// another is no matter.
+pub(super) fn read(folder: &Path, wanted: Option<&str>) -> Result<Vec<Entry>, Error> {
     let inner = folder.join("dep_names");
     let values = if inner.is_dir() { inner } else { folder.to_owned() };
     let files = names(&values)?;
@@ -31,6 +33,13 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Entry>, Error> {
             behind.insert(name);
         } else if let Some(name) = file.strip_suffix(".tokens.json") {
             whole.insert(name);
+        }
+    }
+    if let Some(wanted) =
+        wanted.filter(|it| [&before, &behind, &whole].iter().any(|names| names.contains(it)))
+    {
+        for names in [&mut before, &mut behind, &mut whole] {
+            names.retain(|name| *name == wanted);
         }
     }
     for name in before {
