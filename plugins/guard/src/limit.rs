@@ -50,7 +50,7 @@ impl Limit {
                 Amount::Devices(most) => format!("{more} {most}"),
                 Amount::Percent(most) => format!("{more} {most} % of {of}"),
             };
-            (decision, format!("{number} {words}: {limit}"))
+            (decision, format!("{words}: {number}, {limit}"))
         })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use cases::{Answer, Case, Difference, File, Question};
+use deputy_policy::condition::Field;
 use deputy_policy::{Assignment, Policy, Reminder, Review, Tables, configure};
 
 use crate::convert;
@@ -59,7 +60,7 @@ pub fn ask_assignment<P: Assignment>(policy: &P, case: &Case) -> Answer {
     let devices = match &case.question {
         Question::Assignment(devices) => devices,
         Question::Settings => {
-            let reads = policy.reads().iter_names().map(|(name, _)| name.to_lowercase()).collect();
+            let reads = Field::asked_for(policy.reads()).into_iter().map(str::to_owned).collect();
             let tables = uses.into_iter().map(|table| (table.table, table.columns)).collect();
             return Answer::Asks { reads, tables };
         }

@@ -99,6 +99,16 @@ impl Field {
         }
     }
 
+    /// The names of the fields that are asked for.
+    pub fn asked_for(fields: DeviceFields) -> Vec<&'static str> {
+        let named = Self::ALL.into_iter().map(|(name, _, flag)| (name, flag));
+        let named = named.chain([("extra", Some(DeviceFields::EXTRA))]);
+        named
+            .filter(|(_, flag)| flag.is_some_and(|flag| fields & flag == flag))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::ProfileAssignTime
