@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let out_dir = env::var("OUT_DIR")?;
     for question in ["assignment", "reminder", "review"] {
         let world = contract.select_world(&[package], Some(&format!("{question}-policy")))?;
-        let encoded = metadata::encode(&contract, world, StringEncoding::UTF8, None, false)?;
+        let encoded = metadata::encode(&contract, world, StringEncoding::UTF8, None)?;
         fs::write(Path::new(&out_dir).join(question), encoded)?;
     }
     Ok(())

@@ -7,5 +7,5 @@ mod convert;
 mod run;
 mod schema;
 
-pub use run::{ask_assignment, ask_reminder, ask_review, check_cases};
+pub use run::{Ask, ask_assignment, ask_reminder, ask_review, check_cases};
 pub use schema::check_schema;
