@@ -54,7 +54,7 @@ pub(crate) fn target_dir(out_dir: &Path) -> PathBuf {
 
 /// What a component is made of: its crate, the contract, and the workspace's versions.
 pub(crate) fn sources(crate_dir: &Path) -> Vec<PathBuf> {
-    let mut sources = vec![crate_dir.join("src"), crate_dir.join("Cargo.toml")];
+    let mut sources = ["src", "Cargo.toml", "build.rs"].map(|name| crate_dir.join(name)).to_vec();
     if let Some(root) = workspace_root(crate_dir) {
         sources.extend(["Cargo.toml", "Cargo.lock", "wit"].map(|name| root.join(name)));
     }

@@ -1,63 +1,91 @@
 //! The policy most people need: ordered rules, of which the first that matches decides.
 //!
-//! [`Policy::new`] turns an operator's settings into rules that are ready to run, or into everything
-//! that is wrong with them; [`Policy::decide`] asks the rules about devices. Both are plain
-//! functions with tests that need no sandbox; `component` is the glue that makes them a plugin.
-//!
 //! The settings are described in the README beside this crate, for people who write them.
 
-mod policy;
-mod settings;
+use deputy_policy::assignment::{Context, Decision, Device, DeviceFields, Verdict, Verdicts};
+use deputy_policy::condition::{Conditions, Field, Lookups, Reader, Subject};
+use deputy_policy::outcome::{self, Outcome};
+use deputy_policy::settings::At;
+use deputy_policy::{Assignment, Policy, Reasons, Setup, TableUse, Tables};
 
-mod condition;
-mod glob;
-mod time;
+deputy_policy::export!(Rules: assignment);
 
-#[cfg(target_arch = "wasm32")]
-mod component;
-
-pub use condition::{Field, FieldSet};
-pub use policy::{Decision, Policy};
-pub use settings::Problem;
-
-/// What is known besides the devices.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// When the run began, in seconds since 1970.
-    pub now: u64,
-    /// Whose devices these are.
-    pub token: &'a str,
+/// Rules in the order they are tried, and what happens when none matches.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    otherwise: Verdict,
+    reasons: Reasons,
+    lookups: Lookups,
 }
 
-/// A device, borrowed from whoever asks. Absent text is empty: rules cannot tell them apart.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Device<'a> {
-    /// Apple's `serial_number`.
-    pub serial_number: &'a str,
-    /// Apple's `model`.
-    pub model: &'a str,
-    /// Apple's `description`.
-    pub description: &'a str,
-    /// Apple's `color`.
-    pub color: &'a str,
-    /// Apple's `asset_tag`.
-    pub asset_tag: &'a str,
-    /// Apple's `os`.
-    pub os: &'a str,
-    /// Apple's `device_family`.
-    pub device_family: &'a str,
-    /// Apple's `profile_status`.
-    pub profile_status: &'a str,
-    /// Apple's `profile_uuid`.
-    pub profile_uuid: &'a str,
-    /// Apple's `device_assigned_by`.
-    pub device_assigned_by: &'a str,
-    /// Apple's `device_assigned_date`, in seconds since 1970.
-    pub device_assigned_date: Option<u64>,
-    /// Apple's `profile_assign_time`, likewise.
-    pub profile_assign_time: Option<u64>,
-    /// Apple's `profile_push_time`, likewise.
-    pub profile_push_time: Option<u64>,
-    /// Everything else Apple said: name and text.
-    pub extra: &'a [(String, String)],
+/// One rule: what has to hold, and the verdict if it does.
+#[derive(Clone, Debug)]
+struct Rule {
+    conditions: Conditions,
+    verdict: Verdict,
+}
+
+impl Policy for Rules {
+    const SUMMARY: &'static str = "ordered rules over a device's fields; the first that matches decides";
+    const VERSION: &'static str = "1.0.0";
+    const SCHEMA: Option<&'static str> = Some(include_str!("settings.schema.json"));
+
+    fn read(settings: At, setup: &Setup) -> Self {
+        let settings = settings.table(&["default", "lookup", "rules"]);
+        let mut reasons = Reasons::default();
+        let mut reader = Reader::new(setup, settings.get("lookup"));
+        let rules = settings.get("rules").map(|at| at.list("start each rule with `[[rules]]`"));
+        let rules = rules.unwrap_or_default();
+        let rules = rules.iter().enumerate().map(|(index, at)| {
+            let name = at.entries().get("name").and_then(|name| name.text());
+            let name = match name {
+                Some(name) => format!("rule `{name}`"),
+                // People count from one.
+                None => format!("rule {}", index + 1),
+            };
+            let keys = [&["name", "unless", "when"][..], &outcome::KEYS].concat();
+            let table = at.part_of(&name).table(&keys);
+            let conditions = reader.conditions(&table);
+            let Outcome { decision, reason } = Outcome::read(&table, setup, &name);
+            Rule { conditions, verdict: reasons.verdict(decision, &reason) }
+        });
+        let rules = rules.collect();
+        let lookups = reader.finish();
+        let unmatched = Outcome { decision: Decision::Hold(None), reason: "no rule matched".to_owned() };
+        let Outcome { decision, reason } = Outcome::default(&settings, setup, unmatched);
+        let otherwise = reasons.verdict(decision, &reason);
+        Self { rules, otherwise, reasons, lookups }
+    }
+
+    fn tables(&self) -> Vec<TableUse> {
+        self.lookups.uses()
+    }
+}
+
+impl Assignment for Rules {
+    fn reads(&self) -> DeviceFields {
+        let fields = self.rules.iter().flat_map(|rule| rule.conditions.fields()).chain(self.lookups.keys());
+        fields.map(Field::flag).fold(DeviceFields::empty(), |all, flag| all | flag)
+    }
+
+    fn decide(&self, context: &Context, devices: &[Device], tables: &dyn Tables) -> Verdicts {
+        let verdict = |device| {
+            let subject = Subject::new(context, device, &self.lookups, tables);
+            let mut rules = self.rules.iter().filter(|rule| !rule.is_over(context.now));
+            let rule = rules.find(|rule| rule.conditions.hold(&subject));
+            rule.map_or(self.otherwise, |rule| rule.verdict)
+        };
+        Verdicts {
+            verdicts: devices.iter().map(verdict).collect(),
+            reasons: self.reasons.as_slice().to_vec(),
+        }
+    }
+}
+
+impl Rule {
+    /// A hold that has run out leaves devices to the rules after it.
+    fn is_over(&self, now: u64) -> bool {
+        matches!(self.verdict.decision, Decision::Hold(Some(until)) if until <= now)
+    }
 }

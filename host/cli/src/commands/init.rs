@@ -50,7 +50,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
         write_new(&folder.join(name), text.as_bytes())?;
     }
     write_new(&folder.join(".gitignore"), GITIGNORE.as_bytes())?;
-    write_new(&folder.join("plugins/rules.wasm"), shipped::RULES)?;
+    for (name, component) in shipped::ALL {
+        write_new(&folder.join("plugins").join(name), component)?;
+    }
     let key = folder.join("state/deputy.key");
     if !key.exists() {
         make_folder_of(&key)?;
@@ -82,7 +84,11 @@ fn configuration(arguments: &Arguments) -> String {
         format!("[tokens.{token}]\n{url}\ncontacts = []                       # whom reminders are for: [\"it@example.com\"]\n")
     });
     let tokens: Vec<String> = tables.collect();
-    CONFIG.replace("{tokens}", &tokens.join("\n")).replace("{digest}", Digest::of(shipped::RULES).as_str())
+    let config = CONFIG.replace("{tokens}", &tokens.join("\n"));
+    // Every shipped policy is pinned, also those that are still in comments.
+    shipped::ALL.iter().fold(config, |config, (name, component)| {
+        config.replace(&format!("{{{name}}}"), Digest::of(component).as_str())
+    })
 }
 
 /// Writes a file that must not be there: nobody's work is overwritten.

@@ -1,8 +1,11 @@
-//! Dates and times in settings, as seconds since 1970.
+//! Dates, times and spans, between texts and seconds since 1970.
+
+/// Seconds of a day.
+pub const DAY: u64 = 86_400;
 
 /// `2026-02-01`, or `2026-02-01T08:30:00Z`, or with an offset such as `+01:00` instead of `Z`. A
 /// date alone is its first moment in UTC. Years before 1970 are none of ours.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+pub fn parse(text: &str) -> Option<u64> {
     let date = text.get(..10)?;
     let days = days(date)?;
     let seconds = match &text[10..] {
@@ -14,6 +17,61 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
         }
     };
     u64::try_from(days * 86_400 + seconds).ok()
+}
+
+/// A span such as `90m`, `12h`, `30d` or `2w`, in seconds; at most a thousand years.
+pub fn span(text: &str) -> Option<u64> {
+    let digits = text.len().checked_sub(1).filter(|digits| text.is_char_boundary(*digits))?;
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "m" => 60,
+        "h" => 3_600,
+        "d" => DAY,
+        "w" => 7 * DAY,
+        _ => return None,
+    };
+    let number: u64 = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse().ok())??;
+    number.checked_mul(unit).filter(|seconds| *seconds <= 365_250 * DAY)
+}
+
+/// A moment as clocks and calendars show it somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// Such as 2026.
+    pub year: i64,
+    /// 1 is January.
+    pub month: u32,
+    /// From 1.
+    pub day: u32,
+    /// From 0, for Monday.
+    pub weekday: u32,
+    /// From 0 to 23.
+    pub hour: u32,
+    /// From 0 to 59.
+    pub minute: u32,
+}
+
+/// What clocks show at a moment, where they are `utc_offset` seconds ahead of UTC.
+pub fn civil(seconds: u64, utc_offset: i32) -> Civil {
+    let local = i64::try_from(seconds).unwrap_or(i64::MAX / 2) + i64::from(utc_offset);
+    let (days, second) = (local.div_euclid(86_400), local.rem_euclid(86_400));
+    // Counted from 1 March 0000, a year ends with its leap day, and 400 years are always as long.
+    let since = days + 719_468;
+    let (era, day_of_era) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    Civil {
+        year: era * 400 + year + i64::from(month <= 2),
+        month: month as u32,
+        day: day as u32,
+        // 1970-01-01 was a Thursday.
+        weekday: (days + 3).rem_euclid(7) as u32,
+        hour: (second / 3_600) as u32,
+        minute: (second / 60 % 60) as u32,
+    }
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`.
@@ -92,6 +150,34 @@ mod tests {
             ("2100-03-01", 4_107_542_400),
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_shown_again() {
+        for date in ["1970-01-01", "1999-12-31", "2000-02-29", "2024-12-31", "2026-03-01", "2100-02-28"] {
+            let Civil { year, month, day, .. } = civil(parse(date).unwrap() + 86_399, 0);
+            assert_eq!(format!("{year:04}-{month:02}-{day:02}"), date);
+        }
+    }
+
+    #[test]
+    fn clocks_elsewhere_show_another_time_and_perhaps_another_day() {
+        let moment = parse("2026-02-01T00:30:00Z").unwrap();
+        let shown = |offset| {
+            let Civil { month, day, weekday, hour, minute, .. } = civil(moment, offset);
+            (month, day, weekday, hour, minute)
+        };
+        assert_eq!(shown(0), (2, 1, 6, 0, 30));
+        assert_eq!(shown(-3_600), (1, 31, 5, 23, 30));
+        assert_eq!(shown(19_800), (2, 1, 6, 6, 0));
+    }
+
+    #[test]
+    fn spans_have_a_number_and_a_unit() {
+        assert_eq!(["90m", "1h", "30d", "2w"].map(span), [5_400, 3_600, 30 * DAY, 14 * DAY].map(Some));
+        for text in ["", "d", "30", "-1d", "+1d", "1.5d", "30é", "99999999999d", "1y"] {
+            assert_eq!(span(text), None, "{text}");
         }
     }
 

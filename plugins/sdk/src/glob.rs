@@ -2,7 +2,7 @@
 
 /// One pattern, taken apart once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Glob(Vec<Part>);
+pub struct Glob(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -15,8 +15,8 @@ enum Part {
 }
 
 impl Glob {
-    /// Every text is a pattern.
-    pub(crate) fn new(pattern: &str) -> Self {
+    /// Every text is a pattern; one without `*` and `?` fits itself only.
+    pub fn new(pattern: &str) -> Self {
         let parts = pattern.bytes().map(|byte| match byte {
             b'*' => Part::Any,
             b'?' => Part::One,
@@ -29,7 +29,7 @@ impl Glob {
     ///
     /// On a mismatch, the last `*` takes one more byte: linear for most patterns, and never worse
     /// than pattern times text.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         let (parts, text) = (&self.0, text.as_bytes());
         let (mut part, mut byte) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;

@@ -1,0 +1,33 @@
+//! The case files, and the schema beside what the policy accepts.
+
+use rules::Rules;
+
+#[test]
+fn every_case_has_the_answer_it_expects() {
+    trial::check_cases::<Rules>("cases", trial::ask_assignment);
+}
+
+#[test]
+fn the_schema_says_what_the_policy_accepts() {
+    trial::check_schema::<Rules>(
+        "README.md",
+        "cases",
+        &[
+            "defualt = { hold = true }",
+            "default = 'kiosk'",
+            "default = { hold_until = '2026-01-01' }",
+            "rules = { assign = 'kiosk' }",
+            "[[rules]]\nname = 'nothing'",
+            "[[rules]]\nassign = 'kiosk'\nignore = true",
+            "[[rules]]\nhold = false",
+            "[[rules]]\nwhen = { modle = 'x' }\nassign = 'kiosk'",
+            "[[rules]]\nwhen = { model = 1 }\nassign = 'kiosk'",
+            "[[rules]]\nwhen = { model = {} }\nassign = 'kiosk'",
+            "[[rules]]\nwhen = { device_assigned_date = '2026-01-01' }\nassign = 'kiosk'",
+            "[[rules]]\nwhen = { device_assigned_date = { older_than = '30' } }\nassign = 'kiosk'",
+            "[[rules]]\nwhen = { in_table = true }\nassign = 'kiosk'",
+            "[[rules]]\nhold_until = 'Friday'",
+            "lookup = { assets = 1 }",
+        ],
+    );
+}

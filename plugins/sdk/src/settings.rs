@@ -1,0 +1,298 @@
+//! Reading settings so that every mistake is told, where it stands, with the nearest right word.
+//!
+//! [`At`] is a value and its place. Its methods read on after a mistake, which is noted beside; so
+//! code that reads settings says what it wants, and all mistakes come out together.
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+pub use crate::plugin::SettingsProblem as Problem;
+use crate::time;
+pub use crate::value::Value;
+
+/// JSON that ships inside a policy.
+pub fn parse(json: &'static str) -> Option<Value> {
+    Value::parse(json).ok()
+}
+
+/// Where mistakes are noted.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    pub(crate) fn add(&self, problem: Problem) {
+        self.0.borrow_mut().push(problem);
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
+        self.0.into_inner()
+    }
+}
+
+/// A value in the settings, and where it stands.
+#[derive(Clone, Debug)]
+pub struct At<'a> {
+    value: &'a Value,
+    pointer: String,
+    /// What the operator calls the part of the settings that this is in, such as ``rule `library` ``.
+    part: Rc<str>,
+    problems: &'a Problems,
+}
+
+impl<'a> At<'a> {
+    pub(crate) fn root(value: &'a Value, problems: &'a Problems) -> Self {
+        Self { value, pointer: String::new(), part: "".into(), problems }
+    }
+
+    /// The value itself.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// The same place, with a name that messages begin with.
+    pub fn part_of(&self, part: &str) -> Self {
+        Self { part: part.into(), ..self.clone() }
+    }
+
+    /// Says what is wrong here.
+    pub fn problem(&self, message: impl Into<String>) {
+        self.note(message.into(), None);
+    }
+
+    /// Says what is wrong here, and what to write instead.
+    pub fn problem_with_hint(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.note(message.into(), Some(hint.into()));
+    }
+
+    /// Says that a word is not one of those that can stand here, with the nearest that can.
+    pub fn unknown<'k>(
+        &self,
+        word: &str,
+        message: impl Into<String>,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let hint = nearest(word, &known)
+            .or_else(|| (!known.is_empty()).then(|| format!("known are {}", listed(&known))));
+        self.note(message.into(), hint);
+    }
+
+    fn note(&self, message: String, hint: Option<String>) {
+        let message = match &*self.part {
+            "" => message,
+            part => format!("{part}: {message}"),
+        };
+        self.problems.add(Problem { pointer: self.pointer.clone(), message, hint });
+    }
+
+    /// A value below this one.
+    pub fn below(&self, key: &str, value: &'a Value) -> Self {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        Self { value, pointer: format!("{}/{key}", self.pointer), ..self.clone() }
+    }
+
+    /// A table with no other keys than these. Keys it does not have are mistakes.
+    pub fn table(&self, keys: &[&str]) -> Table<'a> {
+        let table = match self.value {
+            Value::Table(_) => self.entries(),
+            _ => {
+                self.problem(format!("this is a table with the keys {}", listed(keys)));
+                Table { at: self.clone(), entries: &[] }
+            }
+        };
+        for (key, at) in table.iter().filter(|(key, _)| !keys.contains(key)) {
+            at.unknown(key, format!("unknown key `{key}`"), keys.iter().copied());
+        }
+        table
+    }
+
+    /// A table with whatever keys; none if it is no table.
+    pub fn entries(&self) -> Table<'a> {
+        let entries: &'a [(&'static str, Value)] = match self.value {
+            Value::Table(entries) => entries,
+            _ => &[],
+        };
+        Table { at: self.clone(), entries }
+    }
+
+    /// A list.
+    pub fn list(&self, hint: &str) -> Vec<At<'a>> {
+        match self.value {
+            Value::List(values) => {
+                let values = values.iter().enumerate();
+                values.map(|(index, value)| self.below(&index.to_string(), value)).collect()
+            }
+            _ => {
+                self.problem_with_hint("this is a list", hint);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A text.
+    pub fn text(&self) -> Option<&'static str> {
+        match self.value {
+            Value::Text(text) => Some(text),
+            other => {
+                self.problem(format!("this is a text in quotation marks, not {other}"));
+                None
+            }
+        }
+    }
+
+    /// A text or a list of texts, each with its place as far as it is wanted.
+    pub fn texts(&self, hint: &str) -> Vec<(&'static str, usize)> {
+        let values = match self.value {
+            Value::List(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        let mut texts = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            match value {
+                Value::Text(text) => texts.push((*text, index)),
+                other => {
+                    let message = format!("this is a text or a list of texts, not {other}");
+                    self.item(index).problem_with_hint(message, hint);
+                }
+            }
+        }
+        texts
+    }
+
+    /// The place of an item of a list; of what is no list, the place itself.
+    pub fn item(&self, index: usize) -> Self {
+        match self.value {
+            Value::List(values) => self.below(&index.to_string(), &values[index]),
+            _ => self.clone(),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self) -> Option<bool> {
+        match self.value {
+            Value::Flag(flag) => Some(*flag),
+            other => {
+                self.problem(format!("this is `true` or `false`, not {other}"));
+                None
+            }
+        }
+    }
+
+    /// A number in a range.
+    pub fn number(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        match self.value {
+            Value::Number(number) if range.contains(number) => Some(*number),
+            other if range.end().is_finite() => {
+                self.problem(format!(
+                    "this is a number from {} to {}, not {other}",
+                    range.start(),
+                    range.end()
+                ));
+                None
+            }
+            other => {
+                self.problem(format!("this is a number, not {other}"));
+                None
+            }
+        }
+    }
+
+    /// A moment, in seconds since 1970.
+    pub fn date(&self) -> Option<u64> {
+        let Value::Text(text) = self.value else {
+            self.problem_with_hint(format!("{} is not a date", self.value), DATE);
+            return None;
+        };
+        let date = time::parse(text);
+        if date.is_none() {
+            self.problem_with_hint(format!("\"{text}\" is not a date"), DATE);
+        }
+        date
+    }
+
+    /// A span such as `30d`, in seconds.
+    pub fn span(&self) -> Option<u64> {
+        let span = match self.value {
+            Value::Text(text) => time::span(text),
+            _ => None,
+        };
+        if span.is_none() {
+            self.problem_with_hint(
+                format!("{} is not a span of time", self.value),
+                "such as `\"30d\"`; units are `m`, `h`, `d` and `w`",
+            );
+        }
+        span
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Clone>(&self, words: &[(&str, T)]) -> Option<T> {
+        let word = self.text()?;
+        let found = words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| meaning.clone());
+        if found.is_none() {
+            self.unknown(word, format!("`{word}` cannot stand here"), words.iter().map(|(known, _)| *known));
+        }
+        found
+    }
+
+    /// The index of a name among those that the operator's files define, such as a profile.
+    pub fn name_of(&self, what: &str, names: &[String]) -> Option<u32> {
+        let name = self.text()?;
+        let found = names.iter().position(|known| known == name);
+        if found.is_none() {
+            let names = names.iter().map(String::as_str);
+            self.unknown(name, format!("there is no {what} `{name}`"), names);
+        }
+        found.map(|index| index as u32)
+    }
+}
+
+const DATE: &str = "such as `2026-02-01` or `2026-02-01T08:00:00+01:00`";
+
+/// A table of the settings.
+#[derive(Clone, Debug)]
+pub struct Table<'a> {
+    at: At<'a>,
+    entries: &'a [(&'static str, Value)],
+}
+
+impl<'a> Table<'a> {
+    /// The table's own place.
+    pub fn at(&self) -> &At<'a> {
+        &self.at
+    }
+
+    /// What stands under a key.
+    pub fn get(&self, key: &str) -> Option<At<'a>> {
+        self.iter().find(|(known, _)| *known == key).map(|(_, at)| at)
+    }
+
+    /// What stands under a key that must be there.
+    pub fn required(&self, key: &str, hint: &str) -> Option<At<'a>> {
+        let found = self.get(key);
+        // What is no table at all has been complained about.
+        if found.is_none() && matches!(self.at.value, Value::Table(_)) {
+            self.at.problem_with_hint(format!("`{key}` is missing"), hint);
+        }
+        found
+    }
+
+    /// Every key, with what stands under it.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, At<'a>)> + '_ {
+        self.entries.iter().map(|(key, value)| (*key, self.at.below(key, value)))
+    }
+}
+
+/// The one of these words that was probably meant, as a hint.
+pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
+    let by_distance = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
+    let (distance, known) = by_distance.min()?;
+    // A third of the letters may be wrong; beyond that it is another word.
+    (distance * 3 <= word.chars().count().max(3)).then(|| format!("did you mean `{known}`?"))
+}
+
+/// Words as a message lists them.
+pub fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

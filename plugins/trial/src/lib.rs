@@ -1,0 +1,11 @@
+//! For the tests of policies in Rust: case files run against the policy's own functions, natively, and
+//! its schema compared with what it really accepts.
+//!
+//! `deputy plugin test` runs the same files against the component.
+
+mod convert;
+mod run;
+mod schema;
+
+pub use run::{Ask, ask_assignment, ask_reminder, ask_review, check_cases};
+pub use schema::check_schema;
