@@ -127,6 +127,6 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
-        Command::Plugin(command) => commands::plugin::run(&common, &command),
+        Command::Plugin(command) => commands::plugin::run(&common, command).await,
     }
 }

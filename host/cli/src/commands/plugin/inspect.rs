@@ -9,19 +9,16 @@ use crate::Common;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json};
 
-/// What `deputy plugin` can do.
-#[derive(clap::Subcommand)]
-pub(crate) enum Command {
-    /// Show what a component is and asks for, without running it
-    Inspect {
-        /// The component file
-        file: PathBuf,
-    },
+/// What `deputy plugin inspect` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The component file
+    file: PathBuf,
 }
 
 /// Carries the command out.
-pub(crate) fn run(common: &Common, command: &Command) -> Outcome {
-    let Command::Inspect { file } = command;
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let file = &arguments.file;
     let bytes = std::fs::read(file).map_err(|error| Problem::file("read", file, &error))?;
     let refused = |error: sandbox::Error| Problem::usage(format!("{}: {error}", file.display()));
     let inspection = Sandbox::new(None).and_then(|sandbox| sandbox.inspect(&bytes)).map_err(refused)?;
