@@ -82,7 +82,7 @@ enum Command {
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
-    /// Policies: inspect
+    /// Policies: inspect, check, try, test, diff, bench
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
 }

@@ -65,6 +65,12 @@ pub(super) struct Devices {
 }
 
 impl From {
+    /// Devices of this file, or so many that are made up.
+    pub(super) fn saved_or_simulated(file: Option<PathBuf>, count: u64) -> Self {
+        let simulated = file.is_none().then_some(count);
+        Self { devices: file, simulated, ..Self::default() }
+    }
+
     /// Opens what the devices come from.
     pub(super) async fn open(&self, common: &Common) -> Outcome<Devices> {
         let now = self.now.unwrap_or_else(Timestamp::now);
@@ -81,7 +87,7 @@ impl From {
             return Ok(devices(saved(file, token)?, None, file.display().to_string()));
         }
         if let Some(count) = self.simulated {
-            return Ok(devices(simulated(count, token, now), Some(count), "simulated".to_owned()));
+            return Ok(devices(simulated(count, token, now), Some(count), "the simulated fleet".to_owned()));
         }
         self.inventory(common, now).await
     }

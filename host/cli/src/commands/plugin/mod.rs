@@ -1,11 +1,17 @@
 //! `deputy plugin`: what the authors of policies work with, and what operators look at before they trust one.
 
+mod bench;
+mod check;
 mod diff;
 mod inspect;
+mod test;
 mod r#try;
 
 mod devices;
+mod odd;
+mod properties;
 mod saved;
+mod schema;
 mod subject;
 
 use crate::Common;
@@ -16,16 +22,25 @@ use crate::exit::{Exit, Outcome, Problem};
 pub(crate) enum Command {
     /// Show what a component is and asks for, without running it
     Inspect(inspect::Arguments),
+    /// Tell everything that would be refused when a policy is loaded, all at once
+    Check(check::Arguments),
     /// Ask a policy about devices, and show every verdict, its reason and what it took
     Try(r#try::Arguments),
+    /// Ask a policy in many ways, and tell where it does not hold what every policy must
+    Test(test::Arguments),
     /// Show which devices another component, or other settings, would decide differently about
     Diff(diff::Arguments),
+    /// Measure how fast a policy decides, and what a call of it costs
+    Bench(bench::Arguments),
 }
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     match command {
         Command::Inspect(arguments) => inspect::run(common, &arguments),
+        Command::Bench(arguments) => bench::run(common, arguments).await,
+        Command::Check(arguments) => check::run(common, arguments).await,
+        Command::Test(arguments) => test::run(common, arguments).await,
         Command::Try(arguments) => r#try::run(common, arguments).await,
         Command::Diff(arguments) => diff::run(common, arguments).await,
     }

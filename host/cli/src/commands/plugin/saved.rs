@@ -194,8 +194,23 @@ mod tests {
             error: it has no `devices`
         "#]],
         );
-        check("serial,model\n", expect![""]);
-        check("{\"devices\": 7}", expect![""]);
-        check("7", expect![""]);
+        check(
+            "serial,model\n",
+            expect![[r#"
+            error: it is not JSON: expected value at line 1 column 1
+        "#]],
+        );
+        check(
+            "{\"devices\": 7}",
+            expect![[r#"
+            error: invalid type: integer `7`, expected a list of devices at line 1 column 14
+        "#]],
+        );
+        check(
+            "7",
+            expect![[r#"
+            error: invalid type: integer `7`, expected devices at line 1 column 1
+        "#]],
+        );
     }
 }
