@@ -240,7 +240,7 @@ fn a_check_says_that_a_policy_could_be_run() {
         "ok" "answers": "assignment"
         "ok" "imports": "nothing"
         "ok" "settings": "accepted"
-        "ok" "reads": "asset_tag, device_family"
+        "ok" "reads": "serial_number, asset_tag, device_family"
     "#]]
     .assert_eq(&text.concat());
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use domain::device::{Device, ProfileStatus};
 use domain::id::ProfileName;
+use domain::policy::Setup;
 use domain::verdict::Context;
 use jiff::Timestamp;
 use sandbox::{Limits, Plugin, PluginSpec, Sandbox};
@@ -138,12 +139,8 @@ fn in_the_sandbox(
 ) -> anyhow::Result<Duration> {
     let (began, mut asked) = (Instant::now(), 0);
     for batch in devices.chunks(size).cycle().take(CALLS) {
-        let answer = plugin.answer(context, batch);
-        ensure!(
-            !answer.verdicts.iter().any(|verdict| verdict.fault),
-            "the rules fail: {:?}",
-            answer.verdicts
-        );
+        let answer = plugin.answer_assignment(context, batch);
+        ensure!(!answer.answer.iter().any(|verdict| verdict.fault), "the rules fail: {:?}", answer.answer);
         asked += batch.len();
     }
     Ok(began.elapsed() / asked as u32)
@@ -230,7 +227,8 @@ fn spec(settings: &Value) -> anyhow::Result<PluginSpec> {
         expected_digest: None,
         limits: Limits::default(),
         settings: settings.clone(),
-        profiles: vec![kiosk()?],
+        setup: Setup { profiles: vec![kiosk()?], ..Setup::default() },
+        tables: BTreeMap::new(),
     })
 }
 

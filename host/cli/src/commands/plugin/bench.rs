@@ -65,7 +65,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     super::in_the_background(move || {
         let mut devices = devices;
         let first = devices.next().ok_or_else(|| devices.none_found())??;
-        let context = devices.context(&first.token, &subject.profiles);
+        let context = devices.context(&first.token, &subject.setup.profiles);
         measure(json, &subject, &context, &first.devices, arguments.runs)
     })
     .await
@@ -78,6 +78,7 @@ fn measure(json: bool, subject: &Subject, context: &Context, devices: &[Device],
     let began = Instant::now();
     let plugin = subject.load(&sandbox)?;
     let compiled = began.elapsed();
+    super::decides(subject, &plugin)?;
 
     // As many as the largest batch, whatever there is.
     let devices: Vec<Device> = devices.iter().cycle().take(SIZES[SIZES.len() - 1]).cloned().collect();
@@ -110,8 +111,8 @@ fn measure(json: bool, subject: &Subject, context: &Context, devices: &[Device],
 fn ask(plugin: &Plugin, context: &Context, devices: &[Device], row: &mut Row) -> Result<(), String> {
     let (began, mut asked) = (Instant::now(), 0);
     for batch in devices.chunks(row.size).cycle().take(CALLS) {
-        let answer = plugin.answer(context, batch);
-        if let Some(verdict) = answer.verdicts.iter().find(|verdict| verdict.fault) {
+        let answer = plugin.answer_assignment(context, batch);
+        if let Some(verdict) = answer.answer.iter().find(|verdict| verdict.fault) {
             return Err(verdict.reason.to_string());
         }
         asked += batch.len();

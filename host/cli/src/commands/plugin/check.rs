@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use domain::id::Digest;
-use sandbox::{Inspection, Sandbox};
+use domain::policy::Question;
+use sandbox::{Description, Inspection, Sandbox};
 use serde_json::{Value, json};
 
 use super::schema;
@@ -95,7 +96,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let json = common.json;
     super::in_the_background(move || {
         // Compiled anew, whatever the cache has: how long that takes is part of the answer.
-        let sandbox = Sandbox::new(None).map_err(|error| Problem::new(crate::exit::Exit::Failure, error))?;
+        let sandbox = Sandbox::new(None).map_err(|error| Problem::new(Exit::Failure, error))?;
         let found = check(&subject, config.as_ref(), &sandbox);
         tell(json, &subject, &found);
         Ok(if found.count(How::Wrong) > 0 { Exit::Usage } else { Exit::Success })
@@ -121,8 +122,9 @@ fn check(subject: &Subject, config: Option<&Config>, sandbox: &Sandbox) -> Findi
     found.add("component", How::Well, compiled);
     contract(&inspection, &mut found);
     imports(&inspection, &mut found);
+    let schema = described(&inspection, &mut found);
     match inspection.check() {
-        Ok(()) => loaded(subject, sandbox, &mut found),
+        Ok(()) => loaded(subject, sandbox, schema, &mut found),
         Err(_) => {
             found.add("settings", How::Unknown, "not asked");
             found.add("reads", How::Unknown, "not asked");
@@ -203,23 +205,62 @@ fn without(import: &str) -> &'static str {
     }
 }
 
-fn loaded(subject: &Subject, sandbox: &Sandbox, found: &mut Findings) {
-    let schema: Option<Value> = None;
-    let by_schema = schema.as_ref().map(|schema| schema::problems(schema, &subject.settings.value));
-    if let Some(Err(why)) = &by_schema {
-        found.add("schema", How::Wrong, format!("the schema of its settings is no JSON Schema: {why}"));
+/// What it says of itself; the schema of its settings, if it is one.
+fn described(inspection: &Inspection, found: &mut Findings) -> Option<Value> {
+    let description = match inspection.description.as_ref()? {
+        Ok(description) => description,
+        Err(fault) => {
+            found.add("describes", How::Wrong, format!("it fails to say what it is: it {fault}"));
+            return None;
+        }
+    };
+    let Description { summary, version, settings_schema } = description;
+    if summary.is_empty() || version.is_empty() {
+        found
+            .add("describes", How::Doubtful, "it has no summary or no version")
+            .hint("`plugin.describe` tells operators what they are asked to trust");
+    } else {
+        found.add("describes", How::Well, format!("{summary} ({version})"));
     }
+    let Some(schema) = settings_schema else {
+        found
+            .add("schema", How::Doubtful, "it publishes no schema of its settings")
+            .hint("with one, editors complete and check the settings that operators write");
+        return None;
+    };
+    match schema::problems(schema, &json!({})) {
+        Ok(_) => found.add("schema", How::Well, "its settings have a JSON Schema"),
+        Err(why) => {
+            found.add(
+                "schema",
+                How::Doubtful,
+                format!("the schema of its settings is no JSON Schema: {why}"),
+            );
+            return None;
+        }
+    };
+    Some(schema.clone())
+}
+
+fn loaded(subject: &Subject, sandbox: &Sandbox, schema: Option<Value>, found: &mut Findings) {
+    let by_schema = schema.and_then(|schema| schema::problems(&schema, &subject.settings.value).ok());
     let plugin = match sandbox.load(subject.spec()) {
         Ok(plugin) => plugin,
         Err(sandbox::Error::Settings { problems, .. }) => {
             found.add("settings", How::Wrong, subject.settings.mistakes(problems));
-            if by_schema.is_some_and(|problems| problems.is_ok_and(|problems| problems.is_empty())) {
+            if by_schema.is_some_and(|problems| problems.is_empty()) {
                 found.add(
                     "schema",
                     How::Doubtful,
                     "its own schema accepts these settings, so editors will too",
                 );
             }
+            found.add("reads", How::Unknown, "not asked");
+            return;
+        }
+        Err(error @ (sandbox::Error::UngrantedTables { .. } | sandbox::Error::NoColumn { .. })) => {
+            found.add("settings", How::Well, "accepted");
+            found.add("tables", How::Wrong, error);
             found.add("reads", How::Unknown, "not asked");
             return;
         }
@@ -235,11 +276,15 @@ fn loaded(subject: &Subject, sandbox: &Sandbox, found: &mut Findings) {
         "accepted"
     };
     found.add("settings", How::Well, told);
-    if let Some(Ok(problems)) = by_schema {
-        for problem in problems {
-            let text = format!("its own schema refuses settings that it accepts: {problem}");
-            found.add("schema", How::Doubtful, text);
-        }
+    for problem in by_schema.into_iter().flatten() {
+        let text = format!("its own schema refuses settings that it accepts: {problem}");
+        found.add("schema", How::Doubtful, text);
+    }
+    for table in plugin.tables() {
+        found.add("tables", How::Well, format!("{} ({})", table.table, table.columns.join(", ")));
+    }
+    if !plugin.inspection().questions.contains(&Question::Assignment) {
+        return;
     }
     let reads = plugin.reads();
     let text = if reads.is_empty() { "nothing but the profile status".to_owned() } else { reads.join(", ") };

@@ -71,6 +71,8 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     };
     let sandbox = subject::sandbox(config.as_ref())?;
     let plugins = (old.load(&sandbox)?, new.load(&sandbox)?);
+    super::decides(&old, &plugins.0)?;
+    super::decides(&new, &plugins.1)?;
     let devices = arguments.from.open(common).await?;
     let json = common.json;
     let work = move || compare(json, &arguments, (&old, &plugins.0), (&new, &plugins.1), devices);
@@ -88,7 +90,7 @@ fn compare(
     let mut difference = Difference::new(arguments.examples);
     while let Some(batch) = devices.next() {
         let batch = batch?;
-        let context = |subject: &Subject| devices.context(&batch.token, &subject.profiles);
+        let context = |subject: &Subject| devices.context(&batch.token, &subject.setup.profiles);
         let tell = |change: Change<'_>| {
             if arguments.all {
                 bar.suspend(|| print(&if json { as_json(change).to_string() } else { words(change) }));

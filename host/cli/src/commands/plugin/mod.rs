@@ -14,6 +14,8 @@ mod saved;
 mod schema;
 mod subject;
 
+use domain::policy::Question;
+
 use crate::Common;
 use crate::exit::{Exit, Outcome, Problem};
 
@@ -50,4 +52,14 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
 async fn in_the_background(work: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Problem::new(Exit::Failure, format!("this broke off: {error}"))))
+}
+
+/// Only a policy that answers the question about devices can be asked about them.
+fn decides(subject: &subject::Subject, plugin: &sandbox::Plugin) -> Outcome<()> {
+    let questions = &plugin.inspection().questions;
+    if questions.contains(&Question::Assignment) {
+        return Ok(());
+    }
+    let answers = domain::document::list_of(questions.iter().map(|question| question.as_str()));
+    Err(Problem::usage(format!("{} does not decide about devices: it answers {answers}", subject.shown)))
 }

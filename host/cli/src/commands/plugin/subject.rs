@@ -4,10 +4,12 @@
 //! Nobody has to trust a component to try it here, so its digest is not compared; what it can do is the
 //! same as in a run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Source};
 use domain::id::{PluginName, ProfileName};
+use domain::policy::Setup;
 use sandbox::{Limits, Plugin, PluginSpec, Sandbox, SettingsProblem};
 use serde_json::{Value, json};
 
@@ -42,8 +44,8 @@ pub(super) struct Subject {
     pub(super) limits: Limits,
     /// What it is set to.
     pub(super) settings: Settings,
-    /// What it may assign.
-    pub(super) profiles: Vec<ProfileName>,
+    /// What its settings may refer to.
+    pub(super) setup: Setup,
     /// Whether it was named as deputy.toml names it.
     pub(super) is_configured: bool,
 }
@@ -90,14 +92,13 @@ impl Subject {
             },
             _ => Settings::none(),
         };
-        let profiles = match config {
-            _ if !told.profiles.is_empty() => told.profiles.clone(),
-            Some(config) => config.profiles.keys().cloned().collect(),
-            None => Vec::new(),
-        };
+        let mut setup = config.map_or_else(Setup::default, crate::app::setup);
+        if !told.profiles.is_empty() {
+            setup.profiles = told.profiles.clone();
+        }
         let limits = plugin.map_or_else(Limits::default, |plugin| plugin.limits.clone());
         let (shown, is_configured) = (which.display().to_string(), plugin.is_some());
-        Ok(Self { shown, name, file, bytes, limits, settings, profiles, is_configured })
+        Ok(Self { shown, name, file, bytes, limits, settings, setup, is_configured })
     }
 
     /// The component, loaded; or everything that is wrong with its settings, each where it stands.
@@ -113,7 +114,8 @@ impl Subject {
             expected_digest: None,
             limits: self.limits.clone(),
             settings: self.settings.value.clone(),
-            profiles: self.profiles.clone(),
+            setup: self.setup.clone(),
+            tables: BTreeMap::new(),
         }
     }
 
@@ -126,7 +128,7 @@ impl Subject {
                     "{shown} does not accept its settings\n{}",
                     self.settings.mistakes(problems)
                 ));
-                match (&self.settings.path, self.profiles.is_empty()) {
+                match (&self.settings.path, self.setup.profiles.is_empty()) {
                     (None, _) => problem.hint("`--settings FILE` gives it some, as TOML or JSON"),
                     (_, true) => problem.hint("`--profile NAME` names a profile that it may assign"),
                     _ => problem,

@@ -47,6 +47,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let config = subject::config(common)?;
     let subject = Subject::find(common, config.as_ref(), &arguments.plugin, &arguments.told)?;
     let plugin = subject.load(&subject::sandbox(config.as_ref())?)?;
+    super::decides(&subject, &plugin)?;
     let mut devices = From::saved_or_simulated(arguments.devices, ORDINARY).open(common).await?;
     let json = common.json;
     super::in_the_background(move || {
@@ -60,7 +61,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
             ordinary.extend(batch.devices);
         }
         let token = whose.ok_or_else(|| devices.none_found())?;
-        let context = devices.context(&token, &subject.profiles);
+        let context = devices.context(&token, &subject.setup.profiles);
         let found = properties::check(&plugin, &context, ordinary, odd::devices());
         bar.finish_and_clear();
         Ok(tell(json, &subject, &found))

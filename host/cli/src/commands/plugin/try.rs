@@ -55,6 +55,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let config = subject::config(common)?;
     let subject = Subject::find(common, config.as_ref(), &arguments.plugin, &arguments.told)?;
     let plugin = subject.load(&subject::sandbox(config.as_ref())?)?;
+    super::decides(&subject, &plugin)?;
     let devices = arguments.from.open(common).await?;
     let json = common.json;
     let work = move || show(json, &arguments, &subject, &plugin, devices);
@@ -83,19 +84,19 @@ fn show(
     mut devices: Devices,
 ) -> Outcome {
     let limit = if arguments.all { u64::MAX } else { arguments.limit };
-    let width = subject.profiles.iter().map(|name| "assign ".len() + name.as_str().len()).max();
+    let width = subject.setup.profiles.iter().map(|name| "assign ".len() + name.as_str().len()).max();
     let width = width.unwrap_or(0).max("verdict".len());
     let head = if arguments.alone { format!("{:>9}  {:>9}  ", "FUEL", "TIME") } else { String::new() };
     let bar = bar(json, "deciding", devices.total);
     let mut tried = Tried::default();
     while let Some(batch) = devices.next() {
         let batch = batch?;
-        let context = devices.context(&batch.token, &subject.profiles);
+        let context = devices.context(&batch.token, &subject.setup.profiles);
         let size = if arguments.alone { 1 } else { batch.devices.len() };
         for devices in batch.devices.chunks(size) {
-            let answer = plugin.answer(&context, devices);
+            let answer = plugin.answer_assignment(&context, devices);
             let cost = arguments.alone.then_some(answer.usage);
-            for (device, verdict) in devices.iter().zip(&answer.verdicts) {
+            for (device, verdict) in devices.iter().zip(&answer.answer) {
                 if tried.devices < limit && json {
                     tried.shown.push(as_json(device, verdict, cost));
                 } else if tried.devices < limit {
@@ -156,7 +157,7 @@ impl Tried {
         }
     }
 
-    fn add(&mut self, answer: Answer) {
+    fn add(&mut self, answer: Answer<Vec<Verdict>>) {
         self.usage += answer.usage;
         let room = LINES.saturating_sub(self.log.len());
         self.log.extend(answer.log.into_iter().take(room));
