@@ -324,14 +324,17 @@ fn the_shipped_rules_hold_what_every_policy_must() {
         &["plugin", "test", "rules"],
         0,
         expect![[r#"
-        rules
-          ok    it fails on no device, however odd
-          ok    it answers the same when it is asked twice
-          ok    it answers the same about each device alone
-          ok    it answers the same in batches of 7
-          ok    it answers the same in another order
-        all 5 properties hold
-    "#]],
+            rules
+
+            what every policy must hold
+              ok    it fails on no device, however odd
+              ok    it answers the same when it is asked twice
+              ok    it answers the same about each device alone
+              ok    it answers the same in batches of 7
+              ok    it answers the same in another order
+
+            all 5 are well
+        "#]],
     );
 }
 
@@ -343,15 +346,190 @@ fn a_policy_that_fails_on_some_devices_does_not_hold_it() {
         &plugin("test", &arguments),
         1,
         expect![[r#"
-        bad.wasm
-          FAIL  it fails on no device, however odd
-                broken for 1 device
-                  MACBAD: plugin `bad` trapped: wasm `unreachable` instruction executed
+            bad.wasm
+
+            what every policy must hold
+              FAIL  it fails on no device, however odd
+                      broken for 1 device
+                      MACBAD: plugin `bad` trapped: wasm `unreachable` instruction executed
+              ok    it answers the same when it is asked twice
+              ok    it answers the same about each device alone
+              ok    it answers the same in batches of 7
+              ok    it answers the same in another order
+
+            1 of 5 failed
+        "#]],
+    );
+}
+
+/// Cases for the shipped rules; the second expects what is not so.
+const CASES: &str = r#"# Who gets what.
+version = 1
+
+[common]
+setup = { profiles = ["lab", "standard"] }
+settings = { default = { hold = true }, rules = [{ when = { device_family = "iPad" }, assign = "lab" }] }
+
+[[cases]]
+name = "an iPad goes to the lab"
+devices = [{ serial_number = "A", device_family = "iPad" }]
+expect = """
+A assign lab: rule 1
+"""
+
+[[cases]]
+name = "everything else gets the standard"   # not yet
+devices = [{ serial_number = "B", device_family = "Mac" }, { serial_number = "C", device_family = "iPad" }]
+expect = """
+B assign standard: the rest
+C assign lab: rule 1
+"""
+
+[[cases]]
+name = "a mistyped key is a mistake"
+settings = { rulez = [] }
+"#;
+
+#[test]
+fn cases_that_fail_are_shown_line_by_line_and_written_anew_on_request() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    std::fs::create_dir(env.file("plugins/cases")).expect("a new folder");
+    env.write("plugins/cases/who.toml", CASES);
+    let test = ["plugin", "test", "plugins/rules.wasm"];
+    check(
+        &env,
+        &test,
+        1,
+        expect![[r#"
+        plugins/rules.wasm
+
+        who.toml
+          ok    an iPad goes to the lab
+          FAIL  everything else gets the standard
+                  - B assign standard: the rest
+                  + B hold: no rule matched
+                    C assign lab: rule 1
+          FAIL  a mistyped key is a mistake
+                  + /rulez: unknown key `rulez` (did you mean `rules`?)
+
+        what every policy must hold, as set in "an iPad goes to the lab" of who.toml
+          ok    it fails on no device, however odd
           ok    it answers the same when it is asked twice
           ok    it answers the same about each device alone
           ok    it answers the same in batches of 7
           ok    it answers the same in another order
-        1 of 5 properties do not hold
+
+        2 of 8 failed
+    "#]],
+    );
+    let update = ["plugin", "test", "plugins/rules.wasm", "--update", "--filter", "everything"];
+    check(
+        &env,
+        &update,
+        0,
+        expect![[r#"
+        plugins/rules.wasm
+
+        who.toml
+          new   everything else gets the standard
+                  - B assign standard: the rest
+                  + B hold: no rule matched
+                    C assign lab: rule 1
+
+        it is well; 1 written anew, look at the diff
+    "#]],
+    );
+    let text = env.read("plugins/cases/who.toml");
+    expect![[r##"
+        # Who gets what.
+        version = 1
+
+        [common]
+        setup = { profiles = ["lab", "standard"] }
+        settings = { default = { hold = true }, rules = [{ when = { device_family = "iPad" }, assign = "lab" }] }
+
+        [[cases]]
+        name = "an iPad goes to the lab"
+        devices = [{ serial_number = "A", device_family = "iPad" }]
+        expect = """
+        A assign lab: rule 1
+        """
+
+        [[cases]]
+        name = "everything else gets the standard"   # not yet
+        devices = [{ serial_number = "B", device_family = "Mac" }, { serial_number = "C", device_family = "iPad" }]
+        expect = """
+        B hold: no rule matched
+        C assign lab: rule 1
+        """
+
+        [[cases]]
+        name = "a mistyped key is a mistake"
+        settings = { rulez = [] }
+    "##]].assert_eq(&text);
+    check(
+        &env,
+        &["plugin", "test", "plugins/rules.wasm", "--filter", "everything"],
+        0,
+        expect![[r#"
+        plugins/rules.wasm
+
+        who.toml
+          ok    everything else gets the standard
+
+        it is well
+    "#]],
+    );
+    check(
+        &env,
+        &["plugin", "test", "plugins/rules.wasm", "--filter", "nobody"],
+        2,
+        expect![[r#"
+        error: no case in plugins/cases fits the filter
+    "#]],
+    );
+}
+
+#[test]
+fn a_case_that_takes_more_fuel_than_it_did_fails() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    std::fs::create_dir(env.file("plugins/cases")).expect("a new folder");
+    env.write("plugins/cases/who.toml", CASES);
+    env.run(&["plugin", "test", "plugins/rules.wasm", "--update"]).is_done();
+    env.run(&["plugin", "test", "plugins/rules.wasm", "--filter", "who"]).is_done();
+    let fuel = env.read("plugins/cases/fuel.toml");
+    let line = fuel.lines().find(|line| line.contains("iPad")).expect("it is recorded").to_owned();
+    let name = line.split(" = ").next().expect("a key");
+    env.edit("plugins/cases/fuel.toml", &line, &format!("{name} = 1000"));
+    let ran = env.run(&["plugin", "test", "plugins/rules.wasm", "--filter", "iPad"]);
+    ran.ends_with(1);
+    assert!(ran.text().contains("% more than the 1000 recorded in fuel.toml"), "{}", ran.text());
+}
+
+#[test]
+fn what_is_no_case_file_is_said_with_its_place() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    std::fs::create_dir(env.file("plugins/cases")).expect("a new folder");
+    env.write("plugins/cases/who.toml", CASES.replace("devices =", "device ="));
+    check(
+        &env,
+        &["plugin", "test", "plugins/rules.wasm"],
+        2,
+        expect![[r#"
+        error: plugins/cases/who.toml is no case file: TOML parse error at line 10, column 1
+           |
+        10 | device = [{ serial_number = "A", device_family = "iPad" }]
+           | ^^^^^^
+        unknown field `device`, expected one of `name`, `settings`, `setup`, `now`, `utc_offset`, `token`, `workflow`, `tables`, `devices`, `tokens`, `plan`, `texts`, `expect`
+    "#]],
+    );
+    env.write("plugins/cases/who.toml", CASES.replace("\"lab\", \"standard\"", "\"La B\""));
+    check(
+        &env,
+        &["plugin", "test", "plugins/rules.wasm"],
+        2,
+        expect![[r#"
+        error: who.toml, case "an iPad goes to the lab": `La B` is not a profile name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
     "#]],
     );
 }

@@ -293,17 +293,17 @@ fn a_component_that_is_not_the_pinned_one_is_refused_and_nothing_is_assigned() {
         2,
         expect![[r#"
             error: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
-            hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
+            hint: `deputy plugin trust rules` shows what changed, and pins it if that is meant
         "#]],
     );
     env.run(&["run", "auto-assign"]).fails(
         4,
         expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
-          sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
-          decide   failed: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
-                   hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
-    "#]],
+            run RUN of auto-assign, by hand: needs a person
+              sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   failed: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
+                       hint: `deputy plugin trust rules` shows what changed, and pins it if that is meant
+        "#]],
     );
     assert_eq!(env.with_profile("main"), 0);
 }
@@ -315,9 +315,9 @@ fn a_component_that_is_not_pinned_is_refused() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: plugin `bad` cannot be used: it is not pinned to a digest
-        hint: if the file is the one you mean, write under [plugins.bad]: sha256 = "DIGEST"
-    "#]],
+            error: plugin `bad` cannot be used: it is not pinned to a digest
+            hint: `deputy plugin trust bad` shows what it is, and pins it if it is the one you mean
+        "#]],
     );
 }
 

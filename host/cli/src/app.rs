@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::document::{Findings, Source};
-use domain::id::{Digest, PluginName, TokenName, WorkflowName};
+use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
 use domain::policy::{Policy, Setup};
+use domain::table::Table as _;
 use domain::workflow::Workflow;
 use engine::clock::SystemClock;
+use engine::copies::Copies;
 use engine::engine::Engine;
 use engine::secrets::Key;
-use engine::settings::{Settings, Unusable};
+use engine::settings::{PluginSettings, Settings, Unusable};
 use engine::store::Store;
-use sandbox::{PluginSpec, Sandbox};
+use engine::table::{self, TableFile};
+use sandbox::{Plugin, PluginSpec, Sandbox};
 
 use crate::config::{Config, KeySource, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
@@ -44,7 +47,7 @@ impl App {
             std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
         }
         let store = Store::open(&config.store, key).await?;
-        let engine = Engine::new(store, settings(&config, policies), Arc::new(SystemClock))?;
+        let engine = Engine::new(store, settings(&config, policies, None), Arc::new(SystemClock))?;
         Ok(Self { config, engine })
     }
 
@@ -75,69 +78,138 @@ pub(crate) fn unknown(what: &str, name: &str, names: &[&str]) -> Problem {
     }
 }
 
-/// What the files mean, ready to be worked with.
-pub(crate) fn settings(config: &Config, policies: Policies) -> Settings {
-    Settings {
+/// What the files mean, ready to be worked with. Tables keep what was read of them `before`, and so does
+/// a plugin that was good and is the one that is pinned, if its file is broken now.
+pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Settings>) -> Settings {
+    let mut settings = Settings {
         tokens: config.tokens.clone(),
         profiles: config
             .profiles
             .iter()
             .map(|(name, (_, definition))| (name.clone(), definition.clone()))
             .collect(),
-        policies: match policies {
-            Policies::Loaded => load_policies(config),
-            Policies::Unused => Default::default(),
-        },
+        policies: BTreeMap::new(),
+        tables: tables(config, before),
+        plugins: config
+            .plugins
+            .iter()
+            .map(|(name, plugin)| (name.clone(), plugin_settings(plugin)))
+            .collect(),
         channels: config.channels.clone(),
         workflows: config
             .workflows
             .iter()
             .map(|(name, workflow)| (name.clone(), Arc::new(workflow.clone())))
             .collect(),
+    };
+    if policies == Policies::Loaded {
+        settings.policies = load_all(config, &settings, before);
     }
+    settings
+}
+
+fn tables(config: &Config, before: Option<&Settings>) -> BTreeMap<TableName, Arc<TableFile>> {
+    let table = |name: &TableName, source: &table::Source| {
+        let known = before.and_then(|before| before.tables.get(name)).filter(|it| it.source() == source);
+        known.cloned().unwrap_or_else(|| {
+            let copies = Copies::of_tables(&config.store);
+            Arc::new(TableFile::new(name.clone(), source.clone(), copies))
+        })
+    };
+    config.tables.iter().map(|(name, source)| (name.clone(), table(name, source))).collect()
+}
+
+fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
+    let digest = plugin.sha256.as_ref().map_or("", Digest::as_str);
+    let mark = Digest::of(format!("{digest}\n{}", plugin.settings).as_bytes());
+    PluginSettings { tables: plugin.tables.clone(), mark }
 }
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
 
-fn load_policies(config: &Config) -> BTreeMap<PluginName, Loaded> {
+fn load_all(config: &Config, settings: &Settings, before: Option<&Settings>) -> BTreeMap<PluginName, Loaded> {
     let sandbox = Sandbox::new(Some(cache_folder(config)));
-    let load = |name: &PluginName, plugin: &PluginConfig| match &sandbox {
-        Ok(sandbox) => load_policy(config, sandbox, name, plugin),
-        Err(error) => Err(Unusable { error: error.to_string(), hint: None }),
+    let one = |name: &PluginName, plugin: &PluginConfig| -> Loaded {
+        let loaded = match &sandbox {
+            Ok(sandbox) => load_pinned(config, settings, sandbox, name, plugin),
+            Err(error) => Err(Unusable { error: error.to_string(), hint: None }),
+        };
+        let same = before.filter(|before| before.mark_of(name) == settings.mark_of(name));
+        match (loaded, same.and_then(|before| before.policies.get(name))) {
+            (Err(unusable), Some(Ok(good))) => {
+                tracing::warn!(plugin = %name, "{}; what was loaded before is used on", unusable.error);
+                Ok(good.clone())
+            }
+            (loaded, _) => loaded,
+        }
     };
-    config.plugins.iter().map(|(name, plugin)| (name.clone(), load(name, plugin))).collect()
+    config.plugins.iter().map(|(name, plugin)| (name.clone(), one(name, plugin))).collect()
 }
 
-fn load_policy(config: &Config, sandbox: &Sandbox, name: &PluginName, plugin: &PluginConfig) -> Loaded {
-    let unusable =
-        |error: String| Unusable { error: format!("plugin `{name}` cannot be used: {error}"), hint: None };
+fn unusable(name: &PluginName, error: impl std::fmt::Display) -> Unusable {
+    Unusable { error: format!("plugin `{name}` cannot be used: {error}"), hint: None }
+}
+
+fn load_pinned(
+    config: &Config,
+    settings: &Settings,
+    sandbox: &Sandbox,
+    name: &PluginName,
+    plugin: &PluginConfig,
+) -> Loaded {
     let bytes = std::fs::read(&plugin.path)
-        .map_err(|error| unusable(format!("cannot read {}: {error}", plugin.path.display())))?;
+        .map_err(|error| unusable(name, format!("cannot read {}: {error}", plugin.path.display())))?;
     let found = Digest::of(&bytes);
-    let pin = format!("sha256 = \"{found}\"");
+    let hint =
+        Some(format!("`deputy plugin trust {name}` shows what it is, and pins it if it is the one you mean"));
     match &plugin.sha256 {
-        None => {
-            let hint = format!("if the file is the one you mean, write under [plugins.{name}]: {pin}");
-            return Err(Unusable { hint: Some(hint), ..unusable("it is not pinned to a digest".to_owned()) });
-        }
+        None => return Err(Unusable { hint, ..unusable(name, "it is not pinned to a digest") }),
         Some(pinned) if *pinned != found => {
-            let hint = format!("if the change is meant, write under [plugins.{name}]: {pin}");
+            let hint = Some(format!(
+                "`deputy plugin trust {name}` shows what changed, and pins it if that is meant"
+            ));
             let error = format!("{} is not the file it was pinned to", plugin.path.display());
-            return Err(Unusable { hint: Some(hint), ..unusable(error) });
+            return Err(Unusable { hint, ..unusable(name, error) });
         }
         Some(_) => {}
+    }
+    let policy = load(config, settings, sandbox, name, bytes.clone())?;
+    crate::commands::plugin::list::keep(&Copies::of_plugins(&config.store), &bytes);
+    Ok(Arc::new(policy))
+}
+
+/// A component as the plugin of this name: content with its settings and with what it is granted.
+pub(crate) fn load(
+    config: &Config,
+    settings: &Settings,
+    sandbox: &Sandbox,
+    name: &PluginName,
+    bytes: Vec<u8>,
+) -> Result<Plugin, Unusable> {
+    let plugin = &config.plugins[name];
+    let mut tables = BTreeMap::new();
+    for table in &plugin.tables {
+        let file = &settings.tables[table];
+        let Some(now) = file.now() else {
+            let wrong = file.wrong().map_or_else(String::new, |wrong| format!("\n{wrong}"));
+            return Err(Unusable {
+                hint: Some("mend the file; a daemon looks again when it reloads, on SIGHUP".to_owned()),
+                ..unusable(name, format!("the table `{table}`, which it is granted, is wrong{wrong}"))
+            });
+        };
+        tables.insert(table.clone(), now.columns().to_vec());
     }
     let spec = PluginSpec {
         name: name.clone(),
         bytes,
-        expected_digest: plugin.sha256.clone(),
+        expected_digest: None,
         limits: plugin.limits.clone(),
         settings: plugin.settings.clone(),
         setup: setup(config),
-        tables: BTreeMap::new(),
+        tables,
     };
     match sandbox.load(spec) {
-        Ok(policy) => Ok(Arc::new(policy)),
+        Ok(policy) => Ok(policy),
         Err(sandbox::Error::Settings { problems, .. }) => {
             let mut findings = Findings::new(Source { path: &config.path, text: &config.text });
             for problem in problems {
@@ -145,9 +217,9 @@ fn load_policy(config: &Config, sandbox: &Sandbox, name: &PluginName, plugin: &P
                 findings.at(&at, problem.message, problem.hint);
             }
             let error = format!("it does not accept its settings\n{}", findings.into_mistakes());
-            Err(unusable(error))
+            Err(unusable(name, error))
         }
-        Err(error) => Err(unusable(error.to_string())),
+        Err(error) => Err(unusable(name, error)),
     }
 }
 

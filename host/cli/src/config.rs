@@ -8,18 +8,20 @@ pub(crate) mod certificates;
 mod file;
 mod folders;
 mod profiles;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Mistakes, Source};
 use domain::duration::Span;
-use domain::id::{ChannelName, Digest, PluginName, ProfileName, TokenName, WorkflowName};
+use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{OnFault, Step, Workflow};
 use engine::apple::Network;
 use engine::notify::{Channel, Webhook};
 use engine::settings::TokenSettings;
+use engine::table;
 use sandbox::Limits;
 use url::Url;
 
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub tokens: BTreeMap<TokenName, TokenSettings>,
     /// The plugins.
     pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// The tables.
+    pub tables: BTreeMap<TableName, table::Source>,
     /// The channels.
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
@@ -76,6 +80,8 @@ pub(crate) struct PluginConfig {
     pub sha256: Option<Digest>,
     /// What it may use.
     pub limits: Limits,
+    /// The tables it may look into.
+    pub tables: Vec<TableName>,
     /// What it is told.
     pub settings: serde_json::Value,
 }
@@ -103,7 +109,7 @@ impl Config {
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
             Ok(meant) => {
-                wrong.extend(check_names(&meant, &workflows));
+                wrong.extend(check_names(&meant, &profiles, &workflows));
                 if !wrong.is_empty() {
                     return Err(Problem::new(Exit::Usage, wrong.join("\n\n")));
                 }
@@ -113,6 +119,7 @@ impl Config {
                     key: meant.key,
                     tokens: meant.tokens,
                     plugins: meant.plugins,
+                    tables: meant.tables,
                     channels: meant.channels,
                     profiles,
                     doubts,
@@ -148,6 +155,7 @@ struct Meant {
     key: KeySource,
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
+    tables: BTreeMap<TableName, table::Source>,
     channels: BTreeMap<ChannelName, Channel>,
 }
 
@@ -165,8 +173,17 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
         plugins: named("plugins", file.plugins, &mut findings, |at, table, findings| {
             plugin(at, table, folder, findings)
         }),
+        tables: named("tables", file.tables, &mut findings, |at, table, findings| {
+            tables::meant(at, table, folder, findings)
+        }),
         channels: named("channels", file.channels, &mut findings, channel),
     };
+    for (name, plugin) in &meant.plugins {
+        for (index, table) in plugin.tables.iter().enumerate() {
+            let at = format!("/plugins/{name}/grants/tables/{index}");
+            known(&at, "table", table.as_str(), meant.tables.keys().map(TableName::as_str), &mut findings);
+        }
+    }
     findings.finish()?;
     Ok(meant)
 }
@@ -241,8 +258,9 @@ fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'
         Some(text) => Some(findings.parse(&format!("{at}/sha256"), text)?),
         None => None,
     };
+    let tables = findings.parse_all(&format!("{at}/grants/tables"), &table.grants.tables);
     let settings = json(toml::Value::Table(table.settings));
-    Some(PluginConfig { path: folder.join(table.path), sha256, limits, settings })
+    Some(PluginConfig { path: folder.join(table.path), sha256, limits, tables, settings })
 }
 
 fn channel(at: &str, table: ChannelTable, findings: &mut Findings<'_>) -> Option<Channel> {
@@ -256,7 +274,11 @@ fn channel(at: &str, table: ChannelTable, findings: &mut Findings<'_>) -> Option
 }
 
 /// The names workflows use are names `deputy.toml` has; what is wrong, file by file.
-fn check_names(meant: &Meant, workflows: &Files<WorkflowName, Workflow>) -> Vec<String> {
+fn check_names(
+    meant: &Meant,
+    profiles: &BTreeMap<ProfileName, (Profile, Definition)>,
+    workflows: &Files<WorkflowName, Workflow>,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     for (workflow, file) in workflows.values() {
         let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -268,9 +290,21 @@ fn check_names(meant: &Meant, workflows: &Files<WorkflowName, Workflow>) -> Vec<
         for (index, step) in workflow.steps.iter().enumerate() {
             let at = format!("/steps/{index}");
             match step {
-                Step::Decide { policy } => {
+                Step::Decide { policy, on_fault } => {
                     let names = meant.plugins.keys().map(PluginName::as_str);
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
+                    if let OnFault::Assign(profile) = on_fault
+                        && !profiles.contains_key(profile)
+                    {
+                        let names: Vec<&str> = profiles.keys().map(ProfileName::as_str).collect();
+                        let help = domain::document::suggestion(profile.as_str(), &names);
+                        let message = format!("no profile is called `{profile}`");
+                        findings.at(&format!("{at}/on_fault/assign"), message, help);
+                    }
+                }
+                Step::Plan { review: Some(review), .. } => {
+                    let names = meant.plugins.keys().map(PluginName::as_str);
+                    known(&format!("{at}/review"), "plugin", review.as_str(), names, &mut findings);
                 }
                 Step::Remind { channels: None, .. } if meant.channels.is_empty() => {
                     let help = "add `[channels.log]` with `kind = \"log\"`, or a webhook".to_owned();

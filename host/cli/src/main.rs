@@ -79,10 +79,15 @@ enum Command {
     Plan(commands::run::PlanArguments),
     /// Carry out a workflow now
     Run(commands::run::Arguments),
+    /// Let a plan go ahead that a review has asked a person about
+    Approve(commands::approve::Arguments),
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
-    /// Policies: inspect, check, try, test, diff, bench
+    /// What policies look things up in: list, check, show
+    #[command(subcommand)]
+    Table(commands::table::Command),
+    /// Policies: inspect, check, try, test, diff, bench, trust, list, rest
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
 }
@@ -126,7 +131,9 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Workflow(command) => commands::workflow::run(&common, command).await,
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
+        Command::Approve(arguments) => commands::approve::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
+        Command::Table(command) => commands::table::run(&common, command).await,
         Command::Plugin(command) => commands::plugin::run(&common, command).await,
     }
 }

@@ -16,6 +16,7 @@ pub mod profile;
 pub mod reminder;
 pub mod removal;
 pub mod report;
+pub mod rest;
 pub mod review;
 pub mod run;
 pub mod schedule;

@@ -215,6 +215,8 @@ impl<'a> Planner<'a> {
     fn entry(&self, candidate: &Candidate) -> Entry {
         let Some(verdict) = &candidate.verdict else { return Entry::Skip(Skip::Undecided) };
         let wanted = match &verdict.decision {
+            // What a workflow gives to devices that the policy fails on is for those without a profile.
+            Decision::Assign { profile } if verdict.fault && candidate.on.is_none() => profile,
             _ if verdict.fault => return Entry::Skip(Skip::Fault),
             Decision::Hold { .. } => return Entry::Skip(Skip::Held),
             Decision::Ignore => return Entry::Skip(Skip::Ignored),
@@ -259,6 +261,42 @@ impl<'a> Planner<'a> {
             let protected = self.protected.entry(name.clone());
             protected.or_insert_with(|| (0, action.serial_number.clone())).0 += 1;
         }
+    }
+}
+
+/// The digest of what a plan does, taken action by action in the order of serial numbers.
+#[derive(Debug)]
+pub struct Fingerprint {
+    wanted: BTreeMap<ProfileName, Digest>,
+    used: BTreeSet<ProfileName>,
+    hash: sha2::Sha256,
+}
+
+impl Fingerprint {
+    /// Of a plan with these profiles. Their wording counts: the same name for something else is another plan.
+    pub fn new(profiles: &Profiles) -> Self {
+        use sha2::Digest as _;
+        Self { wanted: profiles.wanted.clone(), used: BTreeSet::new(), hash: sha2::Sha256::new() }
+    }
+
+    /// A device that goes from one profile, by Apple's id, to another.
+    pub fn add(&mut self, serial: &str, from: Option<&str>, to: &ProfileName) {
+        use sha2::Digest as _;
+        self.hash.update(format!("{serial} {} {to}\n", from.unwrap_or("-")));
+        if !self.used.contains(to) {
+            self.used.insert(to.clone());
+        }
+    }
+
+    /// All of it.
+    pub fn digest(mut self) -> Digest {
+        use sha2::Digest as _;
+        for name in &self.used {
+            let wording = self.wanted.get(name).map_or("-", Digest::as_str);
+            self.hash.update(format!("{name} {wording}\n"));
+        }
+        let hex: String = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        hex.parse().expect("a SHA-256 has 64 hexadecimal digits")
     }
 }
 
@@ -312,9 +350,10 @@ mod tests {
 
     use super::*;
     use crate::pause::Refusal;
+    use crate::workflow::OnFault;
 
     /// `devices`: `SERIAL [on PROFILE[@old]] [waits] [in-flight]`, `;` between. `verdicts`: `SERIAL assign
-    /// PROFILE|hold|ignore|fault`. The files say `lab`, `kiosk` and `exec`; `new` is not at Apple yet.
+    /// PROFILE|hold|ignore|fault [DEFAULT]`. The files say `lab`, `kiosk` and `exec`; `new` is not at Apple yet.
     #[track_caller]
     fn check_with(rails: Rails, devices: &str, verdicts: &str, expected: Expect) {
         let now = "2026-01-09T09:00:00Z".parse().unwrap();
@@ -338,6 +377,9 @@ mod tests {
                 ["ignore"] => Decision::Ignore,
                 ["hold"] => Decision::Hold { until: None },
                 ["fault"] => return Some(Verdict::fault("plugin failed")),
+                ["fault", default] => {
+                    return Some(OnFault::Assign(default.parse().unwrap()).over(Verdict::fault("failed")));
+                }
                 _ => panic!("no verdict: {line}"),
             };
             Some(Verdict { decision, reason: "why".into(), fault: false })
@@ -442,6 +484,19 @@ mod tests {
             expect![[r#"
                 skip C02AA: held because the policy failed
                 assign C02AB to lab
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_device_whose_plugin_failed_falls_to_the_default_only_if_it_has_no_profile() {
+        check(
+            "C02AA; C02AB on lab; C02AC on kiosk",
+            "C02AA fault lab; C02AB fault lab; C02AC fault lab",
+            expect![[r#"
+                assign C02AA to lab
+                skip C02AB: held because the policy failed
+                skip C02AC: held because the policy failed
             "#]],
         );
     }

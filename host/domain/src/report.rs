@@ -8,7 +8,10 @@ use std::fmt::Write as _;
 use crate::id::ProfileName;
 use crate::plan::{Breach, Skip, Totals};
 use crate::removal::{Removal, Removed};
-use crate::run::{Applied, Decided, Outcome, Reminded, Run, State, StepRecord, Synced, Trigger};
+use crate::review::Decision;
+use crate::run::{
+    Applied, Decided, Outcome, Planned, Reminded, Reviewed, Run, State, StepRecord, Synced, Trigger,
+};
 use crate::workflow::When;
 
 pub use many::needs_a_person;
@@ -53,10 +56,15 @@ pub fn heading(run: &Run) -> String {
         State::Stopped => "stopped before its end; the next run goes on",
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
+        State::Refused if !run.steps.iter().any(broke_a_rail) => "refused by its review; nothing was changed",
         State::Refused => "refused by a rail; nothing was changed",
         State::NeedsPerson => "needs a person",
     };
     format!("run {} of {}{dry}{why}: {state}", run.id, run.workflow)
+}
+
+fn broke_a_rail(step: &StepRecord) -> bool {
+    matches!(step.outcome, Some(Outcome::Refused { .. }))
 }
 
 /// Whether such a run is worth telling people about.
@@ -91,7 +99,14 @@ fn step_line(step: &StepRecord) -> String {
         None => "going on".to_owned(),
         Some(Outcome::Synced(synced)) => synced_line(synced),
         Some(Outcome::Decided(decided)) => decided_line(decided),
-        Some(Outcome::Planned(totals)) => totals_line(totals),
+        Some(Outcome::Planned(Planned { totals, .. })) => totals_line(totals),
+        Some(Outcome::Objected { totals, review }) => {
+            let word = match review.opinion.decision {
+                Decision::Refuse => "refused",
+                _ => "waits for a person",
+            };
+            format!("{word}: {}", totals_line(totals))
+        }
         Some(Outcome::Refused { totals, .. }) => format!("refused: {}", totals_line(totals)),
         Some(Outcome::Applied(applied)) => applied_line(applied),
         Some(Outcome::Removed(removed)) => removed_line(removed),
@@ -110,13 +125,24 @@ fn step_line(step: &StepRecord) -> String {
 /// What more there is to say of a step, a line each.
 fn details(run: &Run, step: &StepRecord) -> Vec<String> {
     match &step.outcome {
-        Some(Outcome::Decided(decided)) => decided
-            .faults
-            .iter()
-            .map(|fault| {
+        Some(Outcome::Decided(decided)) => {
+            let faults = decided.faults.iter().map(|fault| {
                 format!("{} held, such as {}: {}", devices(fault.devices), fault.example, fault.reason)
-            })
-            .collect(),
+            });
+            faults.chain(resting_lines(decided)).collect()
+        }
+        Some(Outcome::Planned(Planned { review: Some(review), .. })) => vec![review_line(review)],
+        Some(Outcome::Objected { review, .. }) => {
+            let mut lines = vec![review_line(review)];
+            lines.push(match review.opinion.decision {
+                Decision::Refuse => format!(
+                    "hint: `deputy plan {}` shows the devices; change what `{}` objects to, or its settings",
+                    run.workflow, review.policy
+                ),
+                _ => to_approve(run),
+            });
+            lines
+        }
         Some(Outcome::Refused { breaches, .. }) => {
             let mut lines: Vec<String> = breaches.iter().map(|breach| format!("rail: {breach}")).collect();
             lines.push(way_past(run, breaches));
@@ -153,6 +179,43 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
         Some(Outcome::Failed(failure)) => failure.hint.iter().map(|hint| format!("hint: {hint}")).collect(),
         _ => Vec::new(),
     }
+}
+
+/// That a plugin rests, and until when.
+fn resting_lines(decided: &Decided) -> Vec<String> {
+    let (Some(policy), Some(resting)) = (&decided.policy, &decided.resting) else { return Vec::new() };
+    vec![
+        format!("{policy} rests until {}", resting.until.strftime("%Y-%m-%d %H:%M UTC")),
+        format!(
+            "hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest {policy} --end`"
+        ),
+    ]
+}
+
+/// Who said what of a plan.
+fn review_line(review: &Reviewed) -> String {
+    let said = match (&review.approved, review.opinion.decision) {
+        (Some(run), _) => return format!("approved by a person, after run {run} had asked"),
+        (None, Decision::Approve) => "approves",
+        (None, Decision::Ask) if review.fault => "could not say",
+        (None, Decision::Ask) => "asks for a person",
+        (None, Decision::Refuse) => "refuses",
+    };
+    let reason = &review.opinion.reason;
+    let reason = if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", reason.replace('\n', "\n             "))
+    };
+    format!("{} {said}{reason}", review.policy)
+}
+
+/// How to go on after a review that asked.
+fn to_approve(run: &Run) -> String {
+    format!(
+        "hint: `deputy runs show {} --actions 1000` shows the devices; if it is right, `deputy approve {}` does it",
+        run.id, run.id
+    )
 }
 
 /// How to go on after a broken rail.

@@ -2,6 +2,7 @@
 //!
 //! A review comes after the rails, so it can only be stricter than they are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SerialNumber, TokenName, WorkflowName};
+use crate::plan::{Skip, Totals};
 use crate::table::Tables;
 
 /// What is known besides the plan.
@@ -49,6 +51,32 @@ pub struct Plan {
     pub moves: Vec<Move>,
     /// The actions themselves, at most [`ACTIONS`], reassignments first.
     pub actions: Vec<Action>,
+}
+
+/// How many devices go from where to where, by our names or else Apple's ids.
+pub type Moves = BTreeMap<(Option<String>, String), u64>;
+
+impl Plan {
+    /// A plan with these numbers, as a review is shown it.
+    pub fn new(totals: &Totals, moves: Moves, actions: Vec<Action>) -> Self {
+        let skipped = |skip| totals.skipped(skip);
+        let waiting = [Skip::Waiting, Skip::InFlight, Skip::Undecided].map(skipped).iter().sum();
+        let mut moves: Vec<Move> =
+            moves.into_iter().map(|((from, to), devices)| Move { from, to, devices }).collect();
+        moves.sort_by_key(|it| std::cmp::Reverse(it.devices));
+        Self {
+            devices: totals.devices,
+            first_assignments: totals.first_assignments,
+            reassignments: totals.reassignments,
+            already_right: skipped(Skip::AlreadyRight),
+            held: skipped(Skip::Held),
+            faults: skipped(Skip::Fault),
+            ignored: skipped(Skip::Ignored),
+            waiting,
+            moves,
+            actions,
+        }
+    }
 }
 
 /// How many actions of a plan a review is shown.

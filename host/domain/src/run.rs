@@ -9,9 +9,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelName, PluginName, ProfileName, RunId, SerialNumber, TokenName, WorkflowName};
+use crate::id::{
+    ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, TableName, TokenName, WorkflowName,
+};
 use crate::plan::{Breach, Totals};
+use crate::policy::Usage;
 use crate::removal::Removed;
+use crate::review::{Decision, Opinion};
 
 /// One execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +74,7 @@ pub enum State {
     Interrupted,
     /// Something went wrong.
     Failed,
-    /// A rail would have been broken; nothing was changed for that token.
+    /// A rail would have been broken, or a review said no; nothing was changed for that token.
     Refused,
     /// A person has to do something.
     NeedsPerson,
@@ -102,13 +106,20 @@ pub enum Outcome {
     /// The policy was asked.
     Decided(Decided),
     /// A plan was made.
-    Planned(Totals),
+    Planned(Planned),
     /// The plan would have broken a rail.
     Refused {
         /// What it would have done.
         totals: Totals,
         /// Which rails.
         breaches: Vec<Breach>,
+    },
+    /// The rails let the plan pass, and its review did not.
+    Objected {
+        /// What it would have done.
+        totals: Totals,
+        /// Who said what.
+        review: Reviewed,
     },
     /// The plan was carried out.
     Applied(Applied),
@@ -183,6 +194,72 @@ pub struct Decided {
     pub ignored: u64,
     /// Devices it failed on: how, how many, and one of them.
     pub faults: Vec<FaultNote>,
+    /// The component that was asked.
+    #[serde(default)]
+    pub digest: Option<Digest>,
+    /// The tables it could look into, as they were.
+    #[serde(default)]
+    pub tables: BTreeMap<TableName, Digest>,
+    /// What asking it took.
+    #[serde(default)]
+    pub usage: Usage,
+    /// It rests, since it failed on everything again and again.
+    #[serde(default)]
+    pub resting: Option<Resting>,
+}
+
+/// A plugin that is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resting {
+    /// When it is asked again.
+    pub until: Timestamp,
+    /// How it failed last.
+    pub why: String,
+    /// It has begun to rest in this very step, for the first time since it worked.
+    pub news: bool,
+}
+
+/// What planning came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The plan's numbers.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// What was said of it, if somebody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Reviewed>,
+}
+
+/// What a policy said of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reviewed {
+    /// The plugin that was asked.
+    pub policy: PluginName,
+    /// Its component.
+    pub digest: Digest,
+    /// The digest of the plan it was asked about: which devices go from where to where.
+    pub plan: Digest,
+    /// What it said. A person's word counts in its place, if there is one.
+    pub opinion: Opinion,
+    /// It failed, which counts as asking a person.
+    #[serde(default)]
+    pub fault: bool,
+    /// The run in which this very plan was asked about, if a person has approved it since.
+    #[serde(default)]
+    pub approved: Option<RunId>,
+    /// The tables it could look into, as they were.
+    #[serde(default)]
+    pub tables: BTreeMap<TableName, Digest>,
+    /// What asking it took.
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+impl Reviewed {
+    /// Whether the plan may go ahead.
+    pub fn lets_pass(&self) -> bool {
+        self.approved.is_some() || self.opinion.decision == Decision::Approve
+    }
 }
 
 /// One way in which a plugin failed.
@@ -238,6 +315,11 @@ impl Outcome {
         match self {
             Self::Failed(failure) => failure.state,
             Self::Refused { .. } => State::Refused,
+            Self::Objected { review, .. } if review.opinion.decision == Decision::Refuse => State::Refused,
+            Self::Objected { .. } => State::NeedsPerson,
+            Self::Decided(decided) if decided.resting.as_ref().is_some_and(|it| it.news) => {
+                State::NeedsPerson
+            }
             Self::Applied(applied) if !applied.refused_profiles.is_empty() || applied.failed > 0 => {
                 State::Failed
             }

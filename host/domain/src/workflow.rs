@@ -7,14 +7,17 @@ mod file;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Span;
-use crate::id::{ChannelName, PluginName, SerialNumber, TokenName, WorkflowName};
+use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, TokenName, WorkflowName};
 use crate::plan::Rails;
 use crate::removal::Removal;
 use crate::schedule::Schedule;
+use crate::verdict::{Decision, Verdict};
 
 pub use file::WorkflowFile;
 
@@ -62,11 +65,15 @@ pub enum Step {
     Decide {
         /// Which plugin.
         policy: PluginName,
+        /// What becomes of devices that it fails on.
+        on_fault: OnFault,
     },
     /// Work out what to do.
     Plan {
         /// How much one run may change.
         rails: Rails,
+        /// Which plugin is asked whether the plan may go ahead, once the rails let it pass.
+        review: Option<PluginName>,
     },
     /// Do it.
     Apply {
@@ -96,6 +103,38 @@ pub enum Step {
         /// Where to; every channel, if absent.
         channels: Option<Vec<ChannelName>>,
     },
+}
+
+/// What becomes of a device that the policy failed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnFault {
+    /// It is left as it is.
+    #[default]
+    Hold,
+    /// Nothing is done for this token, and the run says so.
+    Fail,
+    /// It gets this profile if it has none. One that has a profile keeps it: a policy that is
+    /// broken for a day must not move a fleet there and back.
+    Assign(ProfileName),
+}
+
+impl OnFault {
+    /// The verdict as it counts.
+    #[must_use]
+    pub fn over(&self, verdict: Verdict) -> Verdict {
+        match self {
+            Self::Assign(profile) if verdict.fault => Verdict {
+                decision: Decision::Assign { profile: profile.clone() },
+                reason: format!(
+                    "{}; `on_fault` gives `{profile}` to a device without a profile",
+                    verdict.reason
+                )
+                .into(),
+                fault: true,
+            },
+            _ => verdict,
+        }
+    }
 }
 
 /// When a sync fetches every device instead of the changes.
@@ -157,6 +196,22 @@ pub enum When {
     Failed,
     /// Runs that cannot go on without somebody.
     NeedsAttention,
+}
+
+impl Workflow {
+    /// The plugins it asks.
+    pub fn policies(&self) -> impl Iterator<Item = &PluginName> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Decide { policy, .. } => Some(policy),
+            Step::Plan { review, .. } => review.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// How far the wall clock of its time zone is ahead of UTC then; of UTC, if it has no schedule.
+    pub fn utc_offset(&self, now: Timestamp) -> Offset {
+        self.timing.as_ref().map_or(Offset::UTC, |timing| timing.schedule.timezone().to_offset(now))
+    }
 }
 
 impl Step {

@@ -34,8 +34,9 @@ pub enum Event {
     Shutdown,
 }
 
-/// Reads the operator's files anew; what is wrong with them, if anything.
-pub type Reload = Box<dyn Fn() -> Result<Settings, String> + Send>;
+/// Reads the operator's files anew, given what was read before; what is wrong with them, if anything.
+/// Takes its time: plugins are compiled.
+pub type Reload = Arc<dyn Fn(&Settings) -> Result<Settings, String> + Send + Sync>;
 
 /// The longest the daemon sleeps: a clock that jumps is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -58,6 +59,7 @@ pub async fn serve(
     let mut runs = Runs::default();
     let mut due = runs.catch_up(&engine).await?;
     let mut before = engine.now();
+    let (mut reading, mut read_again) = (JoinSet::new(), false);
     loop {
         let now = engine.now();
         if now < before {
@@ -77,22 +79,38 @@ pub async fn serve(
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             Some(ended) = runs.tasks.join_next_with_id() => runs.ended(&engine, ended).await?,
-            event = events.recv() => match event {
-                Some(Event::Reload) => match reload() {
-                    Ok(settings) => {
+            // Whatever runs goes on with what it began with.
+            Some(done) = reading.join_next() => {
+                match done {
+                    Ok(Ok(settings)) => {
                         engine = engine.with_settings(settings);
                         due = runs.catch_up(&engine).await?;
                         tracing::info!("configuration read again: {} workflows", engine.settings.workflows.len());
                     }
-                    Err(mistakes) => tracing::error!(
+                    Ok(Err(mistakes)) => tracing::error!(
                         "the configuration has mistakes; going on with the one before\n{mistakes}"
                     ),
-                },
+                    Err(panicked) => tracing::error!("the configuration could not be read: {panicked}"),
+                }
+                if std::mem::take(&mut read_again) {
+                    read(&mut reading, &reload, &engine);
+                }
+            }
+            event = events.recv() => match event {
+                // Files that change while they are read are read once more.
+                Some(Event::Reload) if !reading.is_empty() => read_again = true,
+                Some(Event::Reload) => read(&mut reading, &reload, &engine),
                 Some(Event::Shutdown) | None => break,
             },
         }
     }
     runs.finish(&engine).await
+}
+
+/// Reads the operator's files beside the loop.
+fn read(reading: &mut JoinSet<Result<Settings, String>>, reload: &Reload, engine: &Engine) {
+    let (reload, before) = (reload.clone(), engine.settings.clone());
+    reading.spawn_blocking(move || reload(&before));
 }
 
 /// The runs that are going on, at most one of each workflow.

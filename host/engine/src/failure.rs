@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use domain::id::TokenName;
+use domain::id::{PluginName, SerialNumber, TokenName};
 use domain::run::{Failure, State};
 
 use crate::settings::Unusable;
@@ -26,6 +26,18 @@ pub enum Error {
     /// The plugin cannot be used.
     #[error("{}", .0.error)]
     Policy(Unusable),
+    /// The plugin failed, and the workflow wants nothing done then.
+    #[error("the policy `{policy}` failed on {devices} devices, such as {example}: {reason}")]
+    PolicyFailed {
+        /// The plugin.
+        policy: PluginName,
+        /// On how many, as far as it was asked.
+        devices: u64,
+        /// One of them.
+        example: SerialNumber,
+        /// How.
+        reason: String,
+    },
     /// Apple repeats a cursor and claims there is more.
     #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
     Stalled(TokenName),
@@ -122,6 +134,10 @@ impl Error {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }
             Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
+            Self::PolicyFailed { .. } => (
+                State::Failed,
+                Some("nothing was done for this token, as `on_fault = \"fail\"` wants".to_owned()),
+            ),
             Self::OtherServer { token, .. } => (
                 State::NeedsPerson,
                 Some(format!(

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod lifecycle;
 pub mod profiles;
 pub mod settings;
+pub mod table;
 
 pub mod apple;
 pub mod notify;
@@ -18,5 +19,6 @@ pub mod secrets;
 pub mod store;
 
 pub mod clock;
+pub mod copies;
 pub mod lock;
 pub mod stop;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::apple;
 use crate::engine::Engine;
 use crate::failure::Error;
-use crate::runner::nobody;
+use crate::runner::{About, nobody};
 use crate::step::Lane;
 use crate::step::apply::define_profile;
 use crate::step::place::Places;
@@ -84,6 +84,7 @@ async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> 
         engine,
         run: &run,
         now: engine.now(),
+        about: &About::no_workflow(),
         token: token.clone(),
         client,
         stop: &stop,

@@ -5,15 +5,18 @@
 //! run, such as telling people, come when every lane has arrived. Each step is recorded before it
 //! begins and when it ends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::duration::Span;
-use domain::id::{ChannelName, RunId, TokenName};
+use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
 use domain::plan::Rails;
-use domain::run::{Failure, Outcome, Run, State, Trigger};
+use domain::run::{Failure, Outcome, Planned, Run, State, Trigger};
+use domain::table::Tables;
 use domain::workflow::{Retry, Step, Workflow};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
@@ -39,8 +42,57 @@ pub struct RunOptions {
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails, for this run.
     pub rails: RailsOverride,
+    /// Plans that a person lets pass although their review asks.
+    pub approved: BTreeMap<TokenName, Approval>,
     /// Hears how far each step is.
     pub observer: Observer,
+}
+
+/// A person's word that a plan may go ahead: this very plan and no other.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// The digest of the plan.
+    pub plan: Digest,
+    /// The run that was asked about it.
+    pub run: RunId,
+}
+
+/// What all lanes of a run know of it.
+pub(crate) struct About {
+    pub(crate) workflow: WorkflowName,
+    /// How far the workflow's wall clock is ahead of UTC.
+    pub(crate) utc_offset: Offset,
+    /// The tables its policies may look into, as they were when it began.
+    pub(crate) tables: Tables,
+    pub(crate) approved: BTreeMap<TokenName, Approval>,
+}
+
+impl About {
+    /// Of what a person does without a workflow; no policy is asked.
+    pub(crate) fn no_workflow() -> Self {
+        Self {
+            workflow: "none-by-hand".parse().expect("a good name"),
+            utc_offset: Offset::UTC,
+            tables: Tables::default(),
+            approved: BTreeMap::new(),
+        }
+    }
+
+    async fn new(engine: &Engine, workflow: &Workflow, options: &RunOptions, now: Timestamp) -> Self {
+        let plugins: Vec<PluginName> = workflow.policies().cloned().collect();
+        let settings = engine.settings.clone();
+        // Files are read, and large ones take a second.
+        let tables = tokio::task::spawn_blocking(move || settings.tables_now(&plugins)).await;
+        Self {
+            workflow: workflow.name.clone(),
+            utc_offset: workflow.utc_offset(now),
+            tables: tables.unwrap_or_else(|panicked| {
+                tracing::error!("tables could not be read: {panicked}");
+                Tables::default()
+            }),
+            approved: options.approved.clone(),
+        }
+    }
 }
 
 /// Rails raised or lowered by hand, for one run.
@@ -81,7 +133,14 @@ impl RunOptions {
 
     /// A run asked for by `trigger`.
     pub fn of(trigger: Trigger) -> Self {
-        Self { trigger, dry: false, tokens: None, rails: RailsOverride::default(), observer: nobody() }
+        Self {
+            trigger,
+            dry: false,
+            tokens: None,
+            rails: RailsOverride::default(),
+            approved: BTreeMap::new(),
+            observer: nobody(),
+        }
     }
 }
 
@@ -109,7 +168,8 @@ pub async fn run(
     tracing::info!(run = %id, workflow = %workflow.name, "run {id} of {} begins", workflow.name);
 
     let limit = Stopper::default();
-    let running = Running { engine, workflow, options: &options, id: &id, now };
+    let about = Arc::new(About::new(engine, workflow, &options, now).await);
+    let running = Running { engine, workflow, options: &options, id: &id, now, about };
     let done = {
         let listener = limit.listener();
         let work = running.all(&listener);
@@ -153,6 +213,7 @@ struct Running<'a> {
     options: &'a RunOptions,
     id: &'a RunId,
     now: Timestamp,
+    about: Arc<About>,
 }
 
 impl Running<'_> {
@@ -182,6 +243,7 @@ impl Running<'_> {
                 engine: self.engine.clone(),
                 run: self.id.clone(),
                 now: self.now,
+                about: self.about.clone(),
                 dry: self.options.dry,
                 rails: self.options.rails,
                 observer: self.options.observer.clone(),
@@ -238,6 +300,7 @@ struct TokenRun {
     engine: Engine,
     run: RunId,
     now: Timestamp,
+    about: Arc<About>,
     dry: bool,
     rails: RailsOverride,
     observer: Observer,
@@ -268,7 +331,10 @@ impl TokenRun {
                 Err(error) => Outcome::Failed(error.failure()),
             };
             self.end(number, &outcome).await?;
-            if matches!(outcome, Outcome::Failed(Failure { .. }) | Outcome::Refused { .. }) {
+            if matches!(
+                outcome,
+                Outcome::Failed(Failure { .. }) | Outcome::Refused { .. } | Outcome::Objected { .. }
+            ) {
                 break;
             }
         }
@@ -282,6 +348,7 @@ impl TokenRun {
             engine: &self.engine,
             run: &self.run,
             now: self.now,
+            about: &self.about,
             token: self.token.clone(),
             client: self.engine.client(&self.token).await?,
             stop: &self.stop,
@@ -311,9 +378,24 @@ impl TokenRun {
     ) -> Result<Outcome, Error> {
         Ok(match step {
             Step::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
-            Step::Decide { policy } => Outcome::Decided(step::decide::decide(lane, policy).await?),
-            Step::Plan { rails } => match step::plan::plan(lane, &self.rails.over(rails)).await? {
-                Ok(recorded) => Outcome::Planned(plan.insert(recorded).totals().clone()),
+            Step::Decide { policy, on_fault } => {
+                Outcome::Decided(step::decide::decide(lane, policy, on_fault).await?)
+            }
+            Step::Plan { rails, review } => match step::plan::plan(lane, &self.rails.over(rails)).await? {
+                Ok(recorded) => {
+                    let review = match review {
+                        Some(policy) => step::review::review(lane, policy, &recorded).await?,
+                        None => None,
+                    };
+                    let totals = recorded.totals().clone();
+                    match review {
+                        Some(review) if !review.lets_pass() => Outcome::Objected { totals, review },
+                        review => {
+                            *plan = Some(recorded);
+                            Outcome::Planned(Planned { totals, review })
+                        }
+                    }
+                }
                 Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
             },
             Step::Apply { .. } if self.dry => {

@@ -1,16 +1,18 @@
 //! What the operator's files mean, ready to be worked with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::id::{ChannelName, PluginName, ProfileName, TokenName, WorkflowName};
+use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::policy::Policy;
 use domain::profile::Definition;
+use domain::table::{Table, Tables};
 use domain::workflow::Workflow;
 use url::Url;
 
 use crate::apple::{Credentials, Network, Options};
 use crate::notify::Channel;
+use crate::table::TableFile;
 
 /// Everything that is configured. A plugin that cannot be used is in it with the reason: it costs
 /// its own workflows, not the others.
@@ -22,10 +24,23 @@ pub struct Settings {
     pub profiles: BTreeMap<ProfileName, Definition>,
     /// The policies.
     pub policies: BTreeMap<PluginName, Result<Arc<dyn Policy>, Unusable>>,
+    /// What policies may look things up in.
+    pub tables: BTreeMap<TableName, Arc<TableFile>>,
+    /// What is configured of each plugin.
+    pub plugins: BTreeMap<PluginName, PluginSettings>,
     /// Where messages go.
     pub channels: BTreeMap<ChannelName, Channel>,
     /// What is done, and when.
     pub workflows: BTreeMap<WorkflowName, Arc<Workflow>>,
+}
+
+/// What is configured of a plugin.
+#[derive(Clone, Debug)]
+pub struct PluginSettings {
+    /// The tables it may look into.
+    pub tables: Vec<TableName>,
+    /// A digest of the component and of what it is told: with another one, it is another policy.
+    pub mark: Digest,
 }
 
 /// What is configured of a token.
@@ -46,6 +61,33 @@ pub struct Unusable {
     pub error: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl Settings {
+    /// The tables these plugins may look into, as they are now. Reads those that have changed: not
+    /// for an async thread. One that never was right is not among them.
+    pub fn tables_now<'a>(&self, plugins: impl IntoIterator<Item = &'a PluginName>) -> Tables {
+        let granted = plugins.into_iter().filter_map(|plugin| self.plugins.get(plugin));
+        let names: BTreeSet<&TableName> = granted.flat_map(|plugin| &plugin.tables).collect();
+        let tables = names.into_iter().filter_map(|name| {
+            let file = self.tables.get(name)?;
+            let table: Option<Arc<dyn Table>> = file.now().map(|table| table as _);
+            file.tell();
+            Some((name.clone(), table?))
+        });
+        Tables(tables.collect())
+    }
+
+    /// Those of these tables that this plugin may look into.
+    pub(crate) fn granted(&self, plugin: &PluginName, tables: &Tables) -> Tables {
+        let names = self.plugins.get(plugin).into_iter().flat_map(|plugin| &plugin.tables);
+        Tables(names.filter_map(|name| Some((name.clone(), tables.0.get(name)?.clone()))).collect())
+    }
+
+    /// What tells this plugin and its settings from others.
+    pub fn mark_of(&self, plugin: &PluginName) -> Digest {
+        self.plugins.get(plugin).map_or_else(|| Digest::of(b""), |plugin| plugin.mark.clone())
+    }
 }
 
 impl TokenSettings {

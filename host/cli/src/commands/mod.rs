@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod approve;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod init;
@@ -11,6 +12,7 @@ pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod table;
 pub(crate) mod token;
 pub(crate) mod unassign;
 pub(crate) mod workflow;

@@ -1,10 +1,12 @@
 //! `deputy run` and `deputy plan`: a workflow now, in earnest or only to see.
 
+use std::collections::BTreeMap;
+
 use domain::id::{TokenName, WorkflowName};
 use domain::report::report;
 use domain::run::Run;
 use domain::workflow::{Step, Workflow};
-use engine::runner::{self, RailsOverride, RunOptions};
+use engine::runner::{self, Approval, RailsOverride, RunOptions};
 use engine::stop::Stopper;
 use serde_json::json;
 
@@ -43,12 +45,26 @@ struct Scope {
     /// Only this token of the workflow's; may be repeated
     #[arg(long = "token", value_name = "NAME")]
     tokens: Vec<TokenName>,
+    #[command(flatten)]
+    rails: RailsArguments,
+}
+
+/// Rails for one run.
+#[derive(clap::Args)]
+pub(crate) struct RailsArguments {
     /// In place of the workflow's rail: the most devices of a token that get their first profile
     #[arg(long, value_name = "N")]
     first_assignments: Option<u64>,
     /// In place of the workflow's rail: the most devices of a token that are moved to another profile
     #[arg(long, value_name = "N")]
     reassignments: Option<u64>,
+}
+
+impl RailsArguments {
+    /// What they mean for a run.
+    pub(crate) fn meant(&self) -> RailsOverride {
+        RailsOverride { first_assignments: self.first_assignments, reassignments: self.reassignments }
+    }
 }
 
 /// How a workflow is carried out by hand.
@@ -60,6 +76,8 @@ pub(crate) struct Manner {
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails.
     pub rails: RailsOverride,
+    /// Plans that may go ahead although their review asks.
+    pub approved: BTreeMap<TokenName, Approval>,
     /// Show so many of the plan's actions.
     pub actions: u32,
 }
@@ -95,9 +113,7 @@ pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome 
 impl Scope {
     fn manner(&self, app: &App) -> Outcome<Manner> {
         let tokens = if self.tokens.is_empty() { None } else { Some(app.tokens(&self.tokens)?) };
-        let rails =
-            RailsOverride { first_assignments: self.first_assignments, reassignments: self.reassignments };
-        Ok(Manner { tokens, rails, ..Manner::default() })
+        Ok(Manner { tokens, rails: self.rails.meant(), ..Manner::default() })
     }
 }
 
@@ -148,6 +164,7 @@ pub(crate) async fn execute(
         dry: manner.dry,
         tokens: manner.tokens,
         rails: manner.rails,
+        approved: manner.approved,
         observer,
         ..RunOptions::by_hand()
     };

@@ -2,13 +2,13 @@
 
 use domain::id::{RunId, WorkflowName};
 use domain::report::report;
-use domain::run::{Run, Trigger};
+use domain::run::{Outcome as StepOutcome, Planned, Run, Trigger};
 use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
-use crate::output::{print, print_json, print_table, time};
+use crate::output::{or_dash, print, print_json, print_table, time};
 
 /// What `deputy runs` can do.
 #[derive(clap::Subcommand)]
@@ -29,6 +29,9 @@ pub(crate) enum Command {
         /// Show so many actions, the first by serial number
         #[arg(long, default_value_t = 20, value_name = "N")]
         actions: u32,
+        /// Show which policies were asked, by which component, and what that took
+        #[arg(long)]
+        policies: bool,
     },
 }
 
@@ -37,7 +40,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     match command {
         Command::List { workflow, limit } => list(common, &app, workflow.as_ref(), limit).await,
-        Command::Show { run, actions } => show(common, &app, &run, actions).await,
+        Command::Show { run, actions, policies } => show(common, &app, &run, actions, policies).await,
     }
 }
 
@@ -66,7 +69,7 @@ async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit
     Ok(Exit::Success)
 }
 
-async fn show(common: &Common, app: &App, wanted: &str, limit: u32) -> Outcome {
+async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {
     let run = find(app, wanted).await?;
     let actions = app.engine.store.actions_of_run(&run.id, limit).await?;
     if common.json {
@@ -83,6 +86,11 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32) -> Outcome {
         return Ok(Exit::Success);
     }
     print(&report(&run));
+    if policies {
+        print("");
+        let headings = ["step", "token", "policy", "component", "calls", "fuel", "milliseconds", "tables"];
+        print_table(headings, policies_of(&run), "no policy was asked");
+    }
     if !actions.is_empty() {
         print("");
         let rows = actions.iter().map(|(token, serial, action)| {
@@ -94,7 +102,34 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32) -> Outcome {
     Ok(Exit::Success)
 }
 
-async fn find(app: &App, wanted: &str) -> Outcome<Run> {
+/// Who was asked in each step, and what that took.
+fn policies_of(run: &Run) -> Vec<[String; 8]> {
+    let rows = run.steps.iter().filter_map(|step| {
+        let (policy, digest, usage, tables) = match step.outcome.as_ref()? {
+            StepOutcome::Decided(it) => (it.policy.as_ref()?, it.digest.as_ref()?, &it.usage, &it.tables),
+            StepOutcome::Objected { review: it, .. }
+            | StepOutcome::Planned(Planned { review: Some(it), .. }) => {
+                (&it.policy, &it.digest, &it.usage, &it.tables)
+            }
+            _ => return None,
+        };
+        let tables: Vec<String> =
+            tables.iter().map(|(name, digest)| format!("{name} {}…", digest.short())).collect();
+        Some([
+            step.uses.clone(),
+            or_dash(step.token.as_ref().map(|token| token.as_str())),
+            policy.to_string(),
+            format!("{}…", digest.short()),
+            usage.calls.to_string(),
+            usage.fuel.to_string(),
+            usage.time.as_millis().to_string(),
+            or_dash(Some(&tables.join(", "))),
+        ])
+    });
+    rows.collect()
+}
+
+pub(super) async fn find(app: &App, wanted: &str) -> Outcome<Run> {
     let run = if wanted == "last" {
         app.engine.store.runs(None, 1).await?.pop()
     } else {

@@ -1,6 +1,9 @@
 //! `deputy serve`: the daemon.
 
+use std::sync::Arc;
+
 use engine::daemon::{self, Event};
+use engine::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -25,22 +28,31 @@ pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
         let problem = Problem::new(Exit::Failure, "another `deputy serve` works with this store");
         return Err(problem.hint("stop it first, or leave the work to it"));
     };
-    for unusable in app.engine.settings.policies.values().filter_map(|policy| policy.as_ref().err()) {
-        let hint = unusable.hint.as_ref().map_or(String::new(), |hint| format!("\nhint: {hint}"));
-        tracing::error!("{}{hint}", unusable.error);
-    }
+    tell_unusable(&app.engine.settings);
     let (tokens, workflows) = (app.config.tokens.len(), app.config.workflows.len());
     let (sender, events) = mpsc::channel(8);
     listen(sender)?;
     tracing::info!("serving; tokens: {tokens}, workflows: {workflows}");
 
     let path = common.config.clone();
-    let reload = Box::new(move || match Config::read(&path) {
-        Ok(config) => Ok(settings(&config, Policies::Loaded)),
+    let reload = Arc::new(move |before: &Settings| match Config::read(&path) {
+        Ok(config) => {
+            let settings = settings(&config, Policies::Loaded, Some(before));
+            tell_unusable(&settings);
+            Ok(settings)
+        }
         Err(problem) => Err(problem.chain.join(": ")),
     });
     daemon::serve(app.engine, events, reload).await?;
     Ok(Exit::Success)
+}
+
+/// Plugins that cannot be used cost their own workflows, and somebody should know before they are due.
+fn tell_unusable(settings: &Settings) {
+    for unusable in settings.policies.values().filter_map(|policy| policy.as_ref().err()) {
+        let hint = unusable.hint.as_ref().map_or(String::new(), |hint| format!("\nhint: {hint}"));
+        tracing::error!("{}{hint}", unusable.error);
+    }
 }
 
 /// Turns signals into events.

@@ -52,6 +52,17 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         }));
     }
 
+    for name in app.config.plugins.keys() {
+        let health = app.engine.store.plugin_health(name, &app.engine.settings.mark_of(name)).await?;
+        if let Some(until) = health.rests_at(now) {
+            attention.push(format!(
+                "plugin `{name}` fails on everything and rests until {}: {}; mend it or its settings, or type `deputy plugin rest {name} --end`",
+                time(until),
+                health.why
+            ));
+        }
+    }
+
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let latest = app.engine.store.runs(Some(&workflow.name), LATEST).await?;

@@ -53,6 +53,14 @@ async fn list(common: &Common) -> Outcome {
 
 async fn check(common: &Common) -> Outcome {
     let app = App::open(&common.config, Policies::Loaded).await?;
+    let mut wrong = false;
+    for table in app.engine.settings.tables.values() {
+        table.now();
+        if let Some(mistakes) = table.wrong() {
+            Problem::usage(mistakes).print();
+            wrong = true;
+        }
+    }
     let unusable: Vec<_> =
         app.engine.settings.policies.values().filter_map(|policy| policy.as_ref().err()).collect();
     for unusable in &unusable {
@@ -62,7 +70,7 @@ async fn check(common: &Common) -> Outcome {
             None => problem.print(),
         }
     }
-    if !unusable.is_empty() {
+    if wrong || !unusable.is_empty() {
         return Ok(Exit::Usage);
     }
     let settings = &app.engine.settings;

@@ -28,6 +28,9 @@ pub(super) struct ConfigFile {
     /// The policies, by the name you give them.
     #[serde(default)]
     pub(super) plugins: BTreeMap<String, PluginTable>,
+    /// What policies may look things up in, by the name you give it.
+    #[serde(default)]
+    pub(super) tables: BTreeMap<String, TableTable>,
     /// Where messages go, by the name you give it.
     #[serde(default)]
     pub(super) channels: BTreeMap<String, ChannelTable>,
@@ -102,10 +105,51 @@ pub(super) struct PluginTable {
     /// What it may use.
     #[serde(default)]
     pub(super) limits: LimitsTable,
+    /// What it is given beyond the devices.
+    #[serde(default)]
+    pub(super) grants: GrantsTable,
     /// What it is told; the plugin itself says what is right.
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub(super) settings: toml::Table,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantsTable {
+    /// The tables it may look into, if it asks for them.
+    #[serde(default)]
+    #[schemars(example = ["assets"])]
+    pub(super) tables: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableTable {
+    /// A CSV file whose first line names the columns. It is read again when it has changed.
+    #[schemars(example = "tables/assets.csv")]
+    pub(super) csv: String,
+    /// The column that rows are looked up by. Two rows may not have the same key.
+    #[schemars(example = &"serial_number")]
+    pub(super) key: String,
+    /// What stands between two cells: one character, such as `;` or `\t`. Default: `,`.
+    #[serde(default)]
+    pub(super) delimiter: Option<String>,
+    /// How its text is encoded. Default: `utf-8`.
+    #[serde(default)]
+    pub(super) encoding: EncodingWord,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EncodingWord {
+    /// UTF-8.
+    #[default]
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// What Excel on Windows calls `CSV (comma delimited)`; also Latin-1.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

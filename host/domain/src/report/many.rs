@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{count, details, step_line};
+use super::{count, details, step_line, to_approve};
 use crate::id::TokenName;
 use crate::plan::Totals;
-use crate::run::{Applied, Decided, Failure, Outcome, Run, State, StepRecord, Synced};
+use crate::run::{Applied, Decided, Failure, Outcome, Planned, Run, State, StepRecord, Synced};
 
 /// With more tokens than this nobody reads a line for each.
 pub(super) const MANY: usize = 10;
@@ -85,8 +85,8 @@ impl<'a> Alike<'a> {
 fn is_plain(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Synced(synced) => synced.set_aside == 0 && !super::many_left(synced),
-        Outcome::Decided(decided) => decided.faults.is_empty(),
-        Outcome::Planned(_) => true,
+        Outcome::Decided(decided) => decided.faults.is_empty() && decided.resting.is_none(),
+        Outcome::Planned(planned) => planned.review.is_none(),
         Outcome::Applied(applied) => applied.refused_profiles.is_empty(),
         _ => false,
     }
@@ -106,7 +106,8 @@ fn add(sum: &mut Outcome, other: &Outcome) {
             sum.read_back += read_back;
         }
         (Outcome::Decided(sum), Outcome::Decided(other)) => {
-            let Decided { devices, assign, held, ignored, .. } = other;
+            let Decided { devices, assign, held, ignored, usage, .. } = other;
+            sum.usage += *usage;
             sum.devices += devices;
             sum.held += held;
             sum.ignored += ignored;
@@ -114,7 +115,7 @@ fn add(sum: &mut Outcome, other: &Outcome) {
                 *sum.assign.entry(profile.clone()).or_default() += number;
             }
         }
-        (Outcome::Planned(sum), Outcome::Planned(other)) => {
+        (Outcome::Planned(Planned { totals: sum, .. }), Outcome::Planned(Planned { totals: other, .. })) => {
             let Totals { devices, first_assignments, reassignments, skips, by_profile, defines } = other;
             sum.devices += devices;
             sum.first_assignments += first_assignments;
@@ -171,6 +172,18 @@ pub fn needs_a_person(run: &Run) -> Vec<String> {
                 let breaches: Vec<String> = breaches.iter().map(ToString::to_string).collect();
                 format!("refused by a rail: {}", breaches.join("; "))
             }
+            Outcome::Objected { review, .. } => {
+                let (policy, opinion) = (&review.policy, &review.opinion);
+                match opinion.decision {
+                    crate::review::Decision::Refuse => format!("refused by {policy}: {}", opinion.reason),
+                    _ => format!(
+                        "{policy} asks: {}; {}",
+                        opinion.reason,
+                        to_approve(run).trim_start_matches("hint: ")
+                    ),
+                }
+            }
+            // That a plugin rests is told as long as it does, by whoever looks at plugins.
             _ => continue,
         };
         let told = step.token.as_ref().map_or(line.clone(), |token| anyone(&line, token));

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Full, Missed, Overlap, Retry, Step, Timing, When, Workflow};
+use super::{Full, Missed, OnFault, Overlap, Retry, Step, Timing, When, Workflow};
 use crate::document::{Findings, Mistakes, Source, Version1};
 use crate::duration::Span;
 use crate::id::ProfileName;
@@ -80,12 +80,20 @@ enum StepTable {
         /// A plugin of `deputy.toml`.
         #[schemars(example = &"rules")]
         policy: String,
+        /// What becomes of a device that the policy fails on: `hold` leaves it as it is, `fail` does
+        /// nothing for the token, `{ assign = "PROFILE" }` gives it a profile if it has none. Default: `hold`.
+        #[serde(default)]
+        on_fault: Option<OnFaultValue>,
     },
     /// Work out what to do from what is and what the policy wants.
     Plan {
         /// How much one run may change.
         #[serde(default)]
         rails: Option<RailsTable>,
+        /// A plugin of `deputy.toml` that is asked whether the plan may go ahead, once the rails let it pass.
+        #[serde(default)]
+        #[schemars(example = &"guard")]
+        review: Option<String>,
     },
     /// Carry out the plan.
     Apply {
@@ -115,6 +123,15 @@ enum StepTable {
         #[serde(default)]
         channels: Option<Vec<String>>,
     },
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum OnFaultValue {
+    // The two words are one choice in the schema as long as neither has words of its own.
+    Hold,
+    Fail,
+    Assign(String),
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -210,10 +227,27 @@ fn step(pointer: &str, table: &StepTable, findings: &mut Findings<'_>) -> Option
             full: Full::Every(full_every_span(pointer, full_every.as_deref(), findings)),
             retry: self::retry(pointer, retry, findings),
         },
-        StepTable::Decide { policy } => {
-            Step::Decide { policy: findings.parse(&format!("{pointer}/policy"), policy)? }
+        StepTable::Decide { policy, on_fault } => {
+            let on_fault = match on_fault {
+                None | Some(OnFaultValue::Hold) => Some(OnFault::Hold),
+                Some(OnFaultValue::Fail) => Some(OnFault::Fail),
+                Some(OnFaultValue::Assign(profile)) => {
+                    findings.parse(&format!("{pointer}/on_fault/assign"), profile).map(OnFault::Assign)
+                }
+            };
+            Step::Decide {
+                policy: findings.parse(&format!("{pointer}/policy"), policy)?,
+                on_fault: on_fault?,
+            }
         }
-        StepTable::Plan { rails } => Step::Plan { rails: self::rails(pointer, rails, findings) },
+        StepTable::Plan { rails, review } => {
+            let rails = self::rails(pointer, rails, findings);
+            let review = match review {
+                Some(review) => Some(findings.parse(&format!("{pointer}/review"), review)?),
+                None => None,
+            };
+            Step::Plan { rails, review }
+        }
         StepTable::Apply { retry, read_back } => {
             Step::Apply { retry: self::retry(pointer, retry, findings), read_back: *read_back }
         }

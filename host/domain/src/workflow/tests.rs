@@ -204,3 +204,116 @@ fn a_name_for_what_people_do_themselves_is_taken() {
     "#]],
     );
 }
+
+#[test]
+fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
+    let with = |decide: &str, plan: &str| {
+        format!(
+            "version = 1\nname = \"w\"\n[[steps]]\nuses = \"decide\"\npolicy = \"p\"\n{decide}\n[[steps]]\nuses = \"plan\"\n{plan}\n"
+        )
+    };
+    check(
+        &with("on_fault = { assign = \"standard\" }", "review = \"guard\""),
+        expect![[r#"
+        [
+            Decide {
+                policy: PluginName(
+                    "p",
+                ),
+                on_fault: Assign(
+                    ProfileName(
+                        "standard",
+                    ),
+                ),
+            },
+            Plan {
+                rails: Rails {
+                    first_assignments: 5000,
+                    reassignments: 25,
+                    protect_profiles: {},
+                },
+                review: Some(
+                    PluginName(
+                        "guard",
+                    ),
+                ),
+            },
+        ]
+    "#]],
+    );
+    check(
+        &with("on_fault = \"fail\"", ""),
+        expect![[r#"
+        [
+            Decide {
+                policy: PluginName(
+                    "p",
+                ),
+                on_fault: Fail,
+            },
+            Plan {
+                rails: Rails {
+                    first_assignments: 5000,
+                    reassignments: 25,
+                    protect_profiles: {},
+                },
+                review: None,
+            },
+        ]
+    "#]],
+    );
+    check(
+        &with("on_fault = \"hodl\"", "reveiw = \"guard\""),
+        expect![[r#"
+        error: unknown value `hodl`
+         --> workflows/w.toml:6:12
+          |
+        6 | on_fault = "hodl"
+          |            ^^^^^^
+          |
+          = help: did you mean `hold`?
+
+        error: unknown key `reveiw`
+         --> workflows/w.toml:9:1
+          |
+        9 | reveiw = "guard"
+          | ^^^^^^
+          |
+          = help: did you mean `review`?
+    "#]],
+    );
+    check(
+        &with("on_fault = { asign = \"standard\" }", ""),
+        expect![[r#"
+        error: missing key `assign`
+         --> workflows/w.toml:6:12
+          |
+        6 | on_fault = { asign = "standard" }
+          |            ^^^^^^^^^^^^^^^^^^^^^^
+
+        error: unknown key `asign`
+         --> workflows/w.toml:6:14
+          |
+        6 | on_fault = { asign = "standard" }
+          |              ^^^^^
+          |
+          = help: did you mean `assign`?
+    "#]],
+    );
+    check(
+        &with("on_fault = { assign = \"Not A Name\" }", "review = \"Guard!\""),
+        expect![[r#"
+        error: `Not A Name` is not a profile name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+         --> workflows/w.toml:6:23
+          |
+        6 | on_fault = { assign = "Not A Name" }
+          |                       ^^^^^^^^^^^^
+
+        error: `Guard!` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+         --> workflows/w.toml:9:10
+          |
+        9 | review = "Guard!"
+          |          ^^^^^^^^
+    "#]],
+    );
+}

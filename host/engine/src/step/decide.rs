@@ -7,92 +7,204 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::device::Device;
-use domain::id::{PluginName, SerialNumber};
-use domain::policy::Policy;
-use domain::run::{Decided, FaultNote};
+use domain::id::{Digest, PluginName, SerialNumber};
+use domain::policy::{Policy, Question};
+use domain::rest::Health;
+use domain::run::{Decided, FaultNote, Resting};
 use domain::verdict::{Context, Decision, Verdict};
-use jiff::tz::Offset;
+use domain::workflow::OnFault;
 
 use super::Lane;
 use crate::failure::Error;
 use crate::settings::Unusable;
-use crate::store::DeviceId;
+use crate::store::{DeviceId, Work};
 
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
 
-pub(crate) async fn decide(lane: &Lane<'_>, policy: &PluginName) -> Result<Decided, Error> {
-    let policy = find(lane, policy)?;
+pub(crate) async fn decide(
+    lane: &Lane<'_>,
+    policy: &PluginName,
+    on_fault: &OnFault,
+) -> Result<Decided, Error> {
+    let policy = find(lane, policy, Question::Assignment)?;
+    let (name, digest, store) = (policy.name().clone(), policy.digest().clone(), &lane.engine.store);
     let profiles = lane.engine.settings.profiles.keys().cloned().collect();
-    let defined = lane.engine.store.defined_profiles(&lane.token).await?;
+    let defined = store.defined_profiles(&lane.token).await?;
+    let tables = lane.tables(&name);
     let context = Arc::new(Context {
         now: lane.now,
-        utc_offset: Offset::UTC,
+        utc_offset: lane.about.utc_offset,
         token: lane.token.clone(),
         profiles,
         defined: defined.into_iter().map(|(id, (name, _))| (id, name)).collect(),
-        tables: Arc::default(),
+        tables: tables.clone(),
     });
-    let mut decided = Decided { policy: Some(policy.name().clone()), ..Decided::default() };
-    let mut faults = BTreeMap::new();
-    let mut after: Option<DeviceId> = None;
-    loop {
-        lane.go_on()?;
-        let devices = lane.engine.store.devices_after(&lane.token, after, BATCH).await?;
-        let Some((last, _)) = devices.last() else { break };
-        after = Some(*last);
-        let (asked, told) = (policy.clone(), context.clone());
-        // A policy computes and never waits: not for a thread that serves others.
-        let answered = tokio::task::spawn_blocking(move || {
-            let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
-            let verdicts = asked.decide(&told, &devices).answer;
-            (ids, devices, verdicts)
-        });
-        let (ids, devices, verdicts) = answered.await.map_err(|error| {
-            let error = format!("the policy `{}` ended unexpectedly: {error}", policy.name());
-            Error::Policy(Unusable { error, hint: None })
-        })?;
-        for (device, verdict) in devices.iter().zip(&verdicts) {
-            count(&device.serial_number, verdict, &mut decided, &mut faults);
-        }
-        let verdicts = ids.into_iter().zip(verdicts).collect();
-        let by = (policy.name().clone(), policy.digest().clone());
-        lane.engine.store.store_verdicts(lane.run, by, verdicts, lane.now).await?;
-        lane.progress("decide", decided.devices, None);
-    }
+    let mut deciding = Deciding {
+        lane,
+        mark: lane.engine.settings.mark_of(&name),
+        health: Health::default(),
+        faults: BTreeMap::new(),
+        asked: 0,
+        decided: Decided {
+            policy: Some(name.clone()),
+            digest: Some(digest.clone()),
+            tables: tables.0.iter().map(|(name, table)| (name.clone(), table.digest().clone())).collect(),
+            ..Decided::default()
+        },
+        policy,
+    };
+    let all = deciding.all(context, on_fault).await;
+    let Deciding { mut decided, faults, asked, .. } = deciding;
+    let failed_on = faults.values().map(|note| note.devices).sum();
     decided.faults = faults.into_values().collect();
+    // Whatever ended it, what was asked was asked.
+    let work = Work { usage: decided.usage, devices: asked, held: decided.held, faults: failed_on };
+    if asked > 0 {
+        store.plugin_worked(&name, &digest, work, lane.engine.now()).await?;
+    }
     for fault in &decided.faults {
         let FaultNote { reason, devices, example } = fault;
         tracing::warn!(token = %lane.token, run = %lane.run, "{reason}; {devices} held, such as {example}");
     }
-    Ok(decided)
+    all?;
+    match decided.faults.first() {
+        Some(fault) if *on_fault == OnFault::Fail => Err(Error::PolicyFailed {
+            policy: name,
+            devices: failed_on,
+            example: fault.example.clone(),
+            reason: fault.reason.clone(),
+        }),
+        _ => Ok(decided),
+    }
 }
 
-fn find(lane: &Lane<'_>, name: &PluginName) -> Result<Arc<dyn Policy>, Error> {
+/// The plugin of this name, if it answers this question.
+pub(crate) fn find(lane: &Lane<'_>, name: &PluginName, question: Question) -> Result<Arc<dyn Policy>, Error> {
+    let unusable = |error: String, hint: String| Error::Policy(Unusable { error, hint: Some(hint) });
     match lane.engine.settings.policies.get(name) {
-        Some(Ok(policy)) => Ok(policy.clone()),
+        Some(Ok(policy)) if policy.questions().contains(&question) => Ok(policy.clone()),
+        Some(Ok(_)) => Err(unusable(
+            format!("the plugin `{name}` does not answer the question `{question}`"),
+            format!("`deputy plugin inspect {name}` shows what it answers"),
+        )),
         Some(Err(unusable)) => Err(Error::Policy(unusable.clone())),
-        None => Err(Error::Policy(Unusable {
-            error: format!("no plugin is called `{name}`"),
-            hint: Some(format!("add a table `[plugins.{name}]` to deputy.toml")),
-        })),
+        None => Err(unusable(
+            format!("no plugin is called `{name}`"),
+            format!("add a table `[plugins.{name}]` to deputy.toml"),
+        )),
     }
 }
 
-fn count(
-    serial: &SerialNumber,
-    verdict: &Verdict,
-    decided: &mut Decided,
-    faults: &mut BTreeMap<Arc<str>, FaultNote>,
-) {
-    decided.devices += 1;
-    match &verdict.decision {
-        Decision::Assign { profile } => *decided.assign.entry(profile.clone()).or_default() += 1,
-        Decision::Hold { .. } => decided.held += 1,
-        Decision::Ignore => decided.ignored += 1,
+/// One token's devices on their way through the policy.
+struct Deciding<'a> {
+    lane: &'a Lane<'a>,
+    policy: Arc<dyn Policy>,
+    mark: Digest,
+    health: Health,
+    decided: Decided,
+    faults: BTreeMap<Arc<str>, FaultNote>,
+    /// Devices it was really asked about.
+    asked: u64,
+}
+
+impl Deciding<'_> {
+    async fn all(&mut self, context: Arc<Context>, on_fault: &OnFault) -> Result<(), Error> {
+        let (lane, store) = (self.lane, &self.lane.engine.store);
+        self.health = store.plugin_health(self.policy.name(), &self.mark).await?;
+        self.rest(false);
+        let mut after: Option<DeviceId> = None;
+        loop {
+            lane.go_on()?;
+            let devices = store.devices_after(&lane.token, after, BATCH).await?;
+            let Some((last, _)) = devices.last() else { return Ok(()) };
+            after = Some(*last);
+            let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
+            let (devices, verdicts) = match &self.decided.resting {
+                None => self.ask(&context, devices).await?,
+                Some(resting) => {
+                    let reason: Arc<str> =
+                        format!("{}; it rests, having failed on everything", resting.why).into();
+                    let verdicts = devices.iter().map(|_| Verdict::fault(reason.clone())).collect();
+                    (devices, verdicts)
+                }
+            };
+            for (device, verdict) in devices.iter().zip(&verdicts) {
+                self.count(&device.serial_number, verdict);
+            }
+            let verdicts = verdicts.into_iter().map(|verdict| on_fault.over(verdict));
+            let verdicts = ids.into_iter().zip(verdicts).collect();
+            let by = (self.policy.name().clone(), self.policy.digest().clone());
+            store.store_verdicts(lane.run, by, verdicts, lane.now).await?;
+            lane.progress("decide", self.decided.devices, None);
+            if *on_fault == OnFault::Fail && !self.faults.is_empty() {
+                return Ok(());
+            }
+        }
     }
-    if verdict.fault {
-        let note = || FaultNote { reason: verdict.reason.to_string(), devices: 0, example: serial.clone() };
-        faults.entry(verdict.reason.clone()).or_insert_with(note).devices += 1;
+
+    /// One batch, and what it says of the plugin.
+    async fn ask(
+        &mut self,
+        context: &Arc<Context>,
+        devices: Vec<Device>,
+    ) -> Result<(Vec<Device>, Vec<Verdict>), Error> {
+        let (asked, told) = (self.policy.clone(), context.clone());
+        // A policy computes and never waits: not for a thread that serves others.
+        let answered = tokio::task::spawn_blocking(move || {
+            let answered = asked.decide(&told, &devices);
+            (devices, answered)
+        });
+        let (devices, answered) = answered.await.map_err(|error| {
+            let error = format!("the policy `{}` ended unexpectedly: {error}", self.policy.name());
+            Error::Policy(Unusable { error, hint: None })
+        })?;
+        let verdicts = answered.answer;
+        self.asked += devices.len() as u64;
+        self.decided.usage += answered.usage;
+        let (store, name) = (&self.lane.engine.store, self.policy.name());
+        match verdicts.first() {
+            // A batch of one says more about the device than about the plugin.
+            Some(first) if verdicts.len() > 1 && verdicts.iter().all(|verdict| verdict.fault) => {
+                let now = self.lane.engine.now();
+                let (health, news) = store.plugin_failed(name, &self.mark, &first.reason, now).await?;
+                self.health = health;
+                self.rest(news);
+            }
+            _ if self.health.failures > 0 && verdicts.iter().any(|verdict| !verdict.fault) => {
+                store.plugin_forgiven(name).await?;
+                if self.health.rests > 0 {
+                    tracing::info!(plugin = %name, "the plugin `{name}` works again");
+                }
+                self.health = Health::default();
+            }
+            _ => {}
+        }
+        Ok((devices, verdicts))
+    }
+
+    /// Leaves the plugin alone from here on, if it has to rest.
+    fn rest(&mut self, news: bool) {
+        let Some(until) = self.health.rests_at(self.lane.engine.now()) else { return };
+        if news {
+            let name = self.policy.name();
+            tracing::error!(plugin = %name, "the plugin `{name}` fails on everything and rests until {until}: {}", self.health.why);
+        }
+        self.decided.resting = Some(Resting { until, why: self.health.why.clone(), news });
+    }
+
+    fn count(&mut self, serial: &SerialNumber, verdict: &Verdict) {
+        let decided = &mut self.decided;
+        decided.devices += 1;
+        match &verdict.decision {
+            Decision::Assign { profile } => *decided.assign.entry(profile.clone()).or_default() += 1,
+            Decision::Hold { .. } => decided.held += 1,
+            Decision::Ignore => decided.ignored += 1,
+        }
+        if verdict.fault {
+            let note =
+                || FaultNote { reason: verdict.reason.to_string(), devices: 0, example: serial.clone() };
+            self.faults.entry(verdict.reason.clone()).or_insert_with(note).devices += 1;
+        }
     }
 }

@@ -7,12 +7,15 @@ pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod remind;
 pub(crate) mod remove;
+pub(crate) mod review;
 pub(crate) mod sync;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::id::{RunId, TokenName};
+use domain::id::{PluginName, RunId, TokenName};
+use domain::table::Tables;
 use domain::workflow::Retry;
 use jiff::Timestamp;
 use rand::RngExt as _;
@@ -20,7 +23,7 @@ use rand::RngExt as _;
 use crate::apple::{self, Client, Next, backoff};
 use crate::engine::Engine;
 use crate::failure::Error;
-use crate::runner::{Observer, Progress};
+use crate::runner::{About, Observer, Progress};
 use crate::step::place::Place;
 use crate::stop::Stop;
 use crate::store::Seen;
@@ -38,6 +41,7 @@ pub(crate) struct Lane<'a> {
     pub(crate) run: &'a RunId,
     /// When the run began: the only time a policy hears of.
     pub(crate) now: Timestamp,
+    pub(crate) about: &'a About,
     pub(crate) token: TokenName,
     pub(crate) client: Client,
     pub(crate) stop: &'a Stop,
@@ -51,6 +55,11 @@ impl Lane<'_> {
     /// Ends the step here if the run is to end early.
     pub(crate) fn go_on(&self) -> Result<(), Error> {
         if self.stop.is_set() { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// The tables a plugin may look into, as they were when the run began.
+    pub(crate) fn tables(&self, plugin: &PluginName) -> Arc<Tables> {
+        Arc::new(self.engine.settings.granted(plugin, &self.about.tables))
     }
 
     /// Tells whoever watches how far a step is.

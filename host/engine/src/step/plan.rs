@@ -7,11 +7,15 @@ use crate::failure::Error;
 use crate::store::RecordedPlan;
 
 pub(crate) async fn plan(lane: &Lane<'_>, rails: &Rails) -> Result<Result<RecordedPlan, Refused>, Error> {
-    let store = &lane.engine.store;
-    let files = lane.engine.settings.profiles.iter();
-    let profiles = Profiles {
-        wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
-        defined: store.defined_profiles(&lane.token).await?,
-    };
+    let (store, profiles) = (&lane.engine.store, profiles(lane).await?);
     Ok(store.record_plan(lane.run, &lane.token, profiles, rails.clone(), lane.now).await?)
+}
+
+/// What the files say, and what Apple was told.
+pub(super) async fn profiles(lane: &Lane<'_>) -> Result<Profiles, Error> {
+    let files = lane.engine.settings.profiles.iter();
+    Ok(Profiles {
+        wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
+        defined: lane.engine.store.defined_profiles(&lane.token).await?,
+    })
 }

@@ -9,6 +9,7 @@ mod devices;
 mod history;
 mod inventory;
 mod plans;
+mod plugins;
 mod profiles;
 mod removals;
 mod runs;
@@ -35,6 +36,7 @@ pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
 pub use plans::RecordedPlan;
+pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use runs::NewRun;
 pub use tokens::{Limits, Phase, StoredToken, SyncState, TokenKey};
@@ -45,6 +47,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0002-inventory.sql")),
     M::up(include_str!("migrations/0003-profiles.sql")),
     M::up(include_str!("migrations/0004-removals.sql")),
+    M::up(include_str!("migrations/0007-plugins.sql")),
 ];
 
 /// The word sealed to tell a wrong key.

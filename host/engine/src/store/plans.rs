@@ -1,7 +1,8 @@
 //! Plans: what a run will do, action by action, before any of it is done.
 
-use domain::id::{ProfileId, ProfileName, RunId, TokenName};
-use domain::plan::{Candidate, Entry, Planner, Profiles, Rails, Refused, Totals};
+use domain::id::{Digest, ProfileId, ProfileName, RunId, TokenName};
+use domain::plan::{Candidate, Entry, Fingerprint, Planner, Profiles, Rails, Refused, Totals};
+use domain::review::{self, Moves};
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -92,6 +93,54 @@ impl Store {
                 Ok(Err(refused))
             }
         }
+    }
+
+    /// The plan as a review is shown it, and the digest of all it would do: which devices go from which
+    /// profile to which, in what wording. Another plan has another digest, the same plan of another run
+    /// the same.
+    pub async fn plan_in_words(
+        &self,
+        plan: &RecordedPlan,
+        profiles: Profiles,
+    ) -> Result<(review::Plan, Digest), Error> {
+        let (run, token, totals) = (plan.run.clone(), plan.token.clone(), plan.totals.clone());
+        self.read(move |connection| {
+            let named = |id: &str| -> String {
+                let known = id.parse().ok().and_then(|id: ProfileId| profiles.defined.get(&id));
+                known.map_or_else(|| id.to_owned(), |(name, _)| name.to_string())
+            };
+            let mut all = connection.prepare_cached(
+                "SELECT serial_number, from_uuid, profile FROM action a JOIN device d ON d.id = a.device
+                 WHERE run = ?1 AND a.token = ?2 AND state = 'planned' ORDER BY serial_number",
+            )?;
+            let mut rows = all.query([run.as_str(), token.as_str()])?;
+            let (mut fingerprint, mut moves) = (Fingerprint::new(&profiles), Moves::default());
+            while let Some(row) = rows.next()? {
+                let from: Option<String> = row.get(1)?;
+                let to: ProfileName = typed(row.get(2)?, "profile name")?;
+                let serial: String = row.get(0)?;
+                fingerprint.add(&serial, from.as_deref(), &to);
+                *moves.entry((from.as_deref().map(named), to.to_string())).or_default() += 1;
+            }
+            let mut first = connection.prepare_cached(
+                "SELECT serial_number, from_uuid, profile, reason FROM action a JOIN device d ON d.id = a.device
+                 WHERE run = ?1 AND a.token = ?2 AND state = 'planned'
+                 ORDER BY from_uuid IS NULL, serial_number LIMIT ?3",
+            )?;
+            let mut rows = first.query(params![run.as_str(), token.as_str(), review::ACTIONS as u64])?;
+            let mut actions = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (from, reason): (Option<String>, String) = (row.get(1)?, row.get(3)?);
+                actions.push(review::Action {
+                    serial_number: typed(row.get(0)?, "serial number")?,
+                    from: from.as_deref().map(named),
+                    to: row.get(2)?,
+                    reason: reason.into(),
+                });
+            }
+            Ok((review::Plan::new(&totals, moves, actions), fingerprint.digest()))
+        })
+        .await
     }
 
     /// The next actions of a plan that are not sent yet, all for one profile.

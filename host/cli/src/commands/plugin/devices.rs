@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use domain::device::Device;
 use domain::id::{ProfileId, ProfileName, SerialNumber, TokenName};
@@ -15,6 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::saved;
+use super::subject::Subject;
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Outcome, Problem};
@@ -138,14 +138,14 @@ impl From {
 
 impl Devices {
     /// What a policy is told besides the devices of a token.
-    pub(super) fn context(&self, token: &TokenName, profiles: &[ProfileName]) -> Context {
+    pub(super) fn context(&self, token: &TokenName, subject: &Subject) -> Context {
         Context {
             now: self.now,
             utc_offset: Offset::UTC,
             token: token.clone(),
-            profiles: profiles.to_vec(),
+            profiles: subject.setup.profiles.clone(),
             defined: self.defined.get(token).cloned().unwrap_or_default(),
-            tables: Arc::default(),
+            tables: subject.tables.clone(),
         }
     }
 

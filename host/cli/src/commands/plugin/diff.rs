@@ -90,7 +90,7 @@ fn compare(
     let mut difference = Difference::new(arguments.examples);
     while let Some(batch) = devices.next() {
         let batch = batch?;
-        let context = |subject: &Subject| devices.context(&batch.token, &subject.setup.profiles);
+        let context = |subject: &Subject| devices.context(&batch.token, subject);
         let tell = |change: Change<'_>| {
             if arguments.all {
                 bar.suspend(|| print(&if json { as_json(change).to_string() } else { words(change) }));

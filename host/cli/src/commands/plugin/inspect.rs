@@ -1,24 +1,25 @@
 //! `deputy plugin inspect`: what a component is and asks for, before it is trusted with anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sandbox::Sandbox;
 use serde_json::json;
 
 use crate::Common;
+use crate::config::Config;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json};
 
 /// What `deputy plugin inspect` takes.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The component file
+    /// The component file, or the name of a plugin in deputy.toml
     file: PathBuf,
 }
 
 /// Carries the command out.
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let file = &arguments.file;
+    let file = &configured(common, &arguments.file);
     let bytes = std::fs::read(file).map_err(|error| Problem::file("read", file, &error))?;
     let refused = |error: sandbox::Error| Problem::usage(format!("{}: {error}", file.display()));
     let inspection = Sandbox::new(None).and_then(|sandbox| sandbox.inspect(&bytes)).map_err(refused)?;
@@ -57,4 +58,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     }
     verdict.map_err(refused)?;
     Ok(Exit::Success)
+}
+
+/// The file of the plugin that is called so, if the configuration has one.
+fn configured(common: &Common, typed: &Path) -> PathBuf {
+    let config = if typed.exists() { None } else { Config::read(&common.config).ok() };
+    let name = typed.to_str().and_then(|text| text.parse().ok());
+    let plugin = config.zip(name).and_then(|(config, name)| Some(config.plugins.get(&name)?.path.clone()));
+    plugin.unwrap_or_else(|| typed.to_owned())
 }

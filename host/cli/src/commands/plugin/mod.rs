@@ -4,10 +4,15 @@ mod bench;
 mod check;
 mod diff;
 mod inspect;
+pub(crate) mod list;
+mod rest;
 mod test;
+mod trust;
 mod r#try;
 
+mod asker;
 mod devices;
+mod fuel;
 mod odd;
 mod properties;
 mod saved;
@@ -22,7 +27,7 @@ use crate::exit::{Exit, Outcome, Problem};
 /// What `deputy plugin` can do.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Show what a component is and asks for, without running it
+    /// Show what a component is and asks for; of its code runs only what describes it
     Inspect(inspect::Arguments),
     /// Tell everything that would be refused when a policy is loaded, all at once
     Check(check::Arguments),
@@ -34,6 +39,12 @@ pub(crate) enum Command {
     Diff(diff::Arguments),
     /// Measure how fast a policy decides, and what a call of it costs
     Bench(bench::Arguments),
+    /// Show every plugin, whether it may run, and what it did so far
+    List,
+    /// Show what is different about a plugin's file, then trust it
+    Trust(trust::Arguments),
+    /// Show whether a plugin is left alone because it keeps failing, and wake it
+    Rest(rest::Arguments),
 }
 
 /// Carries the command out.
@@ -45,6 +56,9 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
         Command::Test(arguments) => test::run(common, arguments).await,
         Command::Try(arguments) => r#try::run(common, arguments).await,
         Command::Diff(arguments) => diff::run(common, arguments).await,
+        Command::List => list::run(common).await,
+        Command::Trust(arguments) => trust::run(common, &arguments).await,
+        Command::Rest(arguments) => rest::run(common, &arguments).await,
     }
 }
 

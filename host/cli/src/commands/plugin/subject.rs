@@ -6,16 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use domain::document::{Findings, Source};
-use domain::id::{PluginName, ProfileName};
+use domain::id::{PluginName, ProfileName, TableName};
 use domain::policy::Setup;
+use domain::table::Tables;
+use engine::copies::Copies;
+use engine::table::TableFile;
 use sandbox::{Limits, Plugin, PluginSpec, Sandbox, SettingsProblem};
 use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::unknown;
-use crate::config::Config;
+use crate::config::{Config, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
 
 /// What a component is told, where the command line says so.
@@ -46,6 +50,8 @@ pub(super) struct Subject {
     pub(super) settings: Settings,
     /// What its settings may refer to.
     pub(super) setup: Setup,
+    /// Where it may look things up.
+    pub(super) tables: Arc<Tables>,
     /// Whether it was named as deputy.toml names it.
     pub(super) is_configured: bool,
 }
@@ -71,6 +77,8 @@ impl Subject {
         which: &Path,
         told: &Told,
     ) -> Outcome<Subject> {
+        let built = if which.is_dir() { Some(built(which)?) } else { None };
+        let which = built.as_deref().unwrap_or(which);
         let name: Option<PluginName> = which.to_str().and_then(|name| name.parse().ok());
         let configured = match (name, which.exists()) {
             (Some(name), false) => Some(configured(common, config, name)?),
@@ -97,8 +105,9 @@ impl Subject {
             setup.profiles = told.profiles.clone();
         }
         let limits = plugin.map_or_else(Limits::default, |plugin| plugin.limits.clone());
+        let tables = tables(config, plugin)?;
         let (shown, is_configured) = (which.display().to_string(), plugin.is_some());
-        Ok(Self { shown, name, file, bytes, limits, settings, setup, is_configured })
+        Ok(Self { shown, name, file, bytes, limits, settings, setup, tables, is_configured })
     }
 
     /// The component, loaded; or everything that is wrong with its settings, each where it stands.
@@ -115,7 +124,7 @@ impl Subject {
             limits: self.limits.clone(),
             settings: self.settings.value.clone(),
             setup: self.setup.clone(),
-            tables: BTreeMap::new(),
+            tables: columns(&self.tables),
         }
     }
 
@@ -139,6 +148,23 @@ impl Subject {
     }
 }
 
+/// The one component in a folder.
+fn built(folder: &Path) -> Outcome<PathBuf> {
+    let files = std::fs::read_dir(folder).map_err(|error| Problem::file("read", folder, &error))?;
+    let files = files.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "wasm")).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(file), true) => Ok(file),
+        (None, _) => Err(Problem::usage(format!("there is no component in {}", folder.display()))
+            .hint("build it first, or name the `.wasm` file that the build made")),
+        (Some(_), false) => {
+            let several = format!("there are several components in {}", folder.display());
+            Err(Problem::usage(several).hint("name the one that is meant"))
+        }
+    }
+}
+
 /// The configuration, if there is one.
 pub(super) fn config(common: &Common) -> Outcome<Option<Config>> {
     common.config.exists().then(|| Config::read(&common.config)).transpose()
@@ -148,7 +174,7 @@ fn configured<'a>(
     common: &Common,
     config: Option<&'a Config>,
     name: PluginName,
-) -> Outcome<(PluginName, &'a crate::config::PluginConfig)> {
+) -> Outcome<(PluginName, &'a PluginConfig)> {
     let Some(config) = config else {
         return Err(Problem::usage(format!("there is no file `{name}`, and no {}", common.config.display()))
             .hint("name the component that the build made, such as `policy.wasm`"));
@@ -160,6 +186,29 @@ fn configured<'a>(
             Err(unknown("file or plugin", name.as_str(), &names))
         }
     }
+}
+
+/// The tables that a plugin was granted; for a file, which nobody grants anything, all there are.
+fn tables(config: Option<&Config>, plugin: Option<&PluginConfig>) -> Outcome<Arc<Tables>> {
+    let mut tables = Tables::default();
+    let Some(config) = config else { return Ok(Arc::new(tables)) };
+    for (name, source) in &config.tables {
+        if plugin.is_some_and(|plugin| !plugin.tables.contains(name)) {
+            continue;
+        }
+        let file = TableFile::new(name.clone(), source.clone(), Copies::of_tables(&config.store));
+        let Some(now) = file.now() else {
+            let wrong = file.wrong().map_or_else(String::new, |wrong| format!("\n{wrong}"));
+            return Err(Problem::usage(format!("the table `{name}` cannot be used{wrong}")));
+        };
+        tables.0.insert(name.clone(), now);
+    }
+    Ok(Arc::new(tables))
+}
+
+/// The columns of each table.
+pub(super) fn columns(tables: &Tables) -> BTreeMap<TableName, Vec<String>> {
+    tables.0.iter().map(|(name, table)| (name.clone(), table.columns().to_vec())).collect()
 }
 
 /// A name made of that of the file.

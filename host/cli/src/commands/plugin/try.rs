@@ -91,7 +91,7 @@ fn show(
     let mut tried = Tried::default();
     while let Some(batch) = devices.next() {
         let batch = batch?;
-        let context = devices.context(&batch.token, &subject.setup.profiles);
+        let context = devices.context(&batch.token, subject);
         let size = if arguments.alone { 1 } else { batch.devices.len() };
         for devices in batch.devices.chunks(size) {
             let answer = plugin.answer_assignment(&context, devices);
