@@ -11,6 +11,7 @@ mod postbox;
 
 mod assign;
 mod channels;
+mod author;
 mod check;
 mod crash;
 mod daemon;

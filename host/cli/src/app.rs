@@ -233,11 +233,7 @@ pub(crate) fn load(
         expected_digest: None,
         limits: plugin.limits.clone(),
         settings: plugin.settings.clone(),
-        setup: Setup {
-            profiles: config.profiles.keys().cloned().collect(),
-            channels: config.channels.keys().cloned().collect(),
-            tokens: config.tokens.keys().cloned().collect(),
-        },
+        setup: setup(config),
         tables,
     };
     match sandbox.load(spec) {
@@ -274,6 +270,14 @@ pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error>
 
 /// The command of the process that compiles.
 pub(crate) const COMPILE: &str = "__compile";
+
+/// What the settings of plugins may refer to.
+pub(crate) fn setup(config: &Config) -> Setup {
+    Setup {
+        profiles: config.profiles.keys().cloned().collect(),
+        channels: config.channels.keys().cloned().collect(),
+        tokens: config.tokens.keys().cloned().collect(),
+    }
 
 /// Compiled plugins; can be deleted at any time.
 pub(crate) fn cache_folder(config: &Config) -> PathBuf {

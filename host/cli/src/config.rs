@@ -338,7 +338,7 @@ fn known<'a>(
 }
 
 /// TOML as JSON; dates become text.
-fn json(value: toml::Value) -> serde_json::Value {
+pub(crate) fn json(value: toml::Value) -> serde_json::Value {
     match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),

@@ -91,3 +91,25 @@ pub(crate) fn observer(json: bool) -> (Observer, MultiProgress) {
     };
     (Arc::new(observer), bars)
 }
+
+/// A bar on a terminal for work on devices that takes more than a moment; nothing in a pipe or for JSON.
+pub(crate) fn bar(json: bool, doing: &str, total: Option<u64>) -> ProgressBar {
+    if json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), "{spinner} {msg} {wide_bar} {human_pos}/{human_len}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg} {human_pos} devices"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(doing.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// 5000000 as 5,000,000.
+pub(crate) fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}

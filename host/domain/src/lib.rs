@@ -7,6 +7,7 @@ pub mod id;
 
 pub mod apple_profile;
 pub mod device;
+pub mod difference;
 pub mod history;
 pub mod message;
 pub mod pause;

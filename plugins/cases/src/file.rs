@@ -182,8 +182,8 @@ impl TypedCase {
         let question = match (self.devices, self.tokens, self.plan) {
             (None, None, None) => Question::Settings,
             (Some(devices), None, None) => {
-                let named = devices.iter().filter_map(|device| device.current_profile.as_ref());
-                for profile in named.filter(|profile| !setup.profiles.contains(profile)) {
+                let mut named = devices.iter().filter_map(|device| device.current_profile.as_ref());
+                if let Some(profile) = named.find(|profile| !setup.profiles.contains(profile)) {
                     let message = format!("`current_profile` is `{profile}`, which `setup.profiles` lacks");
                     return Err(Error::Case { case: self.name, message });
                 }

@@ -4,6 +4,7 @@
 //! minutes on the same machine. Every part of one, Apple included, runs in a process of its own, so that
 //! its memory and its processor time are its own. No number fails the program: machines differ.
 
+mod decide;
 mod sync;
 
 mod decode;
@@ -16,7 +17,7 @@ mod table;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
-/// Measures Deputy against a simulated Apple, beside a bare download of the same pages.
+/// Measures Deputy: a sync beside a bare download of the same pages, decisions beside the same rules natively.
 ///
 /// Everything happens on this machine: Apple is played by a process of its own, and what is stored goes to
 /// a temporary folder that is removed at the end. The tables go to standard output, what is going on
@@ -34,12 +35,14 @@ Examples:
   cargo run --release -p bench -- sync --devices 100000 --runs 3
   cargo run --release -p bench -- sync --devices 100000 --latency 50
   cargo run --release -p bench -- sync --json > sync.json
+  cargo run --release -p bench -- decide
 
 Close what else keeps the machine busy, and compare ratios rather than seconds.";
 
 #[derive(Subcommand)]
 enum Command {
     Sync(sync::Arguments),
+    Decide(decide::Arguments),
     /// One part of a benchmark; its job comes on standard input
     #[command(hide = true)]
     Part,
@@ -48,15 +51,23 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Part => measure::carry_out(),
+        Command::Decide(arguments) => {
+            warn_of_debug();
+            decide::compare(arguments)
+        }
         Command::Sync(arguments) => until_interrupted(sync::compare(arguments)),
+    }
+}
+
+fn warn_of_debug() {
+    if cfg!(debug_assertions) {
+        eprintln!("this is no release build, so its numbers say little: `cargo run --release -p bench`");
     }
 }
 
 /// Interrupted, it still ends its processes and removes its folder: dropping the work does both.
 fn until_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    if cfg!(debug_assertions) {
-        eprintln!("this is no release build, so its numbers say little: `cargo run --release -p bench`");
-    }
+    warn_of_debug();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
         tokio::select! {

@@ -6,7 +6,21 @@
 
 use crate::device::{Device, Kind};
 use crate::dice::mix;
+use crate::view::View;
 use std::sync::Arc;
+
+/// The devices of a seed without a server for them, each in Apple's JSON, as many as are wanted: the very
+/// ones that [`Control::generate_fleet`](crate::Control::generate_fleet) adds to a server of this name
+/// whose devices come by Apple's own rules. `now` is when they arrived, in seconds since 1970.
+pub fn fleet(seed: u64, name: &str, now: i64) -> impl Iterator<Item = String> + use<> {
+    let mut generator = Generator::new(seed, name, "-1");
+    std::iter::repeat_with(move || {
+        let device = generator.device(now);
+        // Newer than any version there is: with everything.
+        let view = View { device: &device, version: u32::MAX, op: None, response_status: None };
+        serde_json::to_string(&view).expect("a device is always JSON")
+    })
+}
 
 /// Makes the devices of one seed, one after the other.
 #[derive(Debug)]

@@ -47,6 +47,7 @@ pub use control::{Control, Error};
 pub use device::{BadField, ProfileStatus};
 pub use endpoint::Endpoint;
 pub use faults::{Fault, FaultKind};
+pub use fleet::fleet;
 pub use info::{DeviceInfo, ProfileInfo, ServerChange, ServerInfo, TokenFile};
 pub use log::{Call, Counters};
 pub use portal::{Credentials, Refused, TokenOptions};

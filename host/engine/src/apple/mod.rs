@@ -34,7 +34,7 @@ pub use error::{Answer, Call, Error, Next};
 pub use network::{Authorities, Connections, Network, Proxy, ProxyUrl};
 pub use trouble::Trouble;
 pub use wire::account::Account;
-pub use wire::device::Unreadable;
+pub use wire::device::{Unreadable, read_device};
 pub use wire::lock::LockStatus;
 pub use wire::outcome::{AssignStatus, Assigned};
 pub use wire::page::{Lookup, PageAnswer};

@@ -1,12 +1,28 @@
 //! `deputy plugin`: what the authors of policies work with, and what operators look at before they trust one.
 
+mod bench;
+mod check;
+mod diff;
 mod inspect;
 pub(crate) mod list;
 mod rest;
+mod test;
 mod trust;
+mod r#try;
+
+mod asker;
+mod devices;
+mod fuel;
+mod odd;
+mod properties;
+mod saved;
+mod schema;
+mod subject;
+
+use domain::policy::Question;
 
 use crate::Common;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Outcome, Problem};
 
 /// What `deputy plugin` can do.
 #[derive(clap::Subcommand)]
@@ -15,6 +31,16 @@ pub(crate) enum Command {
     ///
     /// With the name of a plugin in deputy.toml, the limits are those it has there; with a file, the defaults.
     Inspect(inspect::Arguments),
+    /// Tell everything that would be refused when a policy is loaded, all at once
+    Check(check::Arguments),
+    /// Ask a policy about devices, and show every verdict, its reason and what it took
+    Try(r#try::Arguments),
+    /// Ask a policy in many ways, and tell where it does not hold what every policy must
+    Test(test::Arguments),
+    /// Show which devices another component, or other settings, would decide differently about
+    Diff(diff::Arguments),
+    /// Measure how fast a policy decides, and what a call of it costs
+    Bench(bench::Arguments),
     /// Show every plugin, whether it may run, and what it did so far
     List,
     /// Show what is different about a plugin's file, then trust it
@@ -27,8 +53,29 @@ pub(crate) enum Command {
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     match command {
         Command::Inspect(arguments) => inspect::run(common, &arguments),
+        Command::Bench(arguments) => bench::run(common, arguments).await,
+        Command::Check(arguments) => check::run(common, arguments).await,
+        Command::Test(arguments) => test::run(common, arguments).await,
+        Command::Try(arguments) => r#try::run(common, arguments).await,
+        Command::Diff(arguments) => diff::run(common, arguments).await,
         Command::List => list::run(common).await,
         Command::Trust(arguments) => trust::run(common, &arguments).await,
         Command::Rest(arguments) => rest::run(common, &arguments).await,
     }
+}
+
+/// Policies compute and devices are waited for: not on a thread that serves others.
+async fn in_the_background(work: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Problem::new(Exit::Failure, format!("this broke off: {error}"))))
+}
+
+/// Only a policy that answers the question about devices can be asked about them.
+fn decides(subject: &subject::Subject, plugin: &sandbox::Plugin) -> Outcome<()> {
+    let questions = &plugin.inspection().questions;
+    if questions.contains(&Question::Assignment) {
+        return Ok(());
+    }
+    let answers = domain::document::list_of(questions.iter().map(|question| question.as_str()));
+    Err(Problem::usage(format!("{} does not decide about devices: it answers {answers}", subject.shown)))
 }

@@ -53,6 +53,13 @@ impl<'de> DeserializeSeed<'de> for Item {
     }
 }
 
+/// A device in Apple's JSON that did not come from Apple just now: saved, or made up.
+pub fn read_device(json: &str) -> Result<Device, Unreadable> {
+    let broken = |_| Unreadable { serial: None, why: "its JSON is broken".to_owned() };
+    let json: &RawValue = serde_json::from_str(json).map_err(broken)?;
+    Ok(read(json, None)?.change.device)
+}
+
 /// Reads one device apart from its page, carefully. `serial` is what the answer files it under.
 pub(in crate::apple) fn read(json: &RawValue, serial: Option<&SerialNumber>) -> Result<Entry, Unreadable> {
     let mut deserializer = serde_json::Deserializer::from_str(json.get());

@@ -1,0 +1,134 @@
+//! `deputy plugin diff`: which devices another component, or other settings, would decide differently about.
+
+use std::path::PathBuf;
+
+use domain::device::Device;
+use domain::difference::{Change, Difference, Said};
+use domain::policy::Policy as _;
+use domain::verdict::Verdict;
+use sandbox::Plugin;
+use serde_json::{Value, json};
+
+use super::devices::{Devices, From};
+use super::subject::{self, Settings, Subject, Told};
+use crate::Common;
+use crate::exit::{Exit, Outcome};
+use crate::output::{bar, print, print_json};
+
+/// What `deputy plugin diff` takes.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// What decides now: a component file, or the name of a plugin in deputy.toml
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// What might decide: a component file, or the name of a plugin in deputy.toml
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// Settings of the old one: a TOML or JSON file [default: those in deputy.toml, or none]
+    #[arg(long, value_name = "FILE")]
+    settings_old: Option<PathBuf>,
+    /// Settings of the new one [default: those in deputy.toml if it is named there, or those of the old one]
+    #[arg(long, value_name = "FILE")]
+    settings_new: Option<PathBuf>,
+    /// A profile that they may assign; once for each [default: those in the folder profiles]
+    #[arg(long = "profile", value_name = "NAME", value_delimiter = ',')]
+    profiles: Vec<domain::id::ProfileName>,
+    #[command(flatten)]
+    from: From,
+    /// How many devices to name for each kind of change
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    examples: usize,
+    /// Name every device whose verdict changes, one a line, with both reasons
+    #[arg(long)]
+    all: bool,
+    /// End with 1 if a verdict changes, for scripts
+    #[arg(long)]
+    exit_code: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  deputy plugin diff site-policy build/policy.wasm
+  deputy plugin diff site-policy site-policy --settings-new stricter.toml
+  deputy plugin diff old.wasm new.wasm --simulated 100000 --profile lab,standard --exit-code
+
+Devices come from the inventory unless the command says otherwise. Nothing is assigned or stored.
+With --all --json, every change is a line of JSON of its own, and the last line has the totals.";
+
+/// Carries the command out.
+pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
+    let config = subject::config(common)?;
+    let profiles = || arguments.profiles.clone();
+    let told = Told { settings: arguments.settings_old.clone(), profiles: profiles() };
+    let old = Subject::find(common, config.as_ref(), &arguments.old, &told)?;
+    let told = Told { settings: None, profiles: profiles() };
+    let mut new = Subject::find(common, config.as_ref(), &arguments.new, &told)?;
+    new.settings = match &arguments.settings_new {
+        Some(file) => Settings::read(file)?,
+        None if new.is_configured => new.settings,
+        None => old.settings.clone(),
+    };
+    let sandbox = subject::sandbox(config.as_ref())?;
+    let plugins = (old.load(&sandbox)?, new.load(&sandbox)?);
+    super::decides(&old, &plugins.0)?;
+    super::decides(&new, &plugins.1)?;
+    let devices = arguments.from.open(common).await?;
+    let json = common.json;
+    let work = move || compare(json, &arguments, (&old, &plugins.0), (&new, &plugins.1), devices);
+    super::in_the_background(work).await
+}
+
+fn compare(
+    json: bool,
+    arguments: &Arguments,
+    (old, then): (&Subject, &Plugin),
+    (new, now): (&Subject, &Plugin),
+    mut devices: Devices,
+) -> Outcome {
+    let bar = bar(json, "comparing", devices.total);
+    let mut difference = Difference::new(arguments.examples);
+    while let Some(batch) = devices.next() {
+        let batch = batch?;
+        let context = |subject: &Subject| devices.context(&batch.token, subject);
+        let tell = |change: Change<'_>| {
+            if arguments.all {
+                bar.suspend(|| print(&if json { as_json(change).to_string() } else { words(change) }));
+            }
+        };
+        difference.ask((then, &context(old)), (now, &context(new)), &batch.devices, tell);
+        bar.set_position(difference.devices);
+    }
+    bar.finish_and_clear();
+    if difference.devices == 0 {
+        return Err(devices.none_found());
+    }
+    let value = || total(&difference, then, now);
+    match (json, arguments.all) {
+        (true, true) => print(&json!({ "version": 1, "difference": value() }).to_string()),
+        (true, false) => print_json("difference", &value()),
+        (false, _) => print(&difference.to_string()),
+    }
+    let changed = arguments.exit_code && difference.changed > 0;
+    Ok(if changed { Exit::Failure } else { Exit::Success })
+}
+
+fn words(Change { device: Device { serial_number, .. }, old, new }: Change<'_>) -> String {
+    let said = |verdict: &Verdict| format!("{} ({})", Said::of(verdict), verdict.reason);
+    format!("{serial_number}: {} -> {}", said(old), said(new))
+}
+
+fn as_json(Change { device, old, new }: Change<'_>) -> Value {
+    let said = |verdict: &Verdict| json!({ "verdict": verdict.decision, "reason": &*verdict.reason, "fault": verdict.fault });
+    json!({ "serial_number": device.serial_number, "old": said(old), "new": said(new) })
+}
+
+fn total(difference: &Difference, old: &Plugin, new: &Plugin) -> Value {
+    let moves = difference.by_size().into_iter().map(|(old, new, moved)| {
+        json!({ "old": old, "new": new, "devices": moved.devices, "examples": moved.examples })
+    });
+    json!({
+        "old": old.digest(), "new": new.digest(), "devices": difference.devices, "changed": difference.changed,
+        "reworded": difference.reworded, "moves": moves.collect::<Vec<_>>(),
+    })
+}
