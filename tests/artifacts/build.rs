@@ -1,10 +1,11 @@
-//! Makes the components that tests run: one from Rust, the others from text.
+//! Makes the components that tests run: some from Rust, the others from text.
 
 use std::path::Path;
 use std::{env, fs};
 
 fn main() {
     plugin_build::component_of("../guests/misbehave", "misbehave");
+    plugin_build::component_of("../guests/three-questions", "three-questions");
 
     let texts = Path::new("../guests/wat");
     println!("cargo::rerun-if-changed={}", texts.display());

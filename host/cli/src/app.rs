@@ -1,11 +1,12 @@
 //! From the operator's files to an engine that can work.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::document::{Findings, Source};
 use domain::id::{Digest, PluginName, TokenName, WorkflowName};
-use domain::policy::Policy;
+use domain::policy::{Policy, Setup};
 use domain::workflow::Workflow;
 use engine::clock::SystemClock;
 use engine::engine::Engine;
@@ -98,7 +99,7 @@ pub(crate) fn settings(config: &Config, policies: Policies) -> Settings {
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
 
-fn load_policies(config: &Config) -> std::collections::BTreeMap<PluginName, Loaded> {
+fn load_policies(config: &Config) -> BTreeMap<PluginName, Loaded> {
     let sandbox = Sandbox::new(Some(cache_folder(config)));
     let load = |name: &PluginName, plugin: &PluginConfig| match &sandbox {
         Ok(sandbox) => load_policy(config, sandbox, name, plugin),
@@ -132,7 +133,12 @@ fn load_policy(config: &Config, sandbox: &Sandbox, name: &PluginName, plugin: &P
         expected_digest: plugin.sha256.clone(),
         limits: plugin.limits.clone(),
         settings: plugin.settings.clone(),
-        profiles: config.profiles.keys().cloned().collect(),
+        setup: Setup {
+            profiles: config.profiles.keys().cloned().collect(),
+            channels: config.channels.keys().cloned().collect(),
+            tokens: config.tokens.keys().cloned().collect(),
+        },
+        tables: BTreeMap::new(),
     };
     match sandbox.load(spec) {
         Ok(policy) => Ok(Arc::new(policy)),

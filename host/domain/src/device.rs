@@ -4,6 +4,8 @@
 //! lists lag behind an assignment, sometimes by minutes, so our own success counts until Apple
 //! says something newer.
 
+mod younger;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -41,7 +43,8 @@ pub struct Device {
     pub device_assigned_by: Option<String>,
     /// When the device was given to this server.
     pub device_assigned_date: Option<Timestamp>,
-    /// What Apple said besides, as text by name: fields of newer protocol versions.
+    /// What Apple said besides, as text by name: fields of newer protocol versions. There are methods for those
+    /// we know, such as [`Device::imei`].
     #[serde(default)]
     pub extra: BTreeMap<String, String>,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
-use crate::id::{Digest, PluginName};
+use crate::id::{ChannelName, Digest, PluginName, ProfileName, TokenName};
 use crate::reminder::{self, Reminder};
 use crate::review::{self, Opinion};
 use crate::verdict::{Context, Verdict};
@@ -44,6 +44,17 @@ impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// What a policy's settings may refer to, by name. The same for everything a policy is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// The profiles that may be assigned, in the order of [`Context::profiles`].
+    pub profiles: Vec<ProfileName>,
+    /// The channels through which people can be told something.
+    pub channels: Vec<ChannelName>,
+    /// The operator's names for the server tokens.
+    pub tokens: Vec<TokenName>,
 }
 
 /// Why a question has no answer: the policy failed, and this says how, naming it.
@@ -94,12 +105,13 @@ pub trait Policy: Send + Sync {
     /// A verdict for each device, in order, exactly as many. Never fails: a fault is a verdict.
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>>;
 
-    /// The reminders that are due for each token, in order, exactly as many lists.
+    /// The reminders that are due for each token, in order, exactly as many answers. A token that the
+    /// policy fails on has none; the others keep theirs.
     fn remind(
         &self,
         context: &reminder::Context,
         tokens: &[reminder::Subject],
-    ) -> Answered<Result<Vec<Vec<Reminder>>, Unanswered>>;
+    ) -> Answered<Vec<Result<Vec<Reminder>, Unanswered>>>;
 
     /// Whether a plan may go ahead.
     fn review(&self, context: &review::Context, plan: &review::Plan)

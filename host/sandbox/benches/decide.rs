@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::device::{Device, ProfileStatus};
-use domain::policy::Policy as _;
+use domain::policy::{Policy as _, Setup};
 use domain::verdict::Context;
 use sandbox::{Limits, Plugin, PluginSpec, Sandbox};
 use serde_json::json;
@@ -49,7 +49,10 @@ fn main() {
         let verdicts: usize =
             (0..DEVICES / BATCH).map(|_| plugin.decide(&context, &devices).answer.len()).sum();
         report(&format!("rule over {name}"), start.elapsed(), verdicts);
-        println!("{:>30} fuel a device", plugin.answer(&context, &devices).usage.fuel / BATCH as u64);
+        println!(
+            "{:>30} fuel a device",
+            plugin.answer_assignment(&context, &devices).usage.fuel / BATCH as u64
+        );
     }
     let plugin = load(&sandbox, json!({}));
     let start = Instant::now();
@@ -66,7 +69,8 @@ fn load(sandbox: &Sandbox, settings: serde_json::Value) -> Plugin {
         expected_digest: None,
         limits: Limits::default(),
         settings,
-        profiles: vec!["kiosk".parse().expect("a name")],
+        setup: Setup { profiles: vec!["kiosk".parse().expect("a name")], ..Setup::default() },
+        tables: BTreeMap::new(),
     };
     sandbox.load(spec).unwrap_or_else(|error| panic!("{error}"))
 }

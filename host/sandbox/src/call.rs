@@ -1,34 +1,36 @@
 //! One call of a guest: a new store, limits that cannot be forgotten, one question, and the end of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use domain::verdict::{Context, Verdict};
-use wasmtime::component::{Linker, WasmStr};
+use domain::policy::Usage;
+use wasmtime::component::{Instance, InstancePre, Linker, WasmStr};
 use wasmtime::{Engine, Store, StoreContextMut};
 
-use crate::bindings::v0_1::deputy::policy::log::Level as WitLevel;
-use crate::bindings::v0_1::exports::deputy::policy::assignment as wit;
-use crate::bindings::v0_1::{Policy, PolicyPre};
+use crate::bindings::{v0_1, v1_0};
 use crate::convert;
-use crate::error::{Error, SettingsProblem};
-use crate::fault::{Failed, Fault, classify};
+use crate::error::Error;
+use crate::fault::{Failed, Fault, Work, classify};
 use crate::limits::{Limiter, Limits};
-use crate::log::{Line, Log};
+use crate::log::{Level, Line, Log};
+use crate::lookup::{self, Opened};
 use crate::{Shared, calls};
 
 /// The host's side of a store: data, no behaviour. Nothing of ours is in a guest's reach.
 pub(crate) struct Guest {
     limiter: Limiter,
     log: Log,
+    /// What it may look into; nothing as long as no question was asked.
+    pub(crate) tables: Option<Opened>,
 }
 
 /// Everything a call needs besides its question.
 pub(crate) struct Call<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) policy: &'a PolicyPre<Guest>,
+    pub(crate) component: &'a InstancePre<Guest>,
     pub(crate) limits: &'a Limits,
     /// How long it may take; at most what the limits say.
     pub(crate) time: Duration,
+    /// One JSON object.
     pub(crate) settings: &'a str,
 }
 
@@ -36,94 +38,82 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Done<T> {
     pub(crate) result: Result<T, Fault>,
     pub(crate) lines: Vec<Line>,
-    pub(crate) fuel: u64,
+    pub(crate) usage: Usage,
 }
 
-/// The one import a plugin is granted.
+/// What plugins are granted, in every version of the contract.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>, Error> {
     let mut linker = Linker::new(engine);
-    let defined = linker.instance(crate::inspect::LOG).and_then(|mut log| log.func_wrap("log", log_line));
-    match defined {
-        Ok(()) => Ok(linker),
-        Err(error) => Err(Error::Engine { reason: format!("{error:#}") }),
-    }
+    let defined = define(&mut linker);
+    defined.map(|()| linker).map_err(|error| Error::Engine { reason: format!("{error:#}") })
 }
 
-fn log_line(
-    mut store: StoreContextMut<Guest>,
-    (level, message): (WitLevel, WasmStr),
-) -> wasmtime::Result<()> {
+fn define(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use convert::{v0_1::level as level_of_0_1, v1_0::level as level_of_1_0};
+    linker.instance("deputy:policy/log@0.1.0")?.func_wrap(
+        "log",
+        |store, (level, line): (v0_1::deputy::policy::log::Level, WasmStr)| {
+            log(store, level_of_0_1(level), &line)
+        },
+    )?;
+    linker.instance("deputy:policy/log@1.0.0")?.func_wrap(
+        "log",
+        |store, (level, line): (v1_0::deputy::policy::log::Level, WasmStr)| {
+            log(store, level_of_1_0(level), &line)
+        },
+    )?;
+    linker.instance("deputy:policy/tables@1.0.0")?.func_wrap("lookup", lookup::lookup)
+}
+
+fn log(mut store: StoreContextMut<Guest>, level: Level, line: &WasmStr) -> wasmtime::Result<()> {
     if !store.data().log.is_full() {
-        let text = message.to_str(&store)?.into_owned();
-        store.data_mut().log.push(convert::level(level), &text);
+        let text = line.to_str(&store)?.into_owned();
+        store.data_mut().log.push(level, &text);
     }
     Ok(())
 }
 
 impl Call<'_> {
-    /// Whether the guest accepts its settings, and if so, which fields of devices it wants.
-    pub(crate) fn configure(
+    /// Calls a new instance. Its fuel is in proportion to `items`, which is what the work consists of.
+    pub(crate) fn run<T>(
         &self,
-        profiles: &[&str],
-    ) -> Done<Result<wit::DeviceFields, Vec<SettingsProblem>>> {
-        self.run(0, |store, policy| {
-            let assignment = policy.deputy_policy_assignment();
-            match assignment.call_configure(&mut *store, self.settings, profiles)? {
-                Ok(()) => Ok(Ok(assignment.call_reads(store)?)),
-                Err(problems) => Ok(Err(convert::problems(problems))),
-            }
-        })
-    }
-
-    /// The guest's verdicts on devices, found to keep to the contract.
-    pub(crate) fn decide(&self, context: &Context, devices: &[wit::Device]) -> Done<Vec<Verdict>> {
-        let profiles: Vec<&str> = context.profiles.iter().map(|profile| profile.as_str()).collect();
-        self.run(devices.len(), |store, policy| {
-            let assignment = policy.deputy_policy_assignment();
-            if let Err(problems) = assignment.call_configure(&mut *store, self.settings, &profiles)? {
-                let first = convert::problems(problems).into_iter().next();
-                let reason = first.map_or_else(|| "for no reason".to_owned(), |problem| problem.to_string());
-                return Err(Stop::Fault(Fault::Settings { reason }));
-            }
-            let answer = assignment.call_decide(store, convert::context(context, &profiles), devices)?;
-            Ok(convert::verdicts(answer, context, devices.len())?)
-        })
-    }
-
-    fn run<T>(
-        &self,
-        devices: usize,
-        ask: impl FnOnce(&mut Store<Guest>, &Policy) -> Result<T, Stop>,
+        work: Work,
+        items: usize,
+        ask: impl FnOnce(&mut Store<Guest>, &Instance) -> Result<T, Stop>,
     ) -> Done<T> {
         let _permit = self.shared.calls.enter();
-        let guest =
-            Guest { limiter: Limiter::new(self.limits.memory_bytes), log: Log::new(self.limits.log_bytes) };
+        let start = Instant::now();
+        let guest = Guest {
+            limiter: Limiter::new(self.limits.memory_bytes),
+            log: Log::new(self.limits.log_bytes),
+            tables: None,
+        };
         let mut store = Store::new(&self.shared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(self.limits.output_bytes);
         store.set_epoch_deadline(calls::ticks(self.time));
-        let fuel = self.limits.fuel(self.settings, devices);
+        let fuel = self.limits.fuel(self.settings, items);
         let result = store
             .set_fuel(fuel)
-            .and_then(|()| self.policy.instantiate(&mut store))
+            .and_then(|()| self.component.instantiate(&mut store))
             .map_err(Stop::Engine)
-            .and_then(|policy| ask(&mut store, &policy));
+            .and_then(|instance| ask(&mut store, &instance));
         let left = store.get_fuel().unwrap_or(0);
         let guest = store.into_data();
-        let failed = Failed { limits: self.limits, fuel, devices, memory_refused: guest.limiter.refused };
+        let failed = Failed { limits: self.limits, fuel, work, memory_refused: guest.limiter.refused };
         Done {
             result: result.map_err(|stop| match stop {
                 Stop::Engine(error) => classify(&error, &failed),
                 Stop::Fault(fault) => fault,
             }),
             lines: guest.log.into_lines(),
-            fuel: fuel - left,
+            usage: Usage { calls: 1, fuel: fuel - left, time: start.elapsed() },
         }
     }
 }
 
 /// Why a call ended early: the engine stopped it, or we did not like the answer.
-enum Stop {
+pub(crate) enum Stop {
     Engine(wasmtime::Error),
     Fault(Fault),
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use domain::id::{Digest, PluginName};
+use domain::id::{Digest, PluginName, TableName};
 
-use crate::Fault;
+use crate::contract::Version;
+use crate::fault::Fault;
 
 /// Why a component cannot be inspected or loaded. Display says what to do next where that is not obvious.
 #[derive(Debug, thiserror::Error)]
@@ -62,19 +63,35 @@ pub enum Error {
     },
     /// It answers none of the questions that this host asks.
     #[error(
-        "the component answers none of the questions Deputy asks; it exports {}, and a policy exports `{}`",
-        quoted(exports),
-        crate::inspect::ASSIGNMENT
+        "the component answers none of the questions Deputy asks; it exports {}, and a policy exports `plugin` of \
+         `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`",
+        quoted(exports)
     )]
     NoQuestion {
         /// What it exports instead.
         exports: Vec<String>,
+    },
+    /// It answers a question in a version of the contract that this host does not know.
+    #[error(
+        "the component keeps to version {contract} of the contract, and this Deputy knows {}; if that is a later \
+         one, a later Deputy knows it",
+        known_versions()
+    )]
+    UnknownContract {
+        /// The version.
+        contract: String,
     },
     /// It claims to answer a question, but its functions are others than the contract's.
     #[error("the component does not keep to the contract it names: {reason}")]
     WrongShape {
         /// What does not fit.
         reason: String,
+    },
+    /// It failed to say what it is.
+    #[error("the component failed while it described itself: it {fault}")]
+    NotDescribed {
+        /// How.
+        fault: Fault,
     },
     /// The plugin does not accept its settings.
     #[error("plugin `{plugin}` does not accept its settings:{}", listed(problems))]
@@ -83,6 +100,32 @@ pub enum Error {
         plugin: PluginName,
         /// Everything it found wrong.
         problems: Vec<SettingsProblem>,
+    },
+    /// It looks into tables that it was not granted.
+    #[error(
+        "plugin `{plugin}` looks into {} and was not granted that; if it may, write under [plugins.{plugin}]: \
+         grants = {{ tables = [{grant}] }}",
+        tables(missing)
+    )]
+    UngrantedTables {
+        /// The plugin.
+        plugin: PluginName,
+        /// The tables.
+        missing: Vec<TableName>,
+        /// All that would then be granted, as one writes it.
+        grant: String,
+    },
+    /// It looks at a column that a table does not have.
+    #[error("plugin `{plugin}` looks at the column `{column}` of the table `{table}`, which has {there}")]
+    NoColumn {
+        /// The plugin.
+        plugin: PluginName,
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+        /// The columns there are, in words.
+        there: String,
     },
     /// The plugin failed on its settings instead of accepting or refusing them.
     #[error("plugin `{plugin}` failed while it was configured: it {fault}")]
@@ -123,6 +166,17 @@ fn quoted(names: &[String]) -> String {
         [] => "nothing".to_owned(),
         names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
     }
+}
+
+fn tables(names: &[TableName]) -> String {
+    let word = if names.len() == 1 { "the table" } else { "the tables" };
+    format!("{word} {}", domain::document::list_of(names.iter().map(TableName::as_str)))
+}
+
+fn known_versions() -> String {
+    let mut known: Vec<&str> = Version::ALL.into_iter().map(Version::as_str).collect();
+    known.reverse();
+    known.join(" and ")
 }
 
 fn listed(problems: &[SettingsProblem]) -> String {

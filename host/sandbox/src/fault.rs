@@ -12,8 +12,8 @@ pub enum Fault {
     Fuel {
         /// How much it had.
         limit: u64,
-        /// For how many devices; none while it is configured.
-        devices: usize,
+        /// For what.
+        work: Work,
     },
     /// It took too long. Says as much about the machine as about the plugin.
     Deadline {
@@ -35,6 +35,16 @@ pub enum Fault {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// A table it was granted is not there in this run, or not with the columns it had.
+    TableGone {
+        /// What is not there.
+        reason: String,
+    },
+    /// A table it looked into could not be read. No fault of the plugin's, but it has no answer.
+    TableUnreadable {
+        /// Which table, and why.
+        reason: String,
+    },
     /// It refused settings that it had accepted when it was loaded.
     Settings {
         /// The first of its problems.
@@ -42,28 +52,48 @@ pub enum Fault {
     },
 }
 
+/// What a call was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// To get to know it: what it is, whether it accepts its settings, what it wants.
+    Loading,
+    /// To decide about so many devices.
+    Devices(usize),
+    /// To remind of so many tokens.
+    Tokens(usize),
+    /// To review a plan.
+    Plan,
+}
+
 impl Fault {
     /// Whether trying again with fewer devices can tell which of them it is. A deadline is missed by
     /// chance, and waiting for it again and again would take long.
     pub(crate) fn is_worth_a_search(&self) -> bool {
-        !matches!(self, Self::Deadline { .. } | Self::Settings { .. })
+        !matches!(self, Self::Deadline { .. } | Self::Settings { .. } | Self::TableGone { .. })
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fuel { limit, devices: 0 } => write!(f, "ran out of fuel ({})", grouped(*limit)),
-            Self::Fuel { limit, devices: 1 } => {
-                write!(f, "ran out of fuel ({} for one device)", grouped(*limit))
-            }
-            Self::Fuel { limit, devices } => {
-                write!(f, "ran out of fuel ({} for {} devices)", grouped(*limit), grouped(*devices as u64))
+            Self::Fuel { limit, work } => {
+                write!(f, "ran out of fuel ({}", grouped(*limit))?;
+                match work {
+                    Work::Loading => f.write_str(")"),
+                    Work::Devices(1) => f.write_str(" for one device)"),
+                    Work::Devices(devices) => write!(f, " for {} devices)", grouped(*devices as u64)),
+                    Work::Tokens(1) => f.write_str(" for one token)"),
+                    Work::Tokens(tokens) => write!(f, " for {} tokens)", grouped(*tokens as u64)),
+                    Work::Plan => f.write_str(" for a plan)"),
+                }
             }
             Self::Deadline { limit } => write!(f, "took longer than {limit:?}"),
             Self::Memory { limit } => write!(f, "wanted more than its {} MiB of memory", limit >> 20),
             Self::Trap { reason } => write!(f, "trapped: {reason}"),
             Self::Contract { reason } => write!(f, "broke the contract: {reason}"),
+            Self::TableGone { reason } | Self::TableUnreadable { reason } => {
+                write!(f, "could not look something up: {reason}")
+            }
             Self::Settings { reason } => write!(f, "refused settings it had accepted: {reason}"),
         }
     }
@@ -73,14 +103,17 @@ impl fmt::Display for Fault {
 pub(crate) struct Failed<'a> {
     pub(crate) limits: &'a crate::Limits,
     pub(crate) fuel: u64,
-    pub(crate) devices: usize,
+    pub(crate) work: Work,
     pub(crate) memory_refused: bool,
 }
 
 /// Tells faults apart by the type of what happened, never by its words.
 pub(crate) fn classify(error: &wasmtime::Error, failed: &Failed) -> Fault {
+    if let Some(unreadable) = error.downcast_ref::<crate::lookup::Unreadable>() {
+        return Fault::TableUnreadable { reason: unreadable.to_string() };
+    }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Fault::Fuel { limit: failed.fuel, devices: failed.devices },
+        Some(Trap::OutOfFuel) => Fault::Fuel { limit: failed.fuel, work: failed.work },
         Some(Trap::Interrupt) => Fault::Deadline { limit: failed.limits.time },
         _ if failed.memory_refused => Fault::Memory { limit: failed.limits.memory_bytes },
         Some(trap) => Fault::Trap { reason: trap.to_string().trim_start_matches("wasm trap: ").to_owned() },

@@ -1,4 +1,4 @@
-//! What a component is and wants, read off the file.
+//! What a component is and wants, read off the file, and what it says of itself.
 
 use domain::id::Digest;
 use domain::policy::Question;
@@ -7,15 +7,12 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::Shared;
+use crate::contract::Version;
 use crate::error::Error;
+use crate::fault::Fault;
 use crate::limits::Limits;
 
-/// The interface a policy exports, in the newest version this host knows.
-pub(crate) const ASSIGNMENT: &str = "deputy:policy/assignment@0.1.0";
-/// The interface a policy may import.
-pub(crate) const LOG: &str = "deputy:policy/log@0.1.0";
-
-/// What a component is, what it wants and what it answers. Nothing of it has run.
+/// What a component is, what it wants and what it answers. Of its code nothing ran but what describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// The SHA-256 to trust it by.
@@ -26,10 +23,26 @@ pub struct Inspection {
     pub contract: Option<String>,
     /// The questions it answers.
     pub questions: Vec<Question>,
+    /// What it says of itself, or how it failed to. Nothing if it was not asked: policies of version
+    /// 0.1 cannot be, nor can what could not be loaded.
+    pub description: Option<Result<Description, Fault>>,
     /// What it wants of its host.
     pub imports: Vec<Import>,
     /// Everything it exports.
     pub exports: Vec<String>,
+    /// The version, if this host knows it.
+    pub(crate) version: Option<Version>,
+}
+
+/// What a policy says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// What it does, in a line.
+    pub summary: String,
+    /// Its own version, such as `2.1.0`.
+    pub version: String,
+    /// A JSON Schema of its settings.
+    pub settings_schema: Option<serde_json::Value>,
 }
 
 /// What a component wants of its host.
@@ -44,14 +57,24 @@ pub struct Import {
 impl Inspection {
     /// Whether the component could be loaded.
     pub fn check(&self) -> Result<(), Error> {
+        self.usable()?;
+        match &self.description {
+            Some(Err(fault)) => Err(Error::NotDescribed { fault: fault.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The version in which the component can be asked.
+    pub(crate) fn usable(&self) -> Result<Version, Error> {
         let refused = self.imports.iter().filter(|import| !import.granted);
         let imports: Vec<String> = refused.map(|import| import.name.clone()).collect();
         if !imports.is_empty() {
             return Err(Error::UngrantedImports { imports });
         }
-        match self.questions.is_empty() {
-            true => Err(Error::NoQuestion { exports: self.exports.clone() }),
-            false => Ok(()),
+        match (self.version, &self.contract) {
+            (Some(version), _) => Ok(version),
+            (None, Some(contract)) => Err(Error::UnknownContract { contract: contract.clone() }),
+            (None, None) => Err(Error::NoQuestion { exports: self.exports.clone() }),
         }
     }
 }
@@ -83,18 +106,43 @@ pub(crate) fn inspection(engine: &Engine, component: &Component, digest: Digest,
     let ty = component.component_type();
     let imports = ty.imports(engine).map(|(name, item)| Import {
         name: name.to_owned(),
-        granted: name == LOG || only_names_types(engine, &item.ty),
+        granted: is_granted(name) || only_names_types(engine, &item.ty),
     });
     let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
-    let policy = exports.iter().find_map(|name| name.strip_prefix("deputy:policy/assignment@"));
+    // A component may answer in several versions, for older hosts; it is asked in the newest we know.
+    let known = Version::ALL.into_iter().find_map(|version| {
+        let export = |question: &Question| {
+            exports.iter().find(|name| Version::of(name) == Some((version, question.as_str())))
+        };
+        let questions: Vec<Question> =
+            version.questions().iter().copied().filter(|question| export(question).is_some()).collect();
+        let name = questions.first().and_then(export)?.clone();
+        Some((version, questions, name))
+    });
+    let (version, questions, name) = match known {
+        Some((version, questions, name)) => (Some(version), questions, Some(name)),
+        None => (None, Vec::new(), exports.iter().find(|name| asks_something(name)).cloned()),
+    };
     Inspection {
-        contract: policy.map(str::to_owned),
-        questions: exports.iter().filter(|name| *name == ASSIGNMENT).map(|_| Question::Assignment).collect(),
+        contract: name.and_then(|name| name.split_once('@').map(|(_, version)| version.to_owned())),
+        questions,
+        description: None,
         imports: imports.collect(),
         digest,
         size,
         exports,
+        version,
     }
+}
+
+fn is_granted(import: &str) -> bool {
+    Version::of(import).is_some_and(|(version, interface)| version.grants().contains(&interface))
+}
+
+/// Whether this is one of our questions, in whatever version.
+fn asks_something(export: &str) -> bool {
+    let interface = export.strip_prefix("deputy:policy/").and_then(|rest| rest.split_once('@'));
+    interface.is_some_and(|(name, _)| Question::ALL.iter().any(|question| question.as_str() == name))
 }
 
 /// The first bytes tell what a file is, and make for a better message than a parser's.

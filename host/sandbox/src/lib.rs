@@ -1,11 +1,12 @@
 //! Policies of other people, run so that they cannot hurt.
 //!
-//! A plugin is a WebAssembly component that answers a question of the contract in `wit/`. This crate is
-//! the only one that names the engine that runs it. What a plugin can do, and what stops it:
+//! A plugin is a WebAssembly component that answers questions of the contract in `wit/`, in any version of it
+//! that was released. This crate is the only one that names the engine that runs it. What a plugin can do, and what stops it:
 //!
 //! - **It sees nothing.** No WASI: no files, sockets, environment, clock or randomness. A component that
-//!   imports anything but the contract's `log` is refused when it is loaded, by name ([`Error::UngrantedImports`]).
-//!   Of a device it gets the fields it asks for.
+//!   imports anything but the contract's `log` and `tables` is refused when it is loaded, by name
+//!   ([`Error::UngrantedImports`]). Of a device it gets the fields it asks for, and of the operator's tables the
+//!   columns it asks for, if they were granted ([`Error::UngrantedTables`]).
 //! - **It is the file the operator trusts.** Its SHA-256 is compared before anything looks inside
 //!   ([`Error::DigestMismatch`]).
 //! - **It remembers nothing.** Every call gets a new instance in a new store, which is dropped after it. With
@@ -14,11 +15,11 @@
 //! - **It is bounded**: by fuel in proportion to the batch, by a deadline as the net under it, in memory summed
 //!   over everything it has, in what it answers and in what it logs ([`Limits`]). Calls at the same time
 //!   are as many as the pool of memory was made for; others wait.
-//! - **It cannot lie.** Too few verdicts, profiles or reasons that do not exist, are faults like a trap. Text of
-//!   its making is stripped of control characters and cut to a length.
+//! - **It cannot lie.** Too few verdicts, profiles, reasons or channels that do not exist, are faults like a trap.
+//!   Text of its making is stripped of control characters and cut to a length.
 //! - **It hurts only its own.** A batch that fails is run again in halves until the devices that make it fail stand
-//!   alone; they get a fault, which holds them, and the others keep their verdicts. That search is
-//!   bounded too ([`Plugin::answer`]).
+//!   alone; they get a fault, which holds them, and the others keep their verdicts. So it is with tokens. That
+//!   search is bounded too ([`Plugin::answer_assignment`]).
 //! - **Compiled code is code**: it is kept in a folder that only we can enter, under a keyed checksum, and made
 //!   again when anything about it is odd.
 //!
@@ -38,7 +39,9 @@ mod limits;
 mod log;
 
 mod bindings;
+mod contract;
 mod convert;
+mod lookup;
 
 mod cache;
 mod calls;
@@ -46,16 +49,20 @@ mod engine;
 mod error;
 mod inspect;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::id::{Digest, PluginName, ProfileName};
+use domain::id::{Digest, PluginName, TableName};
+use domain::policy::Setup;
+use wasmtime::component::{Component, InstancePre};
 
 pub use error::{Error, SettingsProblem};
-pub use fault::Fault;
-pub use inspect::{Import, Inspection};
+pub use fault::{Fault, Work};
+pub use inspect::{Description, Import, Inspection};
 pub use limits::Limits;
 pub use log::{Level, Line};
+pub use lookup::TableUse;
 pub use plugin::{Answer, Plugin};
 
 /// Where plugins are loaded. One is enough for a program; everything in it is shared by them.
@@ -85,8 +92,10 @@ pub struct PluginSpec {
     pub limits: Limits,
     /// The operator's settings for it, a table.
     pub settings: serde_json::Value,
-    /// The profiles it may assign.
-    pub profiles: Vec<ProfileName>,
+    /// What its settings may refer to.
+    pub setup: Setup,
+    /// The tables it was granted, with the columns they have now.
+    pub tables: BTreeMap<TableName, Vec<String>>,
 }
 
 impl Sandbox {
@@ -103,15 +112,38 @@ impl Sandbox {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// What a component is and wants, without running it. Compiles it, which shows whether it could run.
+    /// What a component is and wants, and what it says of itself: nothing else of it runs, and that within
+    /// the default limits. Compiles it, which shows whether it could run.
     pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, Error> {
         let digest = Digest::of(bytes);
-        let component = inspect::component(&self.shared, bytes, &digest, &Limits::default())?;
-        Ok(inspect::inspection(&self.shared.engine, &component, digest, bytes.len()))
+        let limits = Limits::default();
+        let component = inspect::component(&self.shared, bytes, &digest, &limits)?;
+        let mut inspection = inspect::inspection(&self.shared.engine, &component, digest, bytes.len());
+        if let Ok((component, contract)) = self.shared.link(&inspection, &component) {
+            let (shared, time) = (&*self.shared, limits.time);
+            let call = call::Call { shared, component: &component, limits: &limits, time, settings: "" };
+            inspection.description = contract.describe(&call).map(|done| done.result);
+        }
+        Ok(inspection)
     }
 
     /// A plugin ready to be asked: checked, compiled, linked, and content with its settings.
     pub fn load(&self, spec: PluginSpec) -> Result<Plugin, Error> {
         Plugin::load(Arc::clone(&self.shared), spec)
+    }
+}
+
+impl Shared {
+    /// A component with all it imports, and its exports; unless it is one that could not be loaded.
+    fn link(
+        &self,
+        inspection: &Inspection,
+        component: &Component,
+    ) -> Result<(InstancePre<call::Guest>, contract::Contract), Error> {
+        let version = inspection.usable()?;
+        let shape = |error: wasmtime::Error| Error::WrongShape { reason: format!("{error:#}") };
+        let component = self.linker.instantiate_pre(component).map_err(shape)?;
+        let contract = contract::Contract::new(version, &inspection.questions, &component)?;
+        Ok((component, contract))
     }
 }

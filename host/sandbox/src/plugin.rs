@@ -5,25 +5,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::device::Device;
-use domain::id::{Digest, PluginName};
-use domain::policy::{Answered, Policy, Question, Unanswered, Usage};
-use domain::reminder::{self, Reminder};
-use domain::review::{self, Opinion};
+use domain::id::{Digest, PluginName, ProfileName};
+use domain::policy::{Answered, Policy, Question, Setup, Unanswered, Usage};
+use domain::reminder::{self, Reminder, Subject};
+use domain::review::{self, Opinion, Plan};
+use domain::table::Tables;
 use domain::verdict::{Context, Verdict};
+use wasmtime::component::InstancePre;
 
-use crate::bindings::v0_1::PolicyPre;
-use crate::bindings::v0_1::exports::deputy::policy::assignment::DeviceFields;
 use crate::call::{Call, Done, Guest};
-use crate::convert::Batch;
+use crate::contract::v1_0::Configured;
+use crate::contract::{self, Contract};
+use crate::convert::v1_0::{field_names, reminder as lent_tokens, review as lent_plan};
+use crate::convert::{v0_1, v1_0};
 use crate::error::Error;
-use crate::fault::Fault;
+use crate::fault::{Fault, Work};
 use crate::inspect::{self, Inspection};
 use crate::limits::Limits;
 use crate::log::{self, Line};
+use crate::lookup::{self, TableUse};
 use crate::search::{Blame, search};
 use crate::{PluginSpec, Shared};
 
-/// The most devices that one call decides about; the contract's word.
+/// The most devices or tokens that one call is about; the contract's word.
 const BATCH: usize = 1_000;
 
 /// A plugin, ready to be asked, from any thread, by several at once.
@@ -36,35 +40,38 @@ struct Loaded {
     shared: Arc<Shared>,
     name: PluginName,
     inspection: Inspection,
-    policy: PolicyPre<Guest>,
+    component: InstancePre<Guest>,
+    contract: Contract,
     limits: Limits,
     settings: String,
-    reads: DeviceFields,
+    setup: Setup,
+    tables: Vec<TableUse>,
+    reads: v1_0::Fields,
 }
 
 /// What a plugin said, and what it took.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// One for each device, in order.
-    pub verdicts: Vec<Verdict>,
-    /// What the plugin logged.
+pub struct Answer<T> {
+    /// What it was asked for.
+    pub answer: T,
+    /// What it logged.
     pub log: Vec<Line>,
+    /// How it failed, in each way once.
+    pub faults: Vec<Fault>,
     /// What it took, over all calls.
     pub usage: Usage,
 }
 
 impl Plugin {
     pub(crate) fn load(shared: Arc<Shared>, spec: PluginSpec) -> Result<Self, Error> {
-        let PluginSpec { name, bytes, expected_digest, limits, settings, profiles } = spec;
+        let PluginSpec { name, bytes, expected_digest, limits, settings, setup, tables: granted } = spec;
         let digest = Digest::of(&bytes);
         if let Some(trusted) = expected_digest.filter(|trusted| *trusted != digest) {
             return Err(Error::DigestMismatch { plugin: name, trusted, found: digest });
         }
         let component = inspect::component(&shared, &bytes, &digest, &limits)?;
-        let inspection = inspect::inspection(&shared.engine, &component, digest, bytes.len());
-        inspection.check()?;
-        let shape = |error: wasmtime::Error| Error::WrongShape { reason: format!("{error:#}") };
-        let policy = shared.linker.instantiate_pre(&component).and_then(PolicyPre::new).map_err(shape)?;
+        let mut inspection = inspect::inspection(&shared.engine, &component, digest, bytes.len());
+        let (component, contract) = shared.link(&inspection, &component)?;
 
         let settings = match settings {
             serde_json::Value::Null => "{}".to_owned(),
@@ -72,21 +79,23 @@ impl Plugin {
         };
         let call = Call {
             shared: &shared,
-            policy: &policy,
+            component: &component,
             limits: &limits,
             time: limits.time,
             settings: &settings,
         };
-        let profiles: Vec<&str> = profiles.iter().map(|profile| profile.as_str()).collect();
-        let Done { result, lines, .. } = call.configure(&profiles);
+        let Done { result, lines, .. } = contract.load(&call, &setup);
         log::emit(&name, &lines);
-        let reads = match result {
-            Ok(Ok(reads)) => reads,
+        let contract::Loaded { description, tables, reads } = match result {
+            Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => return Err(Error::Settings { plugin: name, problems }),
             Err(fault) => return Err(Error::Fault { plugin: name, fault }),
         };
+        lookup::check(&name, &tables, &granted)?;
+        inspection.description = description.map(Ok);
+        let shared = Arc::clone(&shared);
         let loaded =
-            Loaded { name, inspection, policy, limits, settings, reads, shared: Arc::clone(&shared) };
+            Loaded { shared, name, inspection, component, contract, limits, settings, setup, tables, reads };
         Ok(Self { loaded: Arc::new(loaded) })
     }
 
@@ -95,10 +104,15 @@ impl Plugin {
         &self.loaded.inspection
     }
 
-    /// The fields of a device that the plugin asked for, by Apple's names; the serial number and the
-    /// profile status it gets unasked.
+    /// The fields of a device that the plugin asked for, by Apple's names; the profile status it gets
+    /// unasked. Empty for one that is not asked about devices.
     pub fn reads(&self) -> Vec<&'static str> {
-        crate::convert::field_names(self.loaded.reads)
+        field_names(self.loaded.reads)
+    }
+
+    /// The tables it looks into, with the columns it gets.
+    pub fn tables(&self) -> &[TableUse] {
+        &self.loaded.tables
     }
 
     /// Verdicts, and what it took to get them.
@@ -107,45 +121,153 @@ impl Plugin {
     /// that make the plugin fail are held; when more than eight do, or time is out, those that are
     /// left are held together. That takes the plugin's `time` twice at most, and usually a few
     /// times the fuel of the batch.
-    pub fn answer(&self, context: &Context, devices: &[Device]) -> Answer {
-        let mut answer =
-            Answer { verdicts: Vec::with_capacity(devices.len()), log: Vec::new(), usage: Usage::default() };
-        for batch in devices.chunks(BATCH) {
-            self.answer_batch(context, batch, &mut answer);
+    pub fn answer_assignment(&self, context: &Context, devices: &[Device]) -> Answer<Vec<Verdict>> {
+        let mut told = Told::default();
+        let mut answer = Vec::with_capacity(devices.len());
+        if !self.answers(Question::Assignment) {
+            let reason = self.unanswered(Question::Assignment).0;
+            answer.resize(devices.len(), Verdict::fault(reason));
+            return told.with(answer);
         }
-        answer
+        for batch in devices.chunks(BATCH) {
+            let verdicts = self.decide_batch(context, batch, &mut told);
+            answer.extend(
+                verdicts
+                    .into_iter()
+                    .map(|it| it.unwrap_or_else(|blame| Verdict::fault(self.words(&blame, "device")))),
+            );
+        }
+        told.with(answer)
     }
 
-    fn answer_batch(&self, context: &Context, devices: &[Device], answer: &mut Answer) {
-        let limits = &self.loaded.limits;
+    /// Reminders for each token, and what it took to get them. Tokens that the plugin fails on are found like
+    /// devices are.
+    pub fn answer_reminder(
+        &self,
+        context: &reminder::Context,
+        tokens: &[Subject],
+    ) -> Answer<Vec<Result<Vec<Reminder>, Unanswered>>> {
+        let mut told = Told::default();
+        let mut answer = Vec::with_capacity(tokens.len());
+        let Some(exports) = self.v1_0(Question::Reminder) else {
+            answer.resize(tokens.len(), Err(self.unanswered(Question::Reminder)));
+            return told.with(answer);
+        };
+        let setup = &self.loaded.setup;
+        for tokens in tokens.chunks(BATCH) {
+            let batch = lent_tokens::Batch::new(tokens);
+            let view = batch.view();
+            let found = self.search(&context.tables, tokens.len(), &mut told, |call, opened, piece| {
+                let configured =
+                    Configured { settings: call.settings, setup, profiles: &setup.profiles, tables: opened };
+                let (subjects, view) = (&tokens[piece.clone()], &view[piece]);
+                let facts: usize = subjects.iter().map(|token| token.facts.len()).sum();
+                call.run(Work::Tokens(subjects.len()), subjects.len() + facts, |store, instance| {
+                    exports.remind(store, instance, configured, context, subjects, view)
+                })
+            });
+            answer.extend(
+                found.into_iter().map(|it| it.map_err(|blame| Unanswered(self.words(&blame, "token")))),
+            );
+        }
+        told.with(answer)
+    }
+
+    /// An opinion on a plan, and what it took to get it.
+    pub fn answer_review(
+        &self,
+        context: &review::Context,
+        plan: &Plan,
+    ) -> Answer<Result<Opinion, Unanswered>> {
+        let mut told = Told::default();
+        let Some(exports) = self.v1_0(Question::Review) else {
+            return told.with(Err(self.unanswered(Question::Review)));
+        };
+        let setup = &self.loaded.setup;
+        let lent = lent_plan::Lent::new(plan);
+        let items = plan.moves.len() + plan.actions.len();
+        let found = self.search(&context.tables, 1, &mut told, |call, opened, _| {
+            let configured =
+                Configured { settings: call.settings, setup, profiles: &setup.profiles, tables: opened };
+            call.run(Work::Plan, items, |store, instance| {
+                exports.review(store, instance, configured, context, lent.view()).map(|opinion| vec![opinion])
+            })
+        });
+        let opinion = found.into_iter().next();
+        let words = |blame: Arc<Blame>| Unanswered(self.words(&blame, "plan"));
+        told.with(opinion.map_or_else(|| Err(self.unanswered(Question::Review)), |it| it.map_err(words)))
+    }
+
+    fn decide_batch(
+        &self,
+        context: &Context,
+        devices: &[Device],
+        told: &mut Told,
+    ) -> Vec<Result<Verdict, Arc<Blame>>> {
+        let Loaded { contract, reads, setup, .. } = &*self.loaded;
+        match contract {
+            Contract::V0_1(exports) => {
+                let batch = v0_1::Batch::new(devices, *reads);
+                let view = batch.view();
+                self.search(&context.tables, devices.len(), told, |call, _, piece| {
+                    call.run(Work::Devices(piece.len()), piece.len(), |store, instance| {
+                        exports.decide(store, instance, call.settings, context, &view[piece])
+                    })
+                })
+            }
+            Contract::V1_0(exports) => {
+                let batch = v1_0::assignment::Batch::new(context, devices, *reads);
+                let view = batch.view();
+                let profiles: &[ProfileName] = &context.profiles;
+                self.search(&context.tables, devices.len(), told, |call, opened, piece| {
+                    let configured = Configured { settings: call.settings, setup, profiles, tables: opened };
+                    call.run(Work::Devices(piece.len()), piece.len(), |store, instance| {
+                        exports.decide(store, instance, configured, context, &view[piece])
+                    })
+                })
+            }
+        }
+    }
+
+    /// Asks about so many things, and where that fails about fewer. Takes the plugin's `time` twice at most.
+    fn search<T>(
+        &self,
+        tables: &Tables,
+        count: usize,
+        told: &mut Told,
+        ask: impl Fn(&Call, &lookup::Opened, Range<usize>) -> Done<Vec<T>>,
+    ) -> Vec<Result<T, Arc<Blame>>> {
+        let Loaded { shared, component, limits, settings, .. } = &*self.loaded;
         let end = Instant::now() + limits.time * 2;
-        let batch = Batch::new(devices, self.loaded.reads);
-        let view = batch.view();
-        let ask = |piece: Range<usize>| {
+        let opened = lookup::open(&self.loaded.tables, tables);
+        search(count, |piece| {
+            let opened = opened.as_ref().map_err(|fault| told.failed(fault))?;
             let time = limits.time.min(end.saturating_duration_since(Instant::now()));
             if time == Duration::ZERO {
                 return Err(Fault::Deadline { limit: limits.time });
             }
-            let call = Call {
-                shared: &self.loaded.shared,
-                policy: &self.loaded.policy,
-                limits,
-                time,
-                settings: &self.loaded.settings,
-            };
-            let start = Instant::now();
-            let Done { result, lines, fuel } = call.decide(context, &view[piece.clone()]);
-            answer.usage += Usage { calls: 1, fuel, time: start.elapsed() };
+            let call = Call { shared, component, limits, time, settings };
+            let alone = piece.len() == 1;
+            let Done { result, lines, usage } = ask(&call, opened, piece);
+            told.usage += usage;
             // A batch that is asked again will log again; only the last word counts.
-            if result.is_ok() || piece.len() == 1 {
-                answer.log.extend(lines);
+            if result.is_ok() || alone {
+                told.log.extend(lines);
             }
-            result
-        };
-        let found = search(devices.len(), ask);
-        answer
-            .verdicts
-            .extend(found.into_iter().map(|found| found.unwrap_or_else(|blame| self.fault(&blame))));
+            result.map_err(|fault| told.failed(&fault))
+        })
+    }
+
+    fn answers(&self, question: Question) -> bool {
+        self.loaded.inspection.questions.contains(&question)
+    }
+
+    /// What answers a question that came with version 1.0.
+    fn v1_0(&self, question: Question) -> Option<&contract::v1_0::Exports> {
+        match &self.loaded.contract {
+            Contract::V1_0(exports) if self.answers(question) => Some(exports),
+            _ => None,
+        }
     }
 
     fn unanswered(&self, question: Question) -> Unanswered {
@@ -153,12 +275,40 @@ impl Plugin {
         Unanswered(format!("plugin `{name}` does not answer the question `{question}`"))
     }
 
-    fn fault(&self, Blame { fault, alone }: &Blame) -> Verdict {
+    fn words(&self, Blame { fault, alone }: &Blame, what: &str) -> String {
         let name = &self.loaded.name;
-        Verdict::fault(match alone {
+        match *alone || matches!(fault, Fault::TableGone { .. }) {
             true => format!("plugin `{name}` {fault}"),
-            false => format!("plugin `{name}` {fault}; it was not tried on this device alone"),
-        })
+            false => format!("plugin `{name}` {fault}; it was not tried on this {what} alone"),
+        }
+    }
+
+    /// The answer, once its lines are in our log.
+    fn logged<T>(&self, Answer { answer, log, usage, .. }: Answer<T>) -> Answered<T> {
+        log::emit(&self.loaded.name, &log);
+        Answered { answer, usage }
+    }
+}
+
+/// What comes with an answer, as it comes.
+#[derive(Default)]
+struct Told {
+    log: Vec<Line>,
+    faults: Vec<Fault>,
+    usage: Usage,
+}
+
+impl Told {
+    fn failed(&mut self, fault: &Fault) -> Fault {
+        if !self.faults.contains(fault) {
+            self.faults.push(fault.clone());
+        }
+        fault.clone()
+    }
+
+    fn with<T>(self, answer: T) -> Answer<T> {
+        let Self { log, faults, usage } = self;
+        Answer { answer, log, faults, usage }
     }
 }
 
@@ -171,26 +321,24 @@ impl Policy for Plugin {
         &self.loaded.inspection.digest
     }
 
-    fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
-        let Answer { verdicts, log, usage } = self.answer(context, devices);
-        log::emit(&self.loaded.name, &log);
-        Answered { answer: verdicts, usage }
-    }
-
     fn questions(&self) -> &[Question] {
         &self.loaded.inspection.questions
     }
 
-    fn remind(
-        &self,
-        _: &reminder::Context,
-        _: &[reminder::Subject],
-    ) -> Answered<Result<Vec<Vec<Reminder>>, Unanswered>> {
-        Answered { answer: Err(self.unanswered(Question::Reminder)), usage: Usage::default() }
+    fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
+        self.logged(self.answer_assignment(context, devices))
     }
 
-    fn review(&self, _: &review::Context, _: &review::Plan) -> Answered<Result<Opinion, Unanswered>> {
-        Answered { answer: Err(self.unanswered(Question::Review)), usage: Usage::default() }
+    fn remind(
+        &self,
+        context: &reminder::Context,
+        tokens: &[Subject],
+    ) -> Answered<Vec<Result<Vec<Reminder>, Unanswered>>> {
+        self.logged(self.answer_reminder(context, tokens))
+    }
+
+    fn review(&self, context: &review::Context, plan: &Plan) -> Answered<Result<Opinion, Unanswered>> {
+        self.logged(self.answer_review(context, plan))
     }
 }
 

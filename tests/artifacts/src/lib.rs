@@ -2,7 +2,11 @@
 //!
 //! Made when this crate is built, from `tests/guests`.
 
-/// A policy whose settings choose how it misbehaves; see the source of `misbehave`.
+/// A policy of version 1.0 that answers every question, as its settings choose; see the source of `three-questions`.
+pub const THREE_QUESTIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/three-questions.wasm"));
+
+/// A policy of version 0.1 whose settings choose how it misbehaves; see the source of `misbehave`. It stays in that
+/// version, so that what was built against it is known to run.
 pub const MISBEHAVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehave.wasm"));
 
 /// Imports what nobody grants.

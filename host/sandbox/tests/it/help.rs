@@ -5,11 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use domain::device::Device;
 use domain::id::{PluginName, ProfileName};
+use domain::policy::Setup;
 use domain::verdict::{Context, Decision, Verdict};
 use sandbox::{Limits, PluginSpec, Sandbox};
 
-/// One for all tests, as a program has one for all plugins.
-pub(crate) static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| Sandbox::new(None).unwrap());
+/// One for all tests, as a program has one for all plugins. What it compiles is kept beside what cargo does.
+pub(crate) static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
+    Sandbox::new(Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/plugin-cache").into())).unwrap()
+});
 
 /// A plugin called `site-policy` that may assign `kiosk` and `standard`.
 pub(crate) fn spec(bytes: &[u8], settings: serde_json::Value) -> PluginSpec {
@@ -19,7 +22,17 @@ pub(crate) fn spec(bytes: &[u8], settings: serde_json::Value) -> PluginSpec {
         expected_digest: None,
         limits: Limits::default(),
         settings,
+        setup: setup(),
+        tables: BTreeMap::new(),
+    }
+}
+
+/// What settings may refer to.
+pub(crate) fn setup() -> Setup {
+    Setup {
         profiles: profiles(),
+        channels: ["ops", "security"].map(|name| name.parse().unwrap()).into(),
+        tokens: ["emea", "amer"].map(|name| name.parse().unwrap()).into(),
     }
 }
 

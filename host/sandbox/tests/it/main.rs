@@ -4,6 +4,9 @@ mod help;
 
 mod loading;
 mod misbehaviour;
+mod questions;
 mod rules;
+mod tables;
+mod versions;
 
 mod caching;

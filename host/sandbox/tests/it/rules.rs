@@ -46,7 +46,8 @@ fn the_first_rule_that_matches_decides() {
         C8 hold: known antenna
     "#]]
     .assert_eq(&shown(&devices, &plugin.decide(&context(), &devices).answer));
-    expect!["asset_tag device_family device_assigned_date extra"].assert_eq(&plugin.reads().join(" "));
+    expect!["serial_number asset_tag device_family device_assigned_date extra"]
+        .assert_eq(&plugin.reads().join(" "));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::exit::Outcome;
 /// What `deputy plugin` can do.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Show what a component is and asks for, without running it
+    /// Show what a component is and asks for; of its code runs only what describes it
     Inspect(inspect::Arguments),
 }
 
