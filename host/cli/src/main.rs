@@ -82,7 +82,7 @@ enum Command {
     /// Past runs: list, show
     #[command(subcommand)]
     Runs(commands::runs::Command),
-    /// Policies: inspect
+    /// Policies: new, build, inspect
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
 }
