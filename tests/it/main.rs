@@ -8,6 +8,7 @@ mod env;
 mod net;
 
 mod assign;
+mod author;
 mod check;
 mod crash;
 mod daemon;

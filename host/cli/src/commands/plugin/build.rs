@@ -27,7 +27,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let project = project::read(folder)?;
     let name = &project.name;
     let bytes = plugin_build::build_project(folder, &project.language).map_err(Problem::from)?;
-    let out = arguments.out.clone().unwrap_or_else(|| folder.join(name).with_extension("wasm"));
+    let out = arguments.out.clone().unwrap_or_else(|| project::inside(folder, &format!("{name}.wasm")));
     // What is not whole never has the name of a component.
     let partial = out.with_extension("wasm.partial");
     std::fs::write(&partial, &bytes).map_err(|error| Problem::file("write", &partial, &error))?;

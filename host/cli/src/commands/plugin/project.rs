@@ -1,7 +1,7 @@
 //! The project of a policy: which languages and questions there are templates for, and the file
 //! `plugin.toml` that tells `deputy plugin build` what it has before it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::document::{Source, Version1};
 use plugin_build::Language;
@@ -103,7 +103,7 @@ impl Question {
 
 /// Reads what is in `folder`.
 pub(super) fn read(folder: &Path) -> Outcome<Project> {
-    let path = folder.join(MANIFEST);
+    let path = inside(folder, MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Problem::file("read", &path, &error)
             .hint("a policy's folder has a plugin.toml; `deputy plugin new NAME` makes one")
@@ -132,6 +132,11 @@ pub(super) fn read(folder: &Path) -> Outcome<Project> {
         LanguageName::C => Language::C { world },
     };
     Ok(Project { name: file.name, language_name, language })
+}
+
+/// A file in a folder, as one would type it.
+pub(super) fn inside(folder: &Path, name: &str) -> PathBuf {
+    if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
 }
 
 /// What is wrong with a project's name, which becomes that of a file, of a package in every
