@@ -10,8 +10,8 @@ mod net;
 mod postbox;
 
 mod assign;
-mod channels;
 mod author;
+mod channels;
 mod check;
 mod crash;
 mod daemon;
@@ -19,6 +19,7 @@ mod device;
 mod faults;
 mod field;
 mod files;
+mod languages;
 mod moving_in;
 mod network;
 mod outbox;

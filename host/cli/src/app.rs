@@ -278,6 +278,7 @@ pub(crate) fn setup(config: &Config) -> Setup {
         channels: config.channels.keys().cloned().collect(),
         tokens: config.tokens.keys().cloned().collect(),
     }
+}
 
 /// Compiled plugins; can be deleted at any time.
 pub(crate) fn cache_folder(config: &Config) -> PathBuf {

@@ -98,7 +98,8 @@ impl Problem {
         }
     }
 
-    fn of(exit: Exit, error: &dyn std::error::Error) -> Self {
+    /// An error with what caused it.
+    pub(crate) fn of(exit: Exit, error: &dyn std::error::Error) -> Self {
         let mut chain = vec![error.to_string()];
         let mut cause = error.source();
         while let Some(error) = cause {

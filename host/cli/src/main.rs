@@ -96,7 +96,7 @@ enum Command {
     /// What policies look things up in: list, check, show
     #[command(subcommand)]
     Table(commands::table::Command),
-    /// Policies: inspect, check, try, test, diff, bench, trust, list, rest
+    /// Policies: new, build, inspect, check, try, test, diff, bench, trust, list, rest
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
     /// What Deputy starts to compile a plugin; not for people

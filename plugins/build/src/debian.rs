@@ -15,9 +15,9 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
-use crate::Error;
 use crate::process::{progress, run};
 use crate::toolchain::{TARGET, Toolchain, holds_core};
+use crate::{Error, io};
 
 /// What a prepared folder's name starts with; the version follows.
 const PREFIX: &str = "wasm-toolchain-";
@@ -248,7 +248,7 @@ fn remove_source(root: &Path) -> Result<(), Error> {
 }
 
 /// The folder for what can be made again, shared by everything of Deputy's.
-fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| env::home_dir().map(|home| home.join(".cache")))?;
     Some(base.join("deputy"))
@@ -287,11 +287,6 @@ fn linker(rustc: &Path) -> Result<PathBuf, Error> {
 /// The numbers in a version, in order, to tell which is newer.
 fn numbers(version: &str) -> Vec<u64> {
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
-}
-
-fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { doing, path, source }
 }
 
 #[cfg(test)]

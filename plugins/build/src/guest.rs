@@ -31,12 +31,12 @@ pub(crate) fn compile(toolchain: &Toolchain, crate_dir: &Path, target_dir: &Path
         .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(root.as_deref().unwrap_or(crate_dir), "policy"));
     let messages = run(&mut cargo, Duration::from_secs(15 * 60))?;
     module_in(&messages, crate_dir).ok_or_else(|| Error::NotAComponent {
-        crate_dir: crate_dir.to_owned(),
+        folder: crate_dir.to_owned(),
         reason: "cargo made no module of it; its manifest needs `crate-type = [\"cdylib\"]`".to_owned(),
     })
 }
 
-/// Makes a nested cargo work as if it had been started by hand.
+/// Makes a nested cargo, or another tool, work as if it had been started by hand.
 pub(crate) fn forget_outer_cargo(cargo: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.to_str().is_none_or(belongs_to_outer_cargo) {

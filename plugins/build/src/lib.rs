@@ -1,9 +1,9 @@
 //! Makes WebAssembly components of policies, from source.
 //!
-//! Build scripts call [`component_of`]; a command can call [`build_policy`]. Both do the whole
-//! way: find or fetch a compiler for the target, compile the crate with a cargo of its own, and wrap
-//! the module as a component in process. Nothing compiled is ever committed, so what runs can always
-//! be read.
+//! Build scripts call [`component_of`]; `deputy plugin build` calls [`build_project`], which knows
+//! other languages as well. Both do the whole way: find or fetch the language's tools, run them, and,
+//! where they make a bare module, wrap that as a component in process. Nothing compiled is ever
+//! committed, so what runs can always be read.
 //!
 //! One invariant: the outer cargo's flags, wrappers and target folder never reach the guest. The
 //! same source becomes the same component under `cargo build`, `cargo clippy` and
@@ -14,9 +14,12 @@
 
 pub mod toolchain;
 
+mod c;
 mod debian;
 mod guest;
 mod process;
+mod python;
+mod typescript;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -57,14 +60,64 @@ pub enum Error {
         /// How it ended, and what it printed.
         outcome: String,
     },
-    /// The compiled module does not become a component.
-    #[error("{crate_dir} does not become a component: {reason}", crate_dir = crate_dir.display())]
+    /// A program that the language needs is not on this machine.
+    #[error("`{program}` was not found")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// How to get it, on the systems we know.
+        install: &'static str,
+    },
+    /// What was made does not become a component.
+    #[error("{folder} does not become a component: {reason}", folder = folder.display())]
     NotAComponent {
-        /// The policy's crate.
-        crate_dir: PathBuf,
+        /// The policy's folder.
+        folder: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl Error {
+    /// What to do about it, where that can be said.
+    pub fn advice(&self) -> Option<&str> {
+        match self {
+            Self::Missing { install, .. } => Some(install),
+            _ => None,
+        }
+    }
+}
+
+/// The languages whose tools are known here. Any other that makes components will do for Deputy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// A crate, compiled by cargo.
+    Rust,
+    /// A package whose script `build` leaves `build/component.wasm`.
+    TypeScript,
+    /// The module `component` in `src/`, for this world of `wit/`.
+    Python {
+        /// The world's name.
+        world: String,
+    },
+    /// The C files in `src/`, for this world of `wit/`.
+    C {
+        /// The world's name.
+        world: String,
+    },
+}
+
+/// Builds the policy in `folder` with the tools of its language and returns its component. Tools
+/// that belong to the project are fetched first, which is said on standard error.
+pub fn build_project(folder: &Path, language: &Language) -> Result<Vec<u8>, Error> {
+    // The tools work inside it.
+    let folder = fs::canonicalize(folder).map_err(io("find", folder))?;
+    match language {
+        Language::Rust => build_policy(&folder, &folder.join("target")),
+        Language::TypeScript => typescript::build(&folder),
+        Language::Python { world } => python::build(&folder, world),
+        Language::C { world } => c::build(&folder, world),
+    }
 }
 
 /// Makes sure that policies can be compiled, fetching what is missing. The first time this may
@@ -78,22 +131,23 @@ pub fn prepare() -> Result<Toolchain, Error> {
 pub fn build_policy(crate_dir: &Path, target_dir: &Path) -> Result<Vec<u8>, Error> {
     let toolchain = prepare()?;
     // The nested cargo works elsewhere.
-    let target_dir = std::path::absolute(target_dir).map_err(|source| Error::Io {
-        doing: "find",
-        path: target_dir.to_owned(),
-        source,
-    })?;
-    let module = guest::compile(&toolchain, crate_dir, &target_dir)?;
-    let bytes =
-        fs::read(&module).map_err(|source| Error::Io { doing: "read", path: module.clone(), source })?;
+    let target_dir = std::path::absolute(target_dir).map_err(io("find", target_dir))?;
+    wrap(crate_dir, &guest::compile(&toolchain, crate_dir, &target_dir)?)
+}
+
+/// The component of a module that was compiled with its world inside.
+fn wrap(folder: &Path, module: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = fs::read(module).map_err(io("read", module))?;
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
         .and_then(|encoder| encoder.encode())
-        .map_err(|error| Error::NotAComponent {
-            crate_dir: crate_dir.to_owned(),
-            reason: format!("{error:#}"),
-        })
+        .map_err(|error| Error::NotAComponent { folder: folder.to_owned(), reason: format!("{error:#}") })
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { doing, path, source }
 }
 
 /// For build scripts: the component of the policy in `crate_dir`, written to `OUT_DIR/NAME.wasm`.
@@ -107,7 +161,7 @@ pub fn component_of(crate_dir: impl AsRef<Path>, name: &str) -> PathBuf {
     }
     let written = build_policy(crate_dir, &guest::target_dir(&out_dir)).and_then(|bytes| {
         let path = out_dir.join(name).with_extension("wasm");
-        fs::write(&path, bytes).map_err(|source| Error::Io { doing: "write", path: path.clone(), source })?;
+        fs::write(&path, bytes).map_err(io("write", &path))?;
         Ok(path)
     });
     written.unwrap_or_else(|error| {

@@ -1,9 +1,10 @@
 //! Other programs: run to the end, bounded in time, with what they said when they fail.
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use crate::Error;
 
@@ -40,14 +41,23 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<String, Erro
     if status.success() {
         return Ok(stdout);
     }
-    Err(failed(command, format!("failed ({status})\n{}", stderr.trim_end())))
+    // Some tools tell their mistakes on standard output.
+    let said: Vec<&str> =
+        [stdout.trim(), stderr.trim()].into_iter().filter(|text| !text.is_empty()).collect();
+    Err(failed(command, format!("failed ({status})\n{}", said.join("\n"))))
+}
+
+/// Where a program of this name is, of those that the shell would find.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// Says to whoever waits what the build waits for: at once on standard error, and again in
 /// cargo's own output when the build script is done.
 pub(crate) fn progress(message: &str) {
     eprintln!("{message}");
-    if std::env::var_os("OUT_DIR").is_some() {
+    if env::var_os("OUT_DIR").is_some() {
         println!("cargo::warning={message}");
     }
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use deputy_policy::{Assignment as _, NoTables, assignment as native};
 use domain::device::{Device, ProfileStatus};
 use domain::id::ProfileName;
 use domain::policy::Setup;
 use domain::verdict::Context;
 use jiff::Timestamp;
-use sandbox::{Limits, Plugin, PluginSpec, Sandbox};
+use sandbox::{Compiler, Limits, Plugin, PluginSpec, Sandbox};
 use serde_json::{Value, json};
 
 /// Decide about devices with the shipped rules, in the sandbox and without one
@@ -37,6 +38,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// The command of the process that compiles.
+pub(crate) const COMPILE: &str = "__compile";
+
 const SIZES: [usize; 4] = [1, 10, 100, 1_000];
 /// Calls in one measurement: a single one is mostly chance.
 const CALLS: usize = 20;
@@ -47,7 +51,7 @@ struct Subject {
     /// How many decisions a second are aimed at, in batches of 1,000.
     aim: Option<f64>,
     plugin: Plugin,
-    native: rules::Policy,
+    native: rules::Rules,
     rows: Vec<Row>,
 }
 
@@ -61,7 +65,12 @@ struct Row {
 /// Measures and prints.
 pub(crate) fn compare(arguments: Arguments) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let sandbox = Sandbox::new(Some(folder.path().to_owned()))?;
+    let compiler = Compiler {
+        program: std::env::current_exe().context("this program does not know its own file")?,
+        arguments: vec![COMPILE.to_owned()],
+        notice: |_| (),
+    };
+    let sandbox = Sandbox::new(compiler, Some(folder.path().to_owned()))?;
     let load = |settings: &Value| -> anyhow::Result<(Plugin, Duration)> {
         let began = Instant::now();
         Ok((sandbox.load(spec(settings)?)?, began.elapsed()))
@@ -72,7 +81,9 @@ pub(crate) fn compare(arguments: Arguments) -> anyhow::Result<()> {
     let mut subjects = Vec::new();
     for (rule, when, aim) in conditions() {
         let settings = json!({ "rules": [{ "when": when, "assign": "kiosk" }] });
-        let native = rules::Policy::new(&settings.to_string(), &["kiosk".to_owned()]);
+        let profiles = vec!["kiosk".to_owned()];
+        let setup = deputy_policy::Setup { profiles, channels: Vec::new(), tokens: Vec::new() };
+        let native = deputy_policy::configure(settings.to_string(), &setup);
         let native = native.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
         let part = |part, size| Row { part, size, each: Vec::new() };
         let mut rows = vec![part("native", 1_000)];
@@ -118,15 +129,18 @@ fn conditions() -> [(&'static str, Value, Option<f64>); 3] {
     ]
 }
 
-fn natively(policy: &rules::Policy, context: &Context, devices: &[Device]) -> anyhow::Result<Duration> {
-    let extra: Vec<Vec<(String, String)>> =
-        devices.iter().map(|device| device.extra.clone().into_iter().collect()).collect();
-    let context = rules::Context { now: seconds(context.now), token: context.token.as_str() };
+fn natively(policy: &rules::Rules, context: &Context, devices: &[Device]) -> anyhow::Result<Duration> {
+    let profiles = context.profiles.iter().map(ToString::to_string).collect();
+    let context = native::Context {
+        now: seconds(context.now),
+        utc_offset: context.utc_offset.seconds(),
+        token: context.token.to_string(),
+        profiles,
+    };
+    let devices: Vec<native::Device> = devices.iter().map(view).collect();
     let began = Instant::now();
     for _ in 0..CALLS {
-        for (device, extra) in devices.iter().zip(&extra) {
-            std::hint::black_box(policy.decide(&context, &view(device, extra)));
-        }
+        std::hint::black_box(policy.decide(&context, &devices, &NoTables));
     }
     Ok(began.elapsed() / (CALLS * devices.len()) as u32)
 }
@@ -267,23 +281,31 @@ fn device(index: usize) -> anyhow::Result<Device> {
 }
 
 /// The same as the rules see it.
-fn view<'a>(device: &'a Device, extra: &'a [(String, String)]) -> rules::Device<'a> {
-    let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
-    rules::Device {
-        serial_number: device.serial_number.as_str(),
-        model: text(&device.model),
-        description: text(&device.description),
-        color: text(&device.color),
-        asset_tag: text(&device.asset_tag),
-        os: text(&device.os),
-        device_family: text(&device.device_family),
-        profile_status: device.profile_status.as_str(),
-        profile_uuid: device.profile_uuid.as_ref().map_or("", |id| id.as_str()),
-        device_assigned_by: text(&device.device_assigned_by),
-        device_assigned_date: device.device_assigned_date.map(seconds),
+fn view(device: &Device) -> native::Device {
+    native::Device {
+        serial_number: device.serial_number.to_string(),
+        model: device.model.clone(),
+        description: device.description.clone(),
+        color: device.color.clone(),
+        asset_tag: device.asset_tag.clone(),
+        os: device.os.clone(),
+        device_family: device.device_family.clone(),
+        profile_status: native::ProfileStatus::Assigned,
+        profile_uuid: device.profile_uuid.as_ref().map(ToString::to_string),
+        current_profile: None,
         profile_assign_time: device.profile_assign_time.map(seconds),
         profile_push_time: device.profile_push_time.map(seconds),
-        extra,
+        device_assigned_by: device.device_assigned_by.clone(),
+        device_assigned_date: device.device_assigned_date.map(seconds),
+        mdm_migration_deadline: None,
+        is_replacement_device: None,
+        imei: Vec::new(),
+        meid: Vec::new(),
+        eid: None,
+        wifi_mac_address: None,
+        bluetooth_mac_address: None,
+        ethernet_mac_address: None,
+        extra: device.extra.clone().into_iter().collect(),
     }
 }
 

@@ -14,6 +14,8 @@ mod apple;
 mod measure;
 mod table;
 
+use std::process::ExitCode;
+
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
@@ -43,20 +45,28 @@ Close what else keeps the machine busy, and compare ratios rather than seconds."
 enum Command {
     Sync(sync::Arguments),
     Decide(decide::Arguments),
+    /// What the sandbox starts to compile a plugin
+    #[command(name = decide::COMPILE, hide = true)]
+    Compile {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// One part of a benchmark; its job comes on standard input
     #[command(hide = true)]
     Part,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Part => measure::carry_out(),
+        Command::Compile { arguments } => return Ok(sandbox::compile::serve(&arguments)),
+        Command::Part => measure::carry_out()?,
         Command::Decide(arguments) => {
             warn_of_debug();
-            decide::compare(arguments)
+            decide::compare(arguments)?;
         }
-        Command::Sync(arguments) => until_interrupted(sync::compare(arguments)),
+        Command::Sync(arguments) => until_interrupted(sync::compare(arguments))?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn warn_of_debug() {

@@ -1,7 +1,7 @@
 //! The commands, one file each.
 
-pub(crate) mod channel;
 pub(crate) mod approve;
+pub(crate) mod channel;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod init;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use domain::device::Device;
 use domain::verdict::Context;
-use sandbox::{Plugin, Sandbox};
+use sandbox::Plugin;
 use serde_json::{Value, json};
 
 use super::devices::From;
@@ -74,7 +74,8 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
 fn measure(json: bool, subject: &Subject, context: &Context, devices: &[Device], runs: u32) -> Outcome {
     let failed = |error: String| Problem::new(Exit::Failure, error);
     let folder = tempfile::tempdir().map_err(|error| failed(format!("no temporary folder: {error}")))?;
-    let sandbox = Sandbox::new(Some(folder.path().to_owned())).map_err(|error| failed(error.to_string()))?;
+    let sandbox =
+        crate::app::sandbox(Some(folder.path().to_owned())).map_err(|error| failed(error.to_string()))?;
     let began = Instant::now();
     let plugin = subject.load(&sandbox)?;
     let compiled = began.elapsed();

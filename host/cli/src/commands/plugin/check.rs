@@ -96,7 +96,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let json = common.json;
     super::in_the_background(move || {
         // Compiled anew, whatever the cache has: how long that takes is part of the answer.
-        let sandbox = Sandbox::new(None).map_err(|error| Problem::new(Exit::Failure, error))?;
+        let sandbox = crate::app::sandbox(None).map_err(|error| Problem::new(Exit::Failure, error))?;
         let found = check(&subject, config.as_ref(), &sandbox);
         tell(json, &subject, &found);
         Ok(if found.count(How::Wrong) > 0 { Exit::Usage } else { Exit::Success })
@@ -108,7 +108,7 @@ fn check(subject: &Subject, config: Option<&Config>, sandbox: &Sandbox) -> Findi
     let mut found = Findings::default();
     pinned(subject, config, &mut found);
     let began = Instant::now();
-    let inspection = match sandbox.inspect(&subject.bytes) {
+    let inspection = match sandbox.inspect(&subject.bytes, &subject.limits) {
         Ok(inspection) => inspection,
         Err(error) => {
             found.add("component", How::Wrong, error);

@@ -1,10 +1,12 @@
 //! `deputy plugin`: what the authors of policies work with, and what operators look at before they trust one.
 
 mod bench;
+mod build;
 mod check;
 mod diff;
 mod inspect;
 pub(crate) mod list;
+mod new;
 mod rest;
 mod test;
 mod trust;
@@ -14,6 +16,7 @@ mod asker;
 mod devices;
 mod fuel;
 mod odd;
+mod project;
 mod properties;
 mod saved;
 mod schema;
@@ -26,7 +29,12 @@ use crate::exit::{Exit, Outcome, Problem};
 
 /// What `deputy plugin` can do.
 #[derive(clap::Subcommand)]
+#[command(after_help = LOOP)]
 pub(crate) enum Command {
+    /// Write a new policy that works, to change into your own
+    New(new::Arguments),
+    /// Build a policy with the tools of its language, into one component
+    Build(build::Arguments),
     /// Show what a component is, asks for and may use; of its code runs only what describes it
     ///
     /// With the name of a plugin in deputy.toml, the limits are those it has there; with a file, the defaults.
@@ -49,9 +57,18 @@ pub(crate) enum Command {
     Rest(rest::Arguments),
 }
 
+const LOOP: &str = "\
+Writing a policy:
+  deputy plugin new site-policy --language python    or rust, typescript, c
+  cd site-policy
+  deputy plugin build                                fetches the tools, makes site-policy.wasm
+  deputy plugin inspect site-policy.wasm             what it asks for and what it answers";
+
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     match command {
+        Command::New(arguments) => new::run(common, &arguments),
+        Command::Build(arguments) => build::run(common, &arguments),
         Command::Inspect(arguments) => inspect::run(common, &arguments),
         Command::Bench(arguments) => bench::run(common, arguments).await,
         Command::Check(arguments) => check::run(common, arguments).await,

@@ -268,5 +268,5 @@ impl Settings {
 /// A sandbox; with a configuration, its compiled plugins are used and kept.
 pub(super) fn sandbox(config: Option<&Config>) -> Outcome<Sandbox> {
     let cache = config.map(crate::app::cache_folder);
-    Sandbox::new(cache).map_err(|error| Problem::new(Exit::Failure, error))
+    crate::app::sandbox(cache).map_err(|error| Problem::new(Exit::Failure, error))
 }

@@ -82,7 +82,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
         let failed = |error: String| Problem::new(Exit::Failure, error);
         let folder = tempfile::tempdir().map_err(|error| failed(format!("no temporary folder: {error}")))?;
         let sandbox =
-            Sandbox::new(Some(folder.path().to_owned())).map_err(|error| failed(error.to_string()))?;
+            crate::app::sandbox(Some(folder.path().to_owned())).map_err(|error| failed(error.to_string()))?;
         let bar = bar(json, "testing", None);
         let mut session = Session { arguments: &arguments, subject: &subject, sandbox, trials: Vec::new() };
         let found = session.cases()?;

@@ -1,0 +1,70 @@
+//! `deputy plugin build`: from a project to a component, with the tools of its language.
+
+use std::path::PathBuf;
+
+use domain::id::Digest;
+use serde_json::json;
+
+use super::project;
+use crate::Common;
+use crate::exit::{Exit, Outcome, Problem};
+use crate::output::{print, print_json};
+
+/// What `deputy plugin build` takes.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The project's folder, which has a plugin.toml
+    #[arg(default_value = ".", value_name = "DIR")]
+    folder: PathBuf,
+    /// The component to write [default: NAME.wasm in the project's folder]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Carries the command out.
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let folder = &arguments.folder;
+    let project = project::read(folder)?;
+    let name = &project.name;
+    let bytes = plugin_build::build_project(folder, &project.language).map_err(Problem::from)?;
+    let out = arguments.out.clone().unwrap_or_else(|| project::inside(folder, &format!("{name}.wasm")));
+    // What is not whole never has the name of a component.
+    let partial = out.with_extension("wasm.partial");
+    std::fs::write(&partial, &bytes).map_err(|error| Problem::file("write", &partial, &error))?;
+    std::fs::rename(&partial, &out).map_err(|error| Problem::file("write", &out, &error))?;
+    let digest = Digest::of(&bytes);
+    if common.json {
+        let value = json!({
+            "name": name, "language": project.language_name.as_str(), "path": out,
+            "sha256": digest.as_str(), "size": bytes.len(),
+        });
+        print_json("component", &value);
+        return Ok(Exit::Success);
+    }
+    let limits = match project.language_name.is_interpreted() {
+        true => "limits = { preset = \"interpreter\" }   # it brings its interpreter\n",
+        false => "",
+    };
+    print(&format!(
+        "{} is built: {} bytes. For deputy.toml, beside which it goes into plugins/:\n\n\
+         [plugins.{name}]\npath = \"plugins/{name}.wasm\"\nsha256 = \"{digest}\"\n{limits}\n\
+         Next, type\n  deputy plugin inspect {}",
+        out.display(),
+        bytes.len(),
+        out.display(),
+    ));
+    Ok(Exit::Success)
+}
+
+impl From<plugin_build::Error> for Problem {
+    fn from(error: plugin_build::Error) -> Self {
+        // Whoever builds can mend all of it: the tools, the source or the project.
+        let exit = match error {
+            plugin_build::Error::Io { .. } => Exit::Failure,
+            _ => Exit::Usage,
+        };
+        let advice = error.advice().map(str::to_owned);
+        let problem = Self::of(exit, &error);
+        Self { hint: advice, ..problem }
+    }
+}

@@ -1,0 +1,62 @@
+//! Policies in Python: a virtual environment with the tools that `requirements.txt` names, and
+//! `componentize-py`, which puts the interpreter and the policy into one component.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{find, progress, run};
+use crate::{Error, io};
+
+const INSTALL: &str = "install Python 3.10 or newer with `venv`: `sudo apt install python3 python3-venv` (Debian, Ubuntu), \
+     `sudo dnf install python3` (Fedora), `brew install python` (macOS)";
+
+const A_WHILE: Duration = Duration::from_secs(15 * 60);
+
+/// Builds the module `component` in `folder/src` for `world` and returns its component.
+pub(crate) fn build(folder: &Path, world: &str) -> Result<Vec<u8>, Error> {
+    let environment = folder.join(".venv");
+    provide(&environment, &folder.join("requirements.txt"))?;
+    let output = folder.join("build");
+    fs::create_dir_all(&output).map_err(io("create", &output))?;
+    let component = output.join("component.wasm");
+    progress("building with componentize-py: a few seconds");
+    let mut command = Command::new(environment.join("bin/componentize-py"));
+    // What else the environment holds can be imported by the policy.
+    command.current_dir(folder).env("VIRTUAL_ENV", &environment);
+    command.args(["-d", "wit", "-w", world, "componentize", "--stub-wasi", "-p", "src", "component"]);
+    run(command.arg("-o").arg(&component), A_WHILE)?;
+    fs::read(&component).map_err(io("read", &component))
+}
+
+/// Makes the virtual environment `folder` hold what `requirements` names, unless it does already.
+pub(crate) fn provide(folder: &Path, requirements: &Path) -> Result<(), Error> {
+    let wanted = fs::read_to_string(requirements).map_err(io("read", requirements))?;
+    // Written when everything is there, so that an interrupted installation is not believed.
+    let stamp = folder.join("installed.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let python = python()?;
+    progress(&format!(
+        "fetching the tools of {} into {} with pip, once",
+        requirements.display(),
+        folder.display()
+    ));
+    run(Command::new(python).args(["-m", "venv"]).arg(folder), A_WHILE).map_err(|error| match error {
+        Error::Command { command, outcome } => {
+            Error::Command { command, outcome: format!("{outcome}\n{INSTALL}") }
+        }
+        other => other,
+    })?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    run(&mut pip, A_WHILE)?;
+    fs::write(&stamp, wanted).map_err(io("write", &stamp))
+}
+
+fn python() -> Result<PathBuf, Error> {
+    let missing = Error::Missing { program: "python3", install: INSTALL };
+    find("python3").or_else(|| find("python")).ok_or(missing)
+}

@@ -1,0 +1,392 @@
+//! The way of a policy's author, in every language there is a template for: new, the project's own
+//! tests, build, inspect, and then 10,000 devices, about which all compiled ones must say the same.
+//!
+//! The tools are fetched as an author's are, by the commands under test, and kept below cargo's
+//! target folder for the next time: without a network the first time fails, and says why.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use domain::id::Digest;
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use crate::env::{TestEnv, masked};
+
+/// A language, and what its author types to test the decision.
+struct Language {
+    name: &'static str,
+    test: &'static [&'static str],
+    /// Where the project keeps what is fetched or compiled, if that is worth keeping.
+    kept: &'static [&'static str],
+    limits: &'static str,
+    /// What was built, once for all tests.
+    component: OnceLock<Vec<u8>>,
+}
+
+static LANGUAGES: [Language; 4] = [
+    Language {
+        name: "rust",
+        test: &["cargo", "test", "--quiet"],
+        kept: &["target"],
+        limits: "",
+        component: OnceLock::new(),
+    },
+    Language {
+        name: "typescript",
+        test: &["npm", "test"],
+        kept: &["node_modules"],
+        limits: "limits = { preset = \"interpreter\" }",
+        component: OnceLock::new(),
+    },
+    Language {
+        name: "python",
+        test: &["python3", "-m", "unittest", "discover", "-s", "tests"],
+        kept: &[".venv"],
+        limits: "limits = { preset = \"interpreter\" }",
+        component: OnceLock::new(),
+    },
+    Language { name: "c", test: &["make", "test"], kept: &[], limits: "", component: OnceLock::new() },
+];
+
+impl Language {
+    fn named(name: &str) -> &'static Self {
+        LANGUAGES.iter().find(|language| language.name == name).expect("there is a template for it")
+    }
+
+    /// What its template becomes, by the commands of its README.
+    fn component(&self) -> &[u8] {
+        self.component.get_or_init(|| {
+            let folder = scratch().join(self.name);
+            let kept = scratch().join(format!("{}-kept", self.name));
+            fs::create_dir_all(&kept).unwrap();
+            // What a run that failed has left in the project stays there for the next.
+            let keep = |from: &Path, to: &Path| {
+                for name in self.kept.iter().filter(|name| from.join(name).exists()) {
+                    if !to.join(name).exists() {
+                        fs::rename(from.join(name), to.join(name)).unwrap();
+                    }
+                }
+            };
+            keep(&folder, &kept);
+            let _ = fs::remove_dir_all(&folder);
+            deputy(&scratch(), &["plugin", "new", "site-policy", "--language", self.name, self.name]);
+            keep(&kept, &folder);
+            // In TypeScript the tests need what the build fetches, so the build comes first.
+            deputy(&folder, &["plugin", "build"]);
+            typed(&folder, self.test);
+            fs::read(folder.join("site-policy.wasm")).unwrap()
+        })
+    }
+}
+
+/// Where projects are made and tools are kept.
+fn scratch() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("author");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Types `deputy …` and returns what it said.
+#[track_caller]
+fn deputy(folder: &Path, arguments: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_deputy");
+    typed(folder, &[&[program], arguments].concat())
+}
+
+#[track_caller]
+fn typed(folder: &Path, words: &[&str]) -> String {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir(folder);
+    if folder.ends_with("c") {
+        // The compiler that is fetched for C, where there is none, is for this test alone.
+        command.env("XDG_CACHE_HOME", scratch().join("cache"));
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")));
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "{} in {}:\n{said}", words.join(" "), folder.display());
+    said
+}
+
+/// The way in this language: `inspect` says this of what comes of it.
+#[track_caller]
+fn check(language: &str, expected: Expect) {
+    let language = Language::named(language);
+    language.component();
+    let said = deputy(&scratch().join(language.name), &["plugin", "inspect", "site-policy.wasm"]);
+    let said = said.lines().filter(|line| !line.trim_start().starts_with("size "));
+    expected.assert_eq(&masked(&said.collect::<Vec<_>>().join("\n")));
+}
+
+#[test]
+fn a_policy_in_rust_imports_nothing() {
+    check(
+        "rust",
+        expect![[r#"
+        site-policy.wasm
+          is         a profile by asset tag, else by family
+          version    0.1.0
+          sha256     DIGEST
+          contract   1.0.0
+          answers    assignment
+          imports    none
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0"#]],
+    );
+}
+
+#[test]
+fn a_policy_in_c_imports_nothing() {
+    check(
+        "c",
+        expect![[r#"
+        site-policy.wasm
+          is         a profile by asset tag, else by family
+          version    0.1.0
+          sha256     DIGEST
+          contract   1.0.0
+          answers    assignment
+          imports    none
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0"#]],
+    );
+}
+
+#[test]
+fn a_policy_in_typescript_imports_the_contract_alone() {
+    check(
+        "typescript",
+        expect![[r#"
+        site-policy.wasm
+          is         a profile by asset tag, else by family
+          version    0.1.0
+          sha256     DIGEST
+          contract   1.0.0
+          answers    assignment
+          imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0"#]],
+    );
+}
+
+#[test]
+fn a_policy_in_python_builds_and_passes_its_tests() {
+    // Larger than what is looked at by default.
+    assert!(Language::named("python").component().starts_with(b"\0asm"));
+}
+
+/// What every policy of this test is told.
+const SETTINGS: &str = r#"
+[plugins.NAME.settings.families]
+Mac = "standard"
+iPad = "lab-ipad"
+"Apple TV/4K~" = "standard"
+
+[plugins.NAME.settings.prefixes]
+"EXEC-" = "executive-mac"
+LIB = "lab-ipad"
+"LIB-K" = "standard"
+"É~/" = "executive-mac"
+"#;
+
+/// Devices of every kind that matters to the template, in an order that only looks random.
+fn devices(count: u64) -> Vec<Value> {
+    const FAMILIES: [&str; 6] = ["Mac", "iPad", "Vision", "Apple TV/4K~", "iPhone", "mac"];
+    const TAGS: [&str; 10] =
+        ["EXEC-", "EXEC", "LIB", "LIB-", "LIB-K", "LIB-KIOSK 7", "lib-k", "É~/1", "E\u{301}~/", "POOL"];
+    let device = |number: u64| {
+        let mut seed = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut choose = |of: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from((seed >> 33) % of).unwrap()
+        };
+        let mut device = json!({ "serial_number": format!("S{number:06}"), "model": "whatever it is" });
+        // The simulator would make a Mac of a device without the field.
+        device["device_family"] = json!(FAMILIES.get(choose(7)).unwrap_or(&""));
+        if let Some(tag) = TAGS.get(choose(13)) {
+            device["asset_tag"] = json!(format!("{tag}{}", choose(3)));
+        }
+        device
+    };
+    (0..count).map(device).collect()
+}
+
+#[test]
+fn ten_thousand_devices_get_the_same_verdicts_in_every_compiled_language() {
+    const DEVICES: u64 = 10_000;
+    let env = TestEnv::new();
+    env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = 20000");
+    env.apple().add_devices("main", &devices(DEVICES)).expect("the devices are new");
+    let mut policy = "rules".to_owned();
+    let mut first: Option<Vec<String>> = None;
+    // The others bring an interpreter, which takes more fuel than a plugin is given.
+    for language in LANGUAGES.iter().filter(|language| language.limits.is_empty()) {
+        let component = language.component();
+        let name = format!("in-{}", language.name);
+        env.write(&format!("plugins/{name}.wasm"), component);
+        let (digest, limits) = (Digest::of(component), language.limits);
+        let table =
+            format!("\n[plugins.{name}]\npath = \"plugins/{name}.wasm\"\nsha256 = \"{digest}\"\n{limits}\n");
+        env.append("deputy.toml", &(table + &SETTINGS.replace("NAME", &name)));
+        let from = format!("policy = \"{policy}\"");
+        env.edit("workflows/auto-assign.toml", &from, &format!("policy = \"{name}\""));
+        env.run(&["plan", "auto-assign"]).is_done();
+        let verdicts = verdicts(&env, &name);
+        assert_eq!(verdicts.len() as u64, DEVICES, "{name}");
+        assert!(!verdicts.iter().any(|line| line.ends_with("fault 1")), "{name}");
+        match &first {
+            None => {
+                // They are worth comparing: every rule of the template decides some.
+                expect![[r#"
+                      771 assign executive-mac the asset tag begins with EXEC-
+                      768 assign executive-mac the asset tag begins with É~/
+                     1532 assign lab-ipad the asset tag begins with LIB
+                      744 assign lab-ipad the family is iPad
+                     1545 assign standard the asset tag begins with LIB-K
+                      792 assign standard the family is Apple TV/4K~
+                      775 assign standard the family is Mac
+                      797 hold - Apple does not say which family the device is of
+                     2276 hold - no profile is set for the family of the device
+                "#]]
+                .assert_eq(&summary(&verdicts));
+                first = Some(verdicts);
+            }
+            Some(first) => {
+                let other = first.iter().zip(&verdicts).find(|(a, b)| a != b);
+                assert_eq!(other, None, "the first verdict of {name} that differs from that of Rust");
+            }
+        }
+        policy = name;
+    }
+}
+
+/// What a policy said of each device, in the order of their serial numbers.
+fn verdicts(env: &TestEnv, policy: &str) -> Vec<String> {
+    let store = env.store();
+    let query = "SELECT serial_number, decision, coalesce(profile, '-'), reason, fault
+         FROM verdict JOIN device ON device.id = verdict.device WHERE policy = ?1 ORDER BY serial_number";
+    let mut query = store.prepare(query).expect("the store has verdicts");
+    let text = |row: &rusqlite::Row<'_>, index| row.get::<_, String>(index);
+    let line = |row: &rusqlite::Row<'_>| {
+        let fault: bool = row.get(4)?;
+        Ok(format!(
+            "{} {} {} {} fault {}",
+            text(row, 0)?,
+            text(row, 1)?,
+            text(row, 2)?,
+            text(row, 3)?,
+            u8::from(fault)
+        ))
+    };
+    let rows = query.query_map([policy], line).expect("the verdicts can be read");
+    rows.collect::<Result<_, _>>().expect("the verdicts can be read")
+}
+
+/// How many devices got each verdict for each reason.
+fn summary(verdicts: &[String]) -> String {
+    let mut counts = std::collections::BTreeMap::new();
+    for verdict in verdicts {
+        let (_, said) = verdict.split_once(' ').expect("a serial number comes first");
+        *counts.entry(said.trim_end_matches(" fault 0")).or_insert(0) += 1;
+    }
+    counts.iter().map(|(said, count)| format!("{count:>5} {said}\n")).collect()
+}
+
+/// The other questions there is a template for, in this language: what `inspect` says they answer.
+#[track_caller]
+fn check_question(language: &str, question: &str) {
+    let language = Language::named(language);
+    // Its tools are there, and what they keep is lent to this project.
+    language.component();
+    let name = format!("{}-{question}", language.name);
+    let folder = scratch().join(&name);
+    let _ = fs::remove_dir_all(&folder);
+    let words = ["plugin", "new", "site-policy", "--language", language.name, "--question", question, &name];
+    deputy(&scratch(), &words);
+    for kept in language.kept {
+        std::os::unix::fs::symlink(scratch().join(language.name).join(kept), folder.join(kept)).unwrap();
+    }
+    deputy(&folder, &["plugin", "build"]);
+    typed(&folder, language.test);
+    let said = deputy(&folder, &["plugin", "inspect", "site-policy.wasm", "--json"]);
+    let inspected: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(inspected["plugin"]["questions"], json!([question]), "{said}");
+}
+
+#[test]
+fn a_review_in_rust_builds_and_passes_its_tests() {
+    check_question("rust", "review");
+}
+
+#[test]
+fn a_reminder_in_rust_builds_and_passes_its_tests() {
+    check_question("rust", "reminder");
+}
+
+/// What `new` and `build` say to a mistake.
+#[track_caller]
+fn check_mistake(arguments: &[&str], expected: Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("full")).unwrap();
+    fs::write(folder.path().join("full/plugin.toml"), "version = 1\nname = \"x\"\nlanguge = \"c\"\n")
+        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_deputy"))
+        .args(["plugin"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    expected.assert_eq(&String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn nobodys_files_are_mixed_with_a_new_project() {
+    check_mistake(
+        &["new", "x", "--language", "c", "full"],
+        expect![[r#"
+        error: full is not empty; nothing was written
+        hint: choose another folder: `deputy plugin new NAME --language LANGUAGE DIR`
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_must_do_for_a_package_in_every_language() {
+    check_mistake(
+        &["new", "Site Policy", "--language", "rust"],
+        expect![[r#"
+        error: `Site Policy` is no name for a policy: lower-case letters, digits and `-`, starting with a letter, at most 64
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_no_project_is_not_built() {
+    check_mistake(
+        &["build"],
+        expect![[r#"
+        error: cannot read plugin.toml
+          caused by: No such file or directory (os error 2)
+        hint: a policy's folder has a plugin.toml; `deputy plugin new NAME` makes one
+    "#]],
+    );
+    check_mistake(
+        &["build", "full"],
+        expect![[r#"
+        error: missing key `language`
+         --> full/plugin.toml:1:1
+          |
+        1 | version = 1
+          | ^
+
+        error: unknown key `languge`
+         --> full/plugin.toml:3:1
+          |
+        3 | languge = "c"
+          | ^^^^^^^
+          |
+          = help: did you mean `language`?
+    "#]],
+    );
+}
