@@ -194,7 +194,7 @@ fn mistakes_in_a_file_of_settings_are_shown_where_they_stand() {
         2,
         expect![[r#"
             error: plugins/rules.wasm does not accept its settings
-            error: nothing says what to do
+            error: rule 1: nothing says what to do
              --> s.toml:1:1
               |
             1 | [[rules]]
@@ -202,7 +202,7 @@ fn mistakes_in_a_file_of_settings_are_shown_where_they_stand() {
               |
               = help: add one of `assign = "PROFILE"`, `hold = true` and `ignore = true`
 
-            error: unknown key `asign`
+            error: rule 1: unknown key `asign`
              --> s.toml:3:9
               |
             3 | asign = "standard"
@@ -218,7 +218,7 @@ fn mistakes_in_a_file_of_settings_are_shown_where_they_stand() {
         2,
         expect![[r#"
             error: plugins/rules.wasm does not accept its settings
-            error: there is no profile `standart` to assign at /rules/0/assign in s.json (did you mean `standard`?)
+            error: rule 1: there is no profile `standart` at /rules/0/assign in s.json (did you mean `standard`?)
         "#]],
     );
 }
@@ -236,11 +236,13 @@ fn a_check_says_that_a_policy_could_be_run() {
         .map(|finding| format!("{} {}: {}\n", finding["is"], finding["what"], finding["text"]))
         .collect();
     expect![[r#"
-        "ok" "contract": "deputy:policy@0.1.0"
+        "ok" "contract": "deputy:policy@1.0.0"
         "ok" "answers": "assignment"
-        "ok" "imports": "nothing"
+        "ok" "imports": "deputy:policy/tables@1.0.0"
+        "ok" "describes": "ordered rules over a device's fields; the first that matches decides (1.0.0)"
+        "ok" "schema": "its settings have a JSON Schema"
         "ok" "settings": "accepted"
-        "ok" "reads": "serial_number, asset_tag, device_family"
+        "ok" "reads": "asset_tag, device_family"
     "#]]
     .assert_eq(&text.concat());
 }
@@ -254,18 +256,16 @@ fn a_check_tells_everything_that_is_wrong_at_once() {
         &["plugin", "check", "bad.wasm"],
         2,
         expect![[r#"
-        bad.wasm
-          error    contract   it keeps to no version of the contract
-          error    answers    none of the questions that this Deputy asks; it exports nothing
-                             hint: export `plugin` of deputy:policy and one of `assignment`, `reminder` and `review`
-          error    imports    wasi:cli/environment@0.2.0 is granted to no policy
-                             hint: the language's runtime wants it. Rust: build for wasm32-unknown-unknown and not for wasip2; JavaScript: componentize with `disableFeatures` for clocks, random, stdio and http; Python: `componentize-py --stub-wasi`; C: link without the libraries that do input and output
-          error    imports    acme:directory/people@1.0.0 is granted to no policy
-                             hint: a policy gets all it needs as arguments: take this import out of its world
-          -        settings   not asked
-          -        reads      not asked
-        it cannot be run: 4 errors
-    "#]],
+            bad.wasm
+              error    contract   it keeps to no version of the contract
+              error    answers    none of the questions that this Deputy asks; it exports nothing
+                                 hint: export `plugin` of deputy:policy and one of `assignment`, `reminder` and `review`
+              error    imports    acme:directory/people@1.0.0 is granted to no policy
+                                 hint: a policy gets all it needs as arguments: take this import out of its world
+              -        settings   not asked
+              -        reads      not asked
+            it cannot be run: 3 errors
+        "#]],
     );
     env.write("bad.wasm", artifacts::TEXT);
     check(
@@ -297,22 +297,25 @@ fn a_check_of_a_configured_plugin_looks_at_its_digest_and_its_settings() {
         &["plugin", "check", "rules"],
         2,
         expect![[r#"
-        rules
-          error    pinned     it is not the file it was pinned to
-                             hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
-          ok       contract   deputy:policy@0.1.0
-          ok       answers    assignment
-          ok       imports    nothing
-          error    settings   error: there is no profile `lab-ipda` to assign
-                               --> deputy.toml:39:10
-                                |
-                             39 | assign = "lab-ipda"
-                                |          ^^^^^^^^^^
-                                |
-                                = help: did you mean `lab-ipad`?
-          -        reads      not asked
-        it cannot be run: 2 errors
-    "#]],
+            rules
+              error    pinned     it is not the file it was pinned to
+                                 hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
+              ok       contract   deputy:policy@1.0.0
+              ok       answers    assignment
+              ok       imports    deputy:policy/tables@1.0.0
+              ok       describes  ordered rules over a device's fields; the first that matches decides (1.0.0)
+              ok       schema     its settings have a JSON Schema
+              error    settings   error: rule `library`: there is no profile `lab-ipda`
+                                   --> deputy.toml:39:10
+                                    |
+                                 39 | assign = "lab-ipda"
+                                    |          ^^^^^^^^^^
+                                    |
+                                    = help: did you mean `lab-ipad`?
+              warning  schema     its own schema accepts these settings, so editors will too
+              -        reads      not asked
+            it cannot be run: 2 errors
+        "#]],
     );
 }
 

@@ -499,13 +499,15 @@ fn a_command_gets_the_message_and_little_else() {
 #[test]
 fn what_a_command_says_with_its_exit_status_is_told() {
     let env = TestEnv::new();
-    let check = |script: &str, code: i32, expected: Expect| {
+    let check = |timeout: &str, script: &str, code: i32, expected: Expect| {
         env.write("page.sh", format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(env.file("page.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
-        channel(&env, "kind = \"command\"\ncommand = [\"./page.sh\"]\ntimeout = \"500ms\"");
+        let table = format!("kind = \"command\"\ncommand = [\"./page.sh\"]\ntimeout = \"{timeout}\"");
+        channel(&env, &table);
         env.run(&["channel", "test", "ops"]).fails(code, expected);
     };
     check(
+        "1m",
         "echo one >&2; echo the pager is off >&2; exit 1",
         5,
         expect![[r#"
@@ -514,6 +516,7 @@ fn what_a_command_says_with_its_exit_status_is_told() {
         "#]],
     );
     check(
+        "1m",
         "cat; exit 65",
         4,
         expect![[r#"
@@ -522,14 +525,16 @@ fn what_a_command_says_with_its_exit_status_is_told() {
     "#]],
     );
     check(
+        "2s",
         "echo $$ > group; echo hanging >&2; sleep 600; echo not reached",
         5,
         expect![[r#"
-        error: ops did not take it: DIR/page.sh did not end within 500ms and said: hanging
+        error: ops did not take it: DIR/page.sh did not end within 2s and said: hanging
         hint: it was killed; raise `timeout` of the channel if it needs longer
     "#]],
     );
     check(
+        "1m",
         "kill -9 $$",
         5,
         expect![[r#"
@@ -544,6 +549,7 @@ fn what_a_command_says_with_its_exit_status_is_told() {
     env.until("what hung is gone", || !reached());
     // It speaks without end, and leaves a child behind that keeps its standard error open.
     check(
+        "1m",
         "sleep 5 & yes 0123456789 | head -c 100000000 >&2; exit 3",
         5,
         expect![[r#"
@@ -994,21 +1000,21 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"mail\"",
         expect![[r#"
             error: unknown `kind` value `mail`
-              --> deputy.toml:65:8
-               |
-            65 | kind = "mail"
-               |        ^^^^^^
-               |
-               = help: did you mean `email`?
+               --> deputy.toml:100:8
+                |
+            100 | kind = "mail"
+                |        ^^^^^^
+                |
+                = help: did you mean `email`?
         "#]],
     );
     check(
         "kind = \"email\"\nhost = \"mail.example.com\"\nfrom = \"deputy@example.com\"",
         expect![[r#"
             error: nobody would get the mail
-              --> deputy.toml:64:11
+              --> deputy.toml:99:11
                |
-            64 | [channels.ops]
+            99 | [channels.ops]
                |           ^^^
                |
                = help: write `to = ["ops@example.com"]`, or `contacts = true` for the contacts of the token
@@ -1019,79 +1025,79 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
          from = \"Deputy\"\nto = [\"ops@example.com\", \"opérations@example.com\"]\nhello = \"a b\"\ntimeout = \"0s\"",
         expect![[r#"
             error: not the name or the address of a host
-              --> deputy.toml:66:8
-               |
-            66 | host = "mail.example.com:25"
-               |        ^^^^^^^^^^^^^^^^^^^^^
-               |
-               = help: write `smtp.example.com`; the port has a key of its own
+               --> deputy.toml:101:8
+                |
+            101 | host = "mail.example.com:25"
+                |        ^^^^^^^^^^^^^^^^^^^^^
+                |
+                = help: write `smtp.example.com`; the port has a key of its own
 
             error: the password would be sent in the clear
-              --> deputy.toml:67:7
-               |
-            67 | tls = "none"
-               |       ^^^^^^
-               |
-               = help: write `tls = "starttls"` or `tls = "implicit"`, or leave `user` and `password_from` out
+               --> deputy.toml:102:7
+                |
+            102 | tls = "none"
+                |       ^^^^^^
+                |
+                = help: write `tls = "starttls"` or `tls = "implicit"`, or leave `user` and `password_from` out
 
             error: a secret comes from one place
-              --> deputy.toml:69:1
-               |
-            69 | password_from = { file = "a", env = "B" }
-               | ^^^^^^^^^^^^^
-               |
-               = help: write one of `file`, `env` and `credential`
+               --> deputy.toml:104:1
+                |
+            104 | password_from = { file = "a", env = "B" }
+                | ^^^^^^^^^^^^^
+                |
+                = help: write one of `file`, `env` and `credential`
 
             error: `Deputy` is not a mail address
-              --> deputy.toml:70:8
-               |
-            70 | from = "Deputy"
-               |        ^^^^^^^^
-               |
-               = help: write `it@example.com` or `IT <it@example.com>`
+               --> deputy.toml:105:8
+                |
+            105 | from = "Deputy"
+                |        ^^^^^^^^
+                |
+                = help: write `it@example.com` or `IT <it@example.com>`
 
             error: `opérations@example.com` has letters in its address that not every mail server takes
-              --> deputy.toml:71:26
-               |
-            71 | to = ["ops@example.com", "opérations@example.com"]
-               |                          ^^^^^^^^^^^^^^^^^^^^^^^^
-               |
-               = help: write `it@example.com` or `IT <it@example.com>`
+               --> deputy.toml:106:26
+                |
+            106 | to = ["ops@example.com", "opérations@example.com"]
+                |                          ^^^^^^^^^^^^^^^^^^^^^^^^
+                |
+                = help: write `it@example.com` or `IT <it@example.com>`
 
             error: not the name of a host
-              --> deputy.toml:72:9
-               |
-            72 | hello = "a b"
-               |         ^^^^^
+               --> deputy.toml:107:9
+                |
+            107 | hello = "a b"
+                |         ^^^^^
 
             error: nothing is as quick as that
-              --> deputy.toml:73:11
-               |
-            73 | timeout = "0s"
-               |           ^^^^
-               |
-               = help: leave the key out for the default
+               --> deputy.toml:108:11
+                |
+            108 | timeout = "0s"
+                |           ^^^^
+                |
+                = help: leave the key out for the default
         "#]],
     );
     check(
         "kind = \"email\"\nhost = \"h\"\nfrom = \"d@example.com\"\nto = [\"o@example.com\"]\nuser = \"me\"\npassword = \"hush\"",
         expect![[r#"
             error: unknown key `password`
-              --> deputy.toml:70:1
-               |
-            70 | password = "****"
-               | ^^^^^^^^
-               |
-               = help: did you mean `password_from`?
+               --> deputy.toml:105:1
+                |
+            105 | password = "****"
+                | ^^^^^^^^
+                |
+                = help: did you mean `password_from`?
         "#]],
     );
     check(
         "kind = \"slack\"",
         expect![[r#"
             error: the address of the webhook is missing
-              --> deputy.toml:64:11
+              --> deputy.toml:99:11
                |
-            64 | [channels.ops]
+            99 | [channels.ops]
                |           ^^^
                |
                = help: write `url_from = { file = "state/hook-url" }`, or `env` or `credential` in it, or `url = "https://…"`
@@ -1100,85 +1106,85 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
     check(
         "kind = \"slack\"\nurl = \"hooks.example.com/hush\"",
         expect![[r#"
-        error: not a URL
-          --> deputy.toml:66:7
-           |
-        66 | url = "**********************"
-           |       ^^^^^^^^^^^^^^^^^^^^^^^^
-           |
-           = help: write the whole address, such as `https://hooks.example.com/…`
-    "#]],
+            error: not a URL
+               --> deputy.toml:101:7
+                |
+            101 | url = "**********************"
+                |       ^^^^^^^^^^^^^^^^^^^^^^^^
+                |
+                = help: write the whole address, such as `https://hooks.example.com/…`
+        "#]],
     );
     check(
         "kind = \"slack\"\nulr = \"https://hooks.example.com/hush\"",
         expect![[r#"
-        error: unknown key `ulr`
-          --> deputy.toml:66:1
-           |
-        66 | ulr = "https://hooks.example.com/****"
-           | ^^^
-           |
-           = help: one of `ca_file`, `kind`, `proxy`, `timeout`, `url`, `url_from`
-    "#]],
+            error: unknown key `ulr`
+               --> deputy.toml:101:1
+                |
+            101 | ulr = "https://hooks.example.com/****"
+                | ^^^
+                |
+                = help: one of `ca_file`, `kind`, `proxy`, `timeout`, `url`, `url_from`
+        "#]],
     );
     check(
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nurl_from = { env = \"A\" }\nsecret_from = \"hush\"",
         expect![[r#"
             error: must be a table, not a string
-              --> deputy.toml:68:15
-               |
-            68 | secret_from = "****"
-               |               ^^^^^^
+               --> deputy.toml:103:15
+                |
+            103 | secret_from = "****"
+                |               ^^^^^^
         "#]],
     );
     check(
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nproxy = \"me:hush@a\"\nca_file = \"none.pem\"",
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-              --> deputy.toml:67:9
-               |
-            67 | proxy = "*******@a"
-               |         ^^^^^^^^^^^
+               --> deputy.toml:102:9
+                |
+            102 | proxy = "*******@a"
+                |         ^^^^^^^^^^^
 
             error: cannot use `none.pem`: No such file or directory (os error 2)
-              --> deputy.toml:68:11
-               |
-            68 | ca_file = "none.pem"
-               |           ^^^^^^^^^^
+               --> deputy.toml:103:11
+                |
+            103 | ca_file = "none.pem"
+                |           ^^^^^^^^^^
         "#]],
     );
     check(
         "kind = \"command\"\ncommand = []",
         expect![[r#"
-        error: there is no program
-          --> deputy.toml:66:11
-           |
-        66 | command = []
-           |           ^^
-           |
-           = help: write `command = ["/usr/local/bin/page", "--team", "it"]`
-    "#]],
+            error: there is no program
+               --> deputy.toml:101:11
+                |
+            101 | command = []
+                |           ^^
+                |
+                = help: write `command = ["/usr/local/bin/page", "--team", "it"]`
+        "#]],
     );
     check(
         "kind = \"command\"\ncommand = [\"./none\"]",
         expect![[r#"
-        error: there is no `./none`
-          --> deputy.toml:66:11
-           |
-        66 | command = ["./none"]
-           |           ^^^^^^^^^^
-    "#]],
+            error: there is no `./none`
+               --> deputy.toml:101:11
+                |
+            101 | command = ["./none"]
+                |           ^^^^^^^^^^
+        "#]],
     );
     check(
         "kind = \"slack\"\nurl = \"https://hooks.example.com/hu\\qsh\"",
         expect![[r#"
             error: not TOML: the address
-              --> deputy.toml:66:7
-               |
-            66 | url = "https://hooks.example.com/******"
-               |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-               |
-               = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
+               --> deputy.toml:101:7
+                |
+            101 | url = "https://hooks.example.com/******"
+                |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                |
+                = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
         "#]],
     );
     env.edit("deputy.toml", "contacts = []", "contacts = [\"the IT desk\"]");

@@ -178,22 +178,22 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let wrong = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-          --> deputy.toml:65:9
-           |
-        65 | proxy = "gopher://****************@proxy.example:1"
-           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           --> deputy.toml:100:9
+            |
+        100 | proxy = "gopher://****************@proxy.example:1"
+            |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]]
     .assert_eq(&text(&env, &wrong));
     env.edit("deputy.toml", "hush%40", "\\hush%40");
     let broken = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: not TOML: the user name or the password
-          --> deputy.toml:65:9
-           |
-        65 | proxy = "gopher://*****************@proxy.example:1"
-           |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-           |
-           = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
+           --> deputy.toml:100:9
+            |
+        100 | proxy = "gopher://*****************@proxy.example:1"
+            |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            |
+            = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
     "#]]
     .assert_eq(&text(&env, &broken));
     for output in [&output, &refused, &wrong, &broken] {
@@ -230,30 +230,30 @@ fn mistakes_under_apple_are_told_with_their_place() {
         2,
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-              --> deputy.toml:65:9
-               |
-            65 | proxy = "socks5://proxy"
-               |         ^^^^^^^^^^^^^^^^
+               --> deputy.toml:100:9
+                |
+            100 | proxy = "socks5://proxy"
+                |         ^^^^^^^^^^^^^^^^
 
             error: cannot use `main.key`: it holds no certificate in PEM form
-              --> deputy.toml:66:11
-               |
-            66 | ca_file = "main.key"
-               |           ^^^^^^^^^^
+               --> deputy.toml:101:11
+                |
+            101 | ca_file = "main.key"
+                |           ^^^^^^^^^^
 
             error: nothing is as quick as that
-              --> deputy.toml:67:16
-               |
-            67 | read_timeout = "0s"
-               |                ^^^^
-               |
-               = help: leave the key out for the default
+               --> deputy.toml:102:16
+                |
+            102 | read_timeout = "0s"
+                |                ^^^^
+                |
+                = help: leave the key out for the default
 
             error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-              --> deputy.toml:68:16
-               |
-            68 | call_timeout = "60"
-               |                ^^^^
+               --> deputy.toml:103:16
+                |
+            103 | call_timeout = "60"
+                |                ^^^^
         "#]],
     );
     env.edit("deputy.toml", "main.key", "nothing.pem");
@@ -262,12 +262,12 @@ fn mistakes_under_apple_are_told_with_their_place() {
         2,
         expect![[r#"
             error: unknown key `reed_timeout`
-              --> deputy.toml:67:1
-               |
-            67 | reed_timeout = "1s"
-               | ^^^^^^^^^^^^
-               |
-               = help: did you mean `read_timeout`?
+               --> deputy.toml:102:1
+                |
+            102 | reed_timeout = "1s"
+                | ^^^^^^^^^^^^
+                |
+                = help: did you mean `read_timeout`?
         "#]],
     );
 }

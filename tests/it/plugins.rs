@@ -127,12 +127,12 @@ fn what_a_policy_asks_for_and_is_not_granted_is_told_with_the_line_to_write() {
         2,
         expect![[r#"
             error: deputy.toml has no table `asets`
-              --> deputy.toml:71:22
-               |
-            71 | grants = { tables = ["asets"] }
-               |                      ^^^^^^^
-               |
-               = help: did you mean `assets`?
+               --> deputy.toml:103:22
+                |
+            103 | grants = { tables = ["asets"] }
+                |                      ^^^^^^^
+                |
+                = help: did you mean `assets`?
         "#]],
     );
     env.edit("deputy.toml", "\"asets\"", "\"assets\", \"people\"");
@@ -149,14 +149,14 @@ fn a_delimiter_that_is_none_is_a_mistake_of_the_configuration() {
     env.run(&["table", "list"]).fails(
         2,
         expect![[r#"
-        error: `semicolon` cannot separate cells
-          --> deputy.toml:80:13
-           |
-        80 | delimiter = "semicolon"
-           |             ^^^^^^^^^^^
-           |
-           = help: one character, such as `;`, `|` or `\t`
-    "#]],
+            error: `semicolon` cannot separate cells
+               --> deputy.toml:112:13
+                |
+            112 | delimiter = "semicolon"
+                |             ^^^^^^^^^^^
+                |
+                = help: one character, such as `;`, `|` or `\t`
+        "#]],
     );
 }
 
@@ -245,7 +245,11 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     // The pool gets another profile: two devices would be moved.
-    env.edit("deputy.toml", "default = { assign = \"standard\"", "default = { assign = \"lab-ipad\"");
+    env.edit(
+        "deputy.toml",
+        "default = { assign = \"standard\", reason",
+        "default = { assign = \"lab-ipad\", reason",
+    );
     env.run(&["plan", "auto-assign"]).fails(4, expect![[r#"
         run RUN of auto-assign (dry run), by hand: needs a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)

@@ -189,18 +189,18 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
         expect![[r#"
             error: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-              --> deputy.toml:68:14
-               |
-            68 | [plugins.bad.settings]
-               |              ^^^^^^^^
-               |
-               = help: did you mean `none`?
+               --> deputy.toml:103:14
+                |
+            103 | [plugins.bad.settings]
+                |              ^^^^^^^^
+                |
+                = help: did you mean `none`?
 
             error: never good enough
-              --> deputy.toml:69:13
-               |
-            69 | behaviour = "refuse-settings"
-               |             ^^^^^^^^^^^^^^^^^
+               --> deputy.toml:104:13
+                |
+            104 | behaviour = "refuse-settings"
+                |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
     env.run(&["run", "auto-assign"]).fails(
@@ -210,18 +210,18 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
               sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
               decide   failed: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-              --> deputy.toml:68:14
-               |
-            68 | [plugins.bad.settings]
-               |              ^^^^^^^^
-               |
-               = help: did you mean `none`?
+               --> deputy.toml:103:14
+                |
+            103 | [plugins.bad.settings]
+                |              ^^^^^^^^
+                |
+                = help: did you mean `none`?
 
             error: never good enough
-              --> deputy.toml:69:13
-               |
-            69 | behaviour = "refuse-settings"
-               |             ^^^^^^^^^^^^^^^^^
+               --> deputy.toml:104:13
+                |
+            104 | behaviour = "refuse-settings"
+                |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
 }
@@ -293,17 +293,17 @@ fn a_component_that_is_not_the_pinned_one_is_refused_and_nothing_is_assigned() {
         2,
         expect![[r#"
             error: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
-            hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
+            hint: `deputy plugin trust rules` shows what changed, and pins it if that is meant
         "#]],
     );
     env.run(&["run", "auto-assign"]).fails(
         4,
         expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
-          sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
-          decide   failed: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
-                   hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
-    "#]],
+            run RUN of auto-assign, by hand: needs a person
+              sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+              decide   failed: plugin `rules` cannot be used: plugins/rules.wasm is not the file it was pinned to
+                       hint: `deputy plugin trust rules` shows what changed, and pins it if that is meant
+        "#]],
     );
     assert_eq!(env.with_profile("main"), 0);
 }
@@ -315,9 +315,9 @@ fn a_component_that_is_not_pinned_is_refused() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: plugin `bad` cannot be used: it is not pinned to a digest
-        hint: if the file is the one you mean, write under [plugins.bad]: sha256 = "DIGEST"
-    "#]],
+            error: plugin `bad` cannot be used: it is not pinned to a digest
+            hint: `deputy plugin trust bad` shows what it is, and pins it if it is the one you mean
+        "#]],
     );
 }
 
@@ -337,15 +337,15 @@ fn a_profile_that_no_rule_can_assign_is_found_where_it_stands() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: plugin `rules` cannot be used: it does not accept its settings
-        error: there is no profile `lab-ipda` to assign
-          --> deputy.toml:39:10
-           |
-        39 | assign = "lab-ipda"
-           |          ^^^^^^^^^^
-           |
-           = help: did you mean `lab-ipad`?
-    "#]],
+            error: plugin `rules` cannot be used: it does not accept its settings
+            error: rule `library`: there is no profile `lab-ipda`
+              --> deputy.toml:39:10
+               |
+            39 | assign = "lab-ipda"
+               |          ^^^^^^^^^^
+               |
+               = help: did you mean `lab-ipad`?
+        "#]],
     );
 }
 
@@ -356,15 +356,15 @@ fn a_typo_in_a_rule_is_found_where_it_stands() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: plugin `rules` cannot be used: it does not accept its settings
-        error: devices have no field `aset_tag`
-          --> deputy.toml:32:44
-           |
-        32 | when = { device_family = "Mac", aset_tag = "EXEC-*" }
-           |                                            ^^^^^^^^
-           |
-           = help: did you mean `asset_tag`?
-    "#]],
+            error: plugin `rules` cannot be used: it does not accept its settings
+            error: rule `executives`: devices have no field `aset_tag`
+              --> deputy.toml:32:44
+               |
+            32 | when = { device_family = "Mac", aset_tag = "EXEC-*" }
+               |                                            ^^^^^^^^
+               |
+               = help: did you mean `asset_tag`?
+        "#]],
     );
 }
 
@@ -380,11 +380,13 @@ fn an_inspection_shows_what_the_shipped_rules_are() {
         .fold(String::new(), |text, line| text + line + "\n");
     expect![[r#"
         plugins/rules.wasm
+          is         ordered rules over a device's fields; the first that matches decides
+          version    1.0.0
           sha256     DIGEST
-          contract   0.1.0
+          contract   1.0.0
           answers    assignment
-          imports    none
-          exports    deputy:policy/assignment@0.1.0
+          imports    deputy:policy/tables@1.0.0
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
           a call     at most 64MiB of memory and 10s
           fuel       5000000 a call and 200000 a device
           made of    16 instances, 20000 table elements
@@ -454,14 +456,14 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: unknown value `python`
-          --> deputy.toml:62:10
-           |
-        62 | preset = "python"
-           |          ^^^^^^^^
-           |
-           = help: one of `compiled`, `interpreter`
-    "#]],
+            error: unknown value `python`
+               --> deputy.toml:102:10
+                |
+            102 | preset = "python"
+                |          ^^^^^^^^
+                |
+                = help: one of `compiled`, `interpreter`
+        "#]],
     );
     env.edit(
         "deputy.toml",
@@ -471,53 +473,53 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: `1GiB` is not an amount of memory up to 512MiB
-          --> deputy.toml:62:10
-           |
-        62 | memory = "1GiB"
-           |          ^^^^^^
-           |
-           = help: write a number and KiB, MiB or GiB, such as `64MiB`
+            error: `1GiB` is not an amount of memory up to 512MiB
+               --> deputy.toml:102:10
+                |
+            102 | memory = "1GiB"
+                |          ^^^^^^
+                |
+                = help: write a number and KiB, MiB or GiB, such as `64MiB`
 
-        error: `2h` is not between 1ms and 1h
-          --> deputy.toml:63:8
-           |
-        63 | time = "2h"
-           |        ^^^^
-           |
-           = help: write `30s`
+            error: `2h` is not between 1ms and 1h
+               --> deputy.toml:103:8
+                |
+            103 | time = "2h"
+                |        ^^^^
+                |
+                = help: write `30s`
 
-        error: 65 is not between 1 and 64
-          --> deputy.toml:64:13
-           |
-        64 | instances = 65
-           |             ^^
-           |
-           = help: without this key, the preset's number holds
+            error: 65 is not between 1 and 64
+               --> deputy.toml:104:13
+                |
+            104 | instances = 65
+                |             ^^
+                |
+                = help: without this key, the preset's number holds
 
-        error: 0 is not between 1 and 1000000000000
-          --> deputy.toml:65:17
-           |
-        65 | fuel_per_call = 0
-           |                 ^
-           |
-           = help: without this key, the preset's number holds
+            error: 0 is not between 1 and 1000000000000
+               --> deputy.toml:105:17
+                |
+            105 | fuel_per_call = 0
+                |                 ^
+                |
+                = help: without this key, the preset's number holds
 
-        error: `10ms` is not between 1s and 1h
-          --> deputy.toml:66:16
-           |
-        66 | compile_time = "10ms"
-           |                ^^^^^^
-           |
-           = help: write `30s`
+            error: `10ms` is not between 1s and 1h
+               --> deputy.toml:106:16
+                |
+            106 | compile_time = "10ms"
+                |                ^^^^^^
+                |
+                = help: write `30s`
 
-        error: `8` is not an amount of memory up to 1MiB
-          --> deputy.toml:67:7
-           |
-        67 | log = "8"
-           |       ^^^
-           |
-           = help: write a number and KiB, MiB or GiB, such as `1MiB`
-    "#]],
+            error: `8` is not an amount of memory up to 1MiB
+               --> deputy.toml:107:7
+                |
+            107 | log = "8"
+                |       ^^^
+                |
+                = help: write a number and KiB, MiB or GiB, such as `1MiB`
+        "#]],
     );
 }

@@ -168,8 +168,14 @@ fn an_inspection_says_what_a_policy_is_and_wants() {
 }
 
 #[test]
-fn the_shipped_rules_want_nothing() {
-    assert_eq!(SANDBOX.inspect(shipped::RULES, &Limits::default()).unwrap().imports, []);
+fn the_shipped_policies_want_tables_at_most() {
+    for (file, bytes) in shipped::ALL {
+        let imports = SANDBOX.inspect(bytes, &Limits::default()).unwrap().imports;
+        assert!(
+            imports.iter().all(|import| import.name == "deputy:policy/tables@1.0.0"),
+            "{file}: {imports:?}"
+        );
+    }
 }
 
 #[test]

@@ -79,10 +79,10 @@ fn every_mistake_in_the_settings_is_said_where_it_stands() {
     expect![[r#"
         plugin `site-policy` does not accept its settings:
           /defualt: unknown key `defualt` (did you mean `default`?)
-          /rules/0/when/asset_tga: devices have no field `asset_tga` (did you mean `asset_tag`?)
-          /rules/0/assign: there is no profile `kisok` to assign (did you mean `kiosk`?)
-          /rules/1/when/device_assigned_date/after: "soon" is not a date (such as `2026-02-01` or `2026-02-01T08:00:00+01:00`)
-          /rules/1/when/model: a field is compared with a text or a list of texts (such as `"LIB-*"` or `["A", "B"]`)
-          /rules/1: `hold` and `ignore` exclude each other
-          /rules/2: nothing says what to do (add one of `assign = "PROFILE"`, `hold = true` and `ignore = true`)"#]].assert_eq(&error.to_string());
+          /rules/0/when/asset_tga: rule 1: devices have no field `asset_tga` (did you mean `asset_tag`?)
+          /rules/0/assign: rule 1: there is no profile `kisok` (did you mean `kiosk`?)
+          /rules/1/when/device_assigned_date/after: rule 2: "soon" is not a date (such as `2026-02-01` or `2026-02-01T08:00:00+01:00`)
+          /rules/1/when/model: rule 2: this is a text or a list of texts, not 7 (such as `"LIB-*"` or `["A", "B"]`; numbers are compared with `{ min = 1, max = 9 }`)
+          /rules/1: rule 2: `hold` and `ignore` exclude each other
+          /rules/2: rule `nothing`: nothing says what to do (add one of `assign = "PROFILE"`, `hold = true` and `ignore = true`)"#]].assert_eq(&error.to_string());
 }
