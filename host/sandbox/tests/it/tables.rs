@@ -228,8 +228,8 @@ fn a_row_that_cannot_be_read_is_a_fault_that_names_the_table() {
 fn a_table_that_changed_since_the_policy_was_loaded_is_a_fault_that_says_so() {
     let devices = devices("C1 C2");
     let plugin = load("look");
-    let without = |change: &dyn Fn(&mut BTreeMap<TableName, Arc<dyn Table>>)| {
-        let mut tables = tables();
+    let without = |change: fn(&mut BTreeMap<_, _>)| {
+        let mut tables: BTreeMap<TableName, Arc<dyn Table>> = tables();
         change(&mut tables);
         shown(&devices, &plugin.decide(&with_tables(context(), tables), &devices).answer)
     };
@@ -237,11 +237,11 @@ fn a_table_that_changed_since_the_policy_was_loaded_is_a_fault_that_says_so() {
         C1 hold: fault: plugin `site-policy` could not look something up: there is no table `people`
         C2 hold: fault: plugin `site-policy` could not look something up: there is no table `people`
     "#]]
-    .assert_eq(&without(&|tables| drop(tables.remove(&"people".parse().unwrap()))));
+    .assert_eq(&without(|tables| drop(tables.remove(&"people".parse().unwrap()))));
     expect![[r#"
         C1 hold: fault: plugin `site-policy` could not look something up: the table `assets` has no column `room`
         C2 hold: fault: plugin `site-policy` could not look something up: the table `assets` has no column `room`
-    "#]].assert_eq(&without(&|tables| {
+    "#]].assert_eq(&without(|tables| {
         tables.insert("assets".parse().unwrap(), table("serial_number,site\nC1,Paris"));
     }));
     // The columns may stand elsewhere.
@@ -249,7 +249,7 @@ fn a_table_that_changed_since_the_policy_was_loaded_is_a_fault_that_says_so() {
         C1 hold: 7|Rome|7
         C2 hold: no row; None
     "#]]
-    .assert_eq(&without(&|tables| {
+    .assert_eq(&without(|tables| {
         tables.insert("assets".parse().unwrap(), table("serial_number,room,owner,site\nC1,7,eve,Rome"));
     }));
 }
