@@ -1,9 +1,10 @@
 //! Who is in a rollout depends on the device and the share alone, and only ever grows with it.
 
-use deputy_policy::assignment::{Context, Decision, Device, ProfileStatus};
+use deputy_policy::assignment::{Context, Decision, Device};
 use deputy_policy::{Assignment as _, NoTables, Setup, configure};
 use proptest::prelude::*;
 use rollout::Rollouts;
+use trial::any_device;
 
 fn settings(percent: u32) -> String {
     format!(r#"{{ "rollouts": [{{ "to": "kiosk", "from": "standard", "percent": {percent} }}] }}"#)
@@ -11,41 +12,6 @@ fn settings(percent: u32) -> String {
 
 fn setup() -> Setup {
     Setup { profiles: vec!["kiosk".into(), "standard".into()], channels: vec![], tokens: vec![] }
-}
-
-prop_compose! {
-    fn device()(
-        serial_number in "[A-Z0-9]{1,3}",
-        model in prop::option::of(prop::sample::select(vec!["MacBook Pro", "iPad", "iPhone"])),
-        asset_tag in prop::option::of("[A-Z]{0,2}"),
-        device_assigned_date in prop::option::of(0..4_000_000_000_u64),
-    ) -> Device {
-        Device {
-            serial_number,
-            model: model.map(str::to_owned),
-            asset_tag,
-            device_assigned_date,
-            description: None,
-            color: None,
-            os: None,
-            device_family: None,
-            profile_status: ProfileStatus::Empty,
-            profile_uuid: None,
-            current_profile: None,
-            profile_assign_time: None,
-            profile_push_time: None,
-            device_assigned_by: None,
-            mdm_migration_deadline: None,
-            is_replacement_device: None,
-            imei: vec![],
-            meid: vec![],
-            eid: None,
-            wifi_mac_address: None,
-            bluetooth_mac_address: None,
-            ethernet_mac_address: None,
-            extra: vec![],
-        }
-    }
 }
 
 fn decide(percent: u32, devices: &[Device]) -> Vec<Decision> {
@@ -59,7 +25,7 @@ fn decide(percent: u32, devices: &[Device]) -> Vec<Decision> {
 proptest! {
     #[test]
     fn the_same_at_any_batch_size_and_in_any_order(
-        devices in prop::collection::vec(device(), 0..60),
+        devices in prop::collection::vec(any_device(), 0..60),
         size in 1..60_usize,
         percent in 0..=100_u32,
     ) {
@@ -73,7 +39,7 @@ proptest! {
 
     #[test]
     fn a_device_that_is_in_stays_in_as_the_share_grows(
-        devices in prop::collection::vec(device(), 0..60),
+        devices in prop::collection::vec(any_device(), 0..60),
         (small, large) in (0..=100_u32).prop_flat_map(|large| (0..=large, Just(large))),
     ) {
         for (before, after) in decide(small, &devices).iter().zip(decide(large, &devices)) {

@@ -1,10 +1,11 @@
 //! Verdicts depend on the device and the settings, and on nothing else.
 
-use deputy_policy::assignment::{Context, Decision, Device, ProfileStatus};
+use deputy_policy::assignment::{Context, Decision, Device};
 use deputy_policy::{Assignment as _, NoTables, Setup, configure};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use rules::Rules;
+use trial::any_device;
 
 const SETTINGS: &str = r#"{
     "default": { "assign": "standard" },
@@ -19,41 +20,6 @@ fn setup() -> Setup {
     Setup { profiles: vec!["kiosk".into(), "standard".into()], channels: vec![], tokens: vec![] }
 }
 
-prop_compose! {
-    fn device()(
-        serial_number in "[A-Z0-9]{1,3}",
-        model in prop::option::of(prop::sample::select(vec!["MacBook Pro", "iPad", "iPhone"])),
-        asset_tag in prop::option::of("[A-Z]{0,2}"),
-        device_assigned_date in prop::option::of(0..4_000_000_000_u64),
-    ) -> Device {
-        Device {
-            serial_number,
-            model: model.map(str::to_owned),
-            asset_tag,
-            device_assigned_date,
-            description: None,
-            color: None,
-            os: None,
-            device_family: None,
-            profile_status: ProfileStatus::Empty,
-            profile_uuid: None,
-            current_profile: None,
-            profile_assign_time: None,
-            profile_push_time: None,
-            device_assigned_by: None,
-            mdm_migration_deadline: None,
-            is_replacement_device: None,
-            imei: vec![],
-            meid: vec![],
-            eid: None,
-            wifi_mac_address: None,
-            bluetooth_mac_address: None,
-            ethernet_mac_address: None,
-            extra: vec![],
-        }
-    }
-}
-
 fn decide(devices: &[Device]) -> Vec<(Decision, String)> {
     let policy: Rules = configure(SETTINGS.to_owned(), &setup()).unwrap();
     let context =
@@ -65,7 +31,7 @@ fn decide(devices: &[Device]) -> Vec<(Decision, String)> {
 proptest! {
     #[test]
     fn the_same_at_any_batch_size_and_in_any_order(
-        devices in prop::collection::vec(device(), 0..60),
+        devices in prop::collection::vec(any_device(), 0..60),
         size in 1..60_usize,
     ) {
         let together = decide(&devices);
@@ -91,7 +57,7 @@ fn fifty_thousand_serial_numbers_are_found() {
     let policy: Rules = configure(settings, &setup()).unwrap();
     let context = Context { now: 0, utc_offset: 0, token: "emea".into(), profiles: setup().profiles };
     let decide = |serial: &str| {
-        let mut device = device().new_tree(&mut Default::default()).unwrap().current();
+        let mut device = any_device().new_tree(&mut Default::default()).unwrap().current();
         device.serial_number = serial.to_owned();
         policy.decide(&context, &[device], &NoTables).verdicts[0].decision
     };
