@@ -98,8 +98,10 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let subject = Subject::find(common, config.as_ref(), &arguments.plugin, &arguments.told)?;
     let json = common.json;
     super::in_the_background(move || {
-        // Compiled anew, whatever the cache has: how long that takes is part of the answer.
-        let sandbox = crate::app::sandbox(None).map_err(|error| Problem::new(Exit::Failure, error))?;
+        // Compiled anew and once, whatever there is: how long that takes is part of the answer.
+        let failed = |error: &dyn std::fmt::Display| Problem::new(Exit::Failure, error);
+        let folder = tempfile::tempdir().map_err(|error| failed(&format!("no temporary folder: {error}")))?;
+        let sandbox = crate::app::sandbox(Some(folder.path().to_owned())).map_err(|error| failed(&error))?;
         let found = check(&subject, config.as_ref(), &sandbox);
         tell(json, &subject, &found);
         Ok(if found.count(How::Wrong) > 0 { Exit::Usage } else { Exit::Success })

@@ -7,8 +7,9 @@ use sandbox::{Description, Inspection, Limits};
 use serde_json::{Value, json};
 
 use super::bounds::{Bounds, Preset};
+use super::subject;
 use crate::Common;
-use crate::app::{sandbox, unknown};
+use crate::app::unknown;
 use crate::config::Config;
 use crate::config::limits::shown;
 use crate::exit::{Exit, Outcome, Problem};
@@ -29,8 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let (file, bytes, bounds) = find(common, arguments)?;
     let refused = |error: sandbox::Error| Problem::usage(format!("{}: {error}", file.display()));
-    let inspection =
-        sandbox(None).and_then(|sandbox| sandbox.inspect(&bytes, &bounds.limits)).map_err(refused)?;
+    let inspection = subject::sandbox(None)?.inspect(&bytes, &bounds.limits).map_err(refused)?;
     let verdict = inspection.check();
     if common.json {
         let problem = verdict.as_ref().err().map(ToString::to_string);

@@ -280,8 +280,10 @@ impl Settings {
     }
 }
 
-/// A sandbox; with a configuration, its compiled plugins are used and kept.
+/// A sandbox. What is compiled is kept: beside the store, or without a configuration where the author's tools keep
+/// theirs. A component with an interpreter takes many seconds, and its author types several commands.
 pub(super) fn sandbox(config: Option<&Config>) -> Outcome<Sandbox> {
-    let cache = config.map(crate::app::cache_folder);
+    let authors = || plugin_build::cache().map(|folder| folder.join("plugin-cache"));
+    let cache = config.map(crate::app::cache_folder).or_else(authors);
     crate::app::sandbox(cache).map_err(|error| Problem::new(Exit::Failure, error))
 }
