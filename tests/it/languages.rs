@@ -1,5 +1,5 @@
-//! The way of a policy's author, in every language there is a template for: new, the project's own
-//! tests, build, inspect, and then 10,000 devices, about which all compiled ones must say the same.
+//! The way of a policy's author, in every language there is a template for, by the commands of its README: new, build, the
+//! project's own tests, test, check, try, inspect, and then 10,000 devices, about which all languages must say the same.
 //!
 //! The tools are fetched as an author's are, by the commands under test, and kept below cargo's
 //! target folder for the next time: without a network the first time fails, and says why.
@@ -77,9 +77,26 @@ impl Language {
             // In TypeScript the tests need what the build fetches, so the build comes first.
             deputy(&folder, &["plugin", "build"]);
             typed(&folder, self.test);
+            as_the_readme_says(&folder);
             fs::read(folder.join("site-policy.wasm")).unwrap()
         })
     }
+}
+
+/// Types every command about the component that a project's README has in its `sh` blocks, joined lines and all.
+#[track_caller]
+fn as_the_readme_says(folder: &Path) {
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap().replace("\\\n", " ");
+    let mut typed = 0;
+    for line in readme.lines().filter(|line| line.starts_with("deputy plugin ")) {
+        let line = line.split(" #").next().unwrap_or(line);
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        if words.contains(&"site-policy.wasm") {
+            deputy(folder, &words);
+            typed += 1;
+        }
+    }
+    assert_eq!(typed, 4, "test, inspect, check and try:\n{readme}");
 }
 
 /// Where projects are made and tools are kept.
@@ -117,7 +134,9 @@ fn check(language: &str, expected: Expect) {
     let language = Language::named(language);
     language.component();
     let said = deputy(&scratch().join(language.name), &["plugin", "inspect", "site-policy.wasm"]);
-    let said = said.lines().filter(|line| !line.trim_start().starts_with("size "));
+    // What is in a preset is told elsewhere; which preset it is, here.
+    let other = ["size ", "a call ", "fuel ", "made of ", "says ", "compiles "];
+    let said = said.lines().filter(|line| !other.iter().any(|what| line.trim_start().starts_with(what)));
     expected.assert_eq(&masked(&said.collect::<Vec<_>>().join("\n")));
 }
 
@@ -133,7 +152,8 @@ fn a_policy_in_rust_imports_nothing() {
           contract   1.0.0
           answers    assignment
           imports    none
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0"#]],
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+          limits     the preset `compiled`, which is the default"#]],
     );
 }
 
@@ -149,7 +169,8 @@ fn a_policy_in_c_imports_nothing() {
           contract   1.0.0
           answers    assignment
           imports    none
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0"#]],
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+          limits     the preset `compiled`, which is the default"#]],
     );
 }
 
@@ -165,14 +186,26 @@ fn a_policy_in_typescript_imports_the_contract_alone() {
           contract   1.0.0
           answers    assignment
           imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0"#]],
+          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+          limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }"#]],
     );
 }
 
 #[test]
-fn a_policy_in_python_builds_and_passes_its_tests() {
-    // Larger than what is looked at by default.
-    assert!(Language::named("python").component().starts_with(b"\0asm"));
+fn a_policy_in_python_imports_the_contract_alone() {
+    check(
+        "python",
+        expect![[r#"
+        site-policy.wasm
+          is         a profile by asset tag, else by family
+          version    0.1.0
+          sha256     DIGEST
+          contract   1.0.0
+          answers    assignment
+          imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
+          exports    exports, deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+          limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }"#]],
+    );
 }
 
 /// What every policy of this test is told.
@@ -212,15 +245,14 @@ fn devices(count: u64) -> Vec<Value> {
 }
 
 #[test]
-fn ten_thousand_devices_get_the_same_verdicts_in_every_compiled_language() {
+fn ten_thousand_devices_get_the_same_verdicts_in_every_language() {
     const DEVICES: u64 = 10_000;
     let env = TestEnv::new();
     env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = 20000");
     env.apple().add_devices("main", &devices(DEVICES)).expect("the devices are new");
     let mut policy = "rules".to_owned();
     let mut first: Option<Vec<String>> = None;
-    // The others bring an interpreter, which takes more fuel than a plugin is given.
-    for language in LANGUAGES.iter().filter(|language| language.limits.is_empty()) {
+    for language in &LANGUAGES {
         let component = language.component();
         let name = format!("in-{}", language.name);
         env.write(&format!("plugins/{name}.wasm"), component);
@@ -308,6 +340,7 @@ fn check_question(language: &str, question: &str) {
     }
     deputy(&folder, &["plugin", "build"]);
     typed(&folder, language.test);
+    as_the_readme_says(&folder);
     let said = deputy(&folder, &["plugin", "inspect", "site-policy.wasm", "--json"]);
     let inspected: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(inspected["plugin"]["questions"], json!([question]), "{said}");

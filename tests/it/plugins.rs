@@ -190,9 +190,9 @@ fn trusting_another_component_shows_what_is_different_and_changes_one_line() {
           settings  accepted (as before)
           reads     serial_number, model, description, color, asset_tag, os, device_family, profile_uuid, current_profile, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, mdm_migration_deadline, is_replacement_device, imei, meid, eid, wifi_mac_address, bluetooth_mac_address, ethernet_mac_address, extra  ->  serial_number, model, description, color, asset_tag, os, device_family, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra
           tables    nothing (as before)
-          decides   2 of 3 devices differently:
-                    ignored -> held: 1, such as MAC2
-                    standard -> held: 1, such as MAC3
+          decides   the verdict changes for 2 of 3 devices; 1 gets the same verdict for another reason
+                          1  assign standard -> hold: MAC3
+                          1  ignore -> hold: MAC2
         error: guest is not trusted; nothing was changed
         hint: if the file is the one you mean: `deputy plugin trust guest --yes`
     "#]].assert_eq(&said);
@@ -211,9 +211,9 @@ fn a_new_plugin_is_pinned_by_trusting_it() {
     let digest = Digest::of(artifacts::THREE_QUESTIONS);
     env.edit("deputy.toml", &format!("sha256 = \"{digest}\" # ours\n"), "");
     env.run(&["plugin", "list"]).succeeds(expect![[r#"
-        PLUGIN  SHA256         ANSWERS     STATE       LAST USED  DEVICES  FAULTS
-        guest   -              -           not pinned  never      0        0
-        rules   DIGEST…  assignment  pinned      never      0        0
+        PLUGIN  SHA256         VERSION  ANSWERS     STATE       LAST USED  DEVICES  FAULTS
+        guest   -              -        -           not pinned  never      0        0
+        rules   DIGEST…  1.0.0    assignment  pinned      never      0        0
 
         guest: `deputy plugin trust guest` shows what it is
     "#]]);

@@ -171,7 +171,12 @@ fn load_all(config: &Config, settings: &Settings, before: Option<&Settings>) -> 
             (loaded, _) => loaded,
         }
     };
-    config.plugins.iter().map(|(name, plugin)| (name.clone(), one(name, plugin))).collect()
+    let loaded = config.plugins.iter().map(|(name, plugin)| (name.clone(), one(name, plugin))).collect();
+    let pinned = config.plugins.values().filter_map(|plugin| plugin.sha256.as_ref());
+    if let Err(error) = Copies::of_plugins(&config.store).tidy(pinned) {
+        tracing::warn!("old copies of plugins are not deleted: {error}");
+    }
+    loaded
 }
 
 fn unusable(name: &PluginName, error: impl std::fmt::Display) -> Unusable {

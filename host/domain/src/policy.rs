@@ -99,6 +99,11 @@ pub trait Policy: Send + Sync {
     /// The digest of what decides, recorded with every answer.
     fn digest(&self) -> &Digest;
 
+    /// The version it states of itself, if it states one.
+    fn version(&self) -> Option<&str> {
+        None
+    }
+
     /// The questions it answers. Asking another one is a mistake of the caller's, and a fault.
     fn questions(&self) -> &[Question];
 

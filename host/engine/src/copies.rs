@@ -97,6 +97,17 @@ impl Copies {
         File::options().append(true).open(self.path(digest))?.set_modified(SystemTime::now())
     }
 
+    /// Deletes the copies that nobody has used for [`KEPT`], but none of these.
+    pub fn tidy<'a>(&self, referred_to: impl IntoIterator<Item = &'a Digest>) -> io::Result<()> {
+        for digest in referred_to {
+            match self.used(digest) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.clean()
+    }
+
     /// Deletes the copies that nobody has used for [`KEPT`], and drafts that were left behind.
     pub(crate) fn clean(&self) -> io::Result<()> {
         let entries = match std::fs::read_dir(&self.folder) {
@@ -136,6 +147,21 @@ mod tests {
         copies.clean().unwrap();
         assert_eq!(copies.read(&old).unwrap(), None);
         assert_eq!(copies.read(&new).unwrap().as_deref(), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn what_is_referred_to_is_kept_however_long_ago_it_was_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let copies = Copies::of_plugins(&folder.path().join("deputy.db"));
+        let (pinned, old) = (copies.keep(b"pinned").unwrap(), copies.keep(b"old").unwrap());
+        let long_ago = SystemTime::now() - KEPT - Duration::from_secs(60);
+        for copy in [&pinned, &old] {
+            File::options().append(true).open(copies.path(copy)).unwrap().set_modified(long_ago).unwrap();
+        }
+        let never_copied = Digest::of(b"never copied");
+        copies.tidy([&pinned, &never_copied]).unwrap();
+        assert!(copies.read(&pinned).unwrap().is_some());
+        assert_eq!(copies.read(&old).unwrap(), None);
     }
 
     #[test]

@@ -186,6 +186,9 @@ pub fn serve(arguments: &[String]) -> ExitCode {
     let made = job.bound().map_err(|error| format!("no limits can be set: {error}")).and_then(|()| {
         let mut component = Vec::new();
         io::stdin().read_to_end(&mut component).map_err(|error| error.to_string())?;
+        if let Some(reason) = engine::refused(&component) {
+            return Err(reason);
+        }
         let engine = engine::compiling(job.memory).map_err(|error| error.to_string())?;
         let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
         let mut output = io::stdout().lock();

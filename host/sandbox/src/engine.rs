@@ -5,6 +5,7 @@
 
 use std::num::NonZeroUsize;
 
+use wasmparser::{Parser, Validator};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
     WasmFeatures,
@@ -64,13 +65,32 @@ pub(crate) fn compiling(memory: Memory) -> Result<Engine, Error> {
         .map_err(|error| Error::Engine { reason: format!("{error:#}") })
 }
 
+/// What Rust, C, JavaScript and Python components are made of, and no more.
+fn needed() -> WasmFeatures {
+    (WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL)
+        // Counted as part of everything since version 1, but only a garbage collector needs it.
+        - WasmFeatures::GC_TYPES
+}
+
+/// Why a component is refused although the engine would take it: the code that copies between the memories of two
+/// components within one is the engine's own and has both, so modules with several memories have to be
+/// allowed there. No module of a component may be one.
+pub(crate) fn refused(component: &[u8]) -> Option<String> {
+    let mut validator = Validator::new_with_features(needed());
+    let mut parser = Parser::new(0);
+    parser.set_features(needed());
+    // The bodies of functions are left to the engine: without a second memory they cannot name one.
+    let wrong = parser
+        .parse_all(component)
+        .find_map(|payload| payload.and_then(|payload| validator.payload(&payload).map(drop)).err());
+    // As the engine says it.
+    wrong.map(|error| format!("failed to parse WebAssembly module: {error}"))
+}
+
 fn config(memory: Memory) -> Config {
     let mut config = Config::new();
-    // What Rust, C, JavaScript and Python components are made of, and no more.
-    let needed = (WasmFeatures::WASM2 | WasmFeatures::EXTENDED_CONST | WasmFeatures::COMPONENT_MODEL)
-        // Counted as part of everything since version 1, but only a garbage collector needs it.
-        - WasmFeatures::GC_TYPES;
-    config.wasm_features(WasmFeatures::all(), false).wasm_features(needed, true).concurrency_support(false);
+    let allowed = needed() | WasmFeatures::MULTI_MEMORY;
+    config.wasm_features(WasmFeatures::all(), false).wasm_features(allowed, true).concurrency_support(false);
     // The same answer on every machine.
     config.cranelift_nan_canonicalization(true).consume_fuel(true);
     // The net under the fuel.

@@ -373,6 +373,11 @@ impl Policy for Plugin {
         &self.loaded.inspection.digest
     }
 
+    fn version(&self) -> Option<&str> {
+        let described = self.loaded.inspection.description.as_ref()?.as_ref().ok()?;
+        (!described.version.is_empty()).then_some(described.version.as_str())
+    }
+
     fn questions(&self) -> &[Question] {
         &self.loaded.inspection.questions
     }

@@ -247,8 +247,8 @@ fn remove_source(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The folder for what can be made again, shared by everything of Deputy's.
-pub(crate) fn cache() -> Option<PathBuf> {
+/// The folder for what can be made again, shared by everything of Deputy's; none if nobody says where home is.
+pub fn cache() -> Option<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| env::home_dir().map(|home| home.join(".cache")))?;
     Some(base.join("deputy"))

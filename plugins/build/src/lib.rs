@@ -14,6 +14,8 @@
 
 pub mod toolchain;
 
+pub use debian::cache;
+
 mod c;
 mod debian;
 mod guest;

@@ -4,12 +4,14 @@
 //! as expectations ([`Answer`]), compared ([`Difference`]), and expectations rewritten ([`update`]).
 //! Who asks the policy is somebody else's business: a sandbox, or a test that calls it.
 
+mod about;
 mod answer;
 mod difference;
 mod file;
 mod input;
 mod update;
 
+pub use about::{plan, tokens};
 pub use answer::{Answer, Decision, Occasion, Opinion, Problem, Reminder, Verdict};
 pub use difference::Difference;
 pub use file::{Case, Error, File, Question, Setup, Table};

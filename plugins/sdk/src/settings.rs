@@ -286,10 +286,14 @@ impl<'a> Table<'a> {
 
 /// The one of these words that was probably meant, as a hint.
 pub fn nearest(word: &str, known: &[&str]) -> Option<String> {
-    let by_distance = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
-    let (distance, known) = by_distance.min()?;
     // A third of the letters may be wrong; beyond that it is another word.
-    (distance * 3 <= word.chars().count().max(3)).then(|| format!("did you mean `{known}`?"))
+    let letters = word.chars().count();
+    let near = |distance: usize| distance * 3 <= letters.max(3);
+    // Comparing costs fuel, and no word is nearer than its length.
+    let candidates = known.iter().filter(|known| near(known.chars().count().abs_diff(letters)));
+    let by_distance = candidates.map(|known| (strsim::damerau_levenshtein(word, known), known));
+    let (distance, known) = by_distance.min()?;
+    near(distance).then(|| format!("did you mean `{known}`?"))
 }
 
 /// Words as a message lists them.

@@ -29,6 +29,11 @@ pub fn files() -> Vec<Hostile> {
         file("wrong-shape", WRONG_SHAPE),
         file("unknown-host-function", UNGRANTED_IMPORTS),
         guest("wants-http", calls("wasi:http/outgoing-handler@0.2.3", "handle", "(param i32 i32 i32)")),
+        file("two-memories", &crate::component(TWO_MEMORIES)),
+        file(
+            "second-memory-inside",
+            &crate::component("(component (component (core module (memory 1) (memory 1))))"),
+        ),
         guest("wants-a-huge-table", Guest::default().declarations("(table 1000000 funcref)")),
         guest("wants-huge-memory", Guest::default().memory("2000")),
         guest("loops-at-start", Guest::default().declarations("(func $begin (loop (br 0))) (start $begin)")),
@@ -102,6 +107,31 @@ pub fn policies() -> Vec<Hostile> {
         guest("prints", wasi("wasi:cli/stdout@0.2.3", "get-stdout", "(result i32)").imports(r#"(import "wasi:io/streams@0.2.3" "[method]output-stream.blocking-write-and-flush" (func $write (param i32 i32 i32 i32)))"#).decide(&format!("(call $write (call $f) (i32.const 48) (i32.const 4) (i32.const 64)) {held}"))),
     ]
 }
+
+/// Two components in one, each with a memory of its own, and a text that goes from one to the other: the engine copies it
+/// with code that has both memories.
+const TWO_MEMORIES: &str = r#"(component
+  (component $listens
+    (core module $m
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+      (func (export "hear") (param i32 i32)))
+    (core instance $i (instantiate $m))
+    (func (export "hear") (param "text" string)
+      (canon lift (core func $i "hear") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+  (component $speaks
+    (import "hear" (func $hear (param "text" string)))
+    (core module $memory (memory (export "memory") 1) (data (i32.const 16) "fine"))
+    (core instance $own (instantiate $memory))
+    (core func $lowered (canon lower (func $hear) (memory (core memory $own "memory"))))
+    (core module $m
+      (import "host" "hear" (func $hear (param i32 i32)))
+      (func (export "speak") (call $hear (i32.const 16) (i32.const 4))))
+    (core instance $i (instantiate $m (with "host" (instance (export "hear" (func $lowered))))))
+    (func (export "speak") (canon lift (core func $i "speak"))))
+  (instance $one (instantiate $listens))
+  (instance $other (instantiate $speaks (with "hear" (func $one "hear"))))
+  (export "speak" (func $other "speak")))"#;
 
 /// A component that takes a compiler long: a function as long as a function may be.
 pub fn compile_bomb() -> Vec<u8> {

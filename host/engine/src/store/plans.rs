@@ -103,16 +103,38 @@ impl Store {
         plan: &RecordedPlan,
         profiles: Profiles,
     ) -> Result<(review::Plan, Digest), Error> {
-        let (run, token, totals) = (plan.run.clone(), plan.token.clone(), plan.totals.clone());
+        self.in_words(plan.clone(), profiles, "AND state = 'planned'").await
+    }
+
+    /// The plan that a run made for a token, whatever has become of it since, as a review is shown it.
+    pub async fn plan_of_run(
+        &self,
+        run: &RunId,
+        token: &TokenName,
+        totals: &Totals,
+        profiles: Profiles,
+    ) -> Result<review::Plan, Error> {
+        let plan = RecordedPlan { run: run.clone(), token: token.clone(), totals: totals.clone() };
+        Ok(self.in_words(plan, profiles, "").await?.0)
+    }
+
+    /// A plan, of its actions only those for which this condition holds.
+    async fn in_words(
+        &self,
+        plan: RecordedPlan,
+        profiles: Profiles,
+        only: &'static str,
+    ) -> Result<(review::Plan, Digest), Error> {
+        let RecordedPlan { run, token, totals } = plan;
         self.read(move |connection| {
             let named = |id: &str| -> String {
                 let known = id.parse().ok().and_then(|id: ProfileId| profiles.defined.get(&id));
                 known.map_or_else(|| id.to_owned(), |(name, _)| name.to_string())
             };
-            let mut all = connection.prepare_cached(
+            let mut all = connection.prepare_cached(&format!(
                 "SELECT serial_number, from_uuid, profile FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND state = 'planned' ORDER BY serial_number",
-            )?;
+                 WHERE run = ?1 AND a.token = ?2 {only} ORDER BY serial_number",
+            ))?;
             let mut rows = all.query([run.as_str(), token.as_str()])?;
             let (mut fingerprint, mut moves) = (Fingerprint::new(&profiles), Moves::default());
             while let Some(row) = rows.next()? {
@@ -122,11 +144,11 @@ impl Store {
                 fingerprint.add(&serial, from.as_deref(), &to);
                 *moves.entry((from.as_deref().map(named), to.to_string())).or_default() += 1;
             }
-            let mut first = connection.prepare_cached(
+            let mut first = connection.prepare_cached(&format!(
                 "SELECT serial_number, from_uuid, profile, reason FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND state = 'planned'
+                 WHERE run = ?1 AND a.token = ?2 {only}
                  ORDER BY from_uuid IS NULL, serial_number LIMIT ?3",
-            )?;
+            ))?;
             let mut rows = first.query(params![run.as_str(), token.as_str(), review::ACTIONS as u64])?;
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cases::{Answer, Case, Question};
 use domain::device::{Device, ProfileStatus};
-use domain::id::{Digest, ProfileId, ProfileName, TableName};
+use domain::id::{ChannelName, Digest, ProfileId, ProfileName, TableName};
 use domain::policy::{Setup, Usage};
 use domain::reminder::{Fact, Occasion, Subject as Token, Threshold, Trouble};
 use domain::review;
@@ -102,7 +102,7 @@ impl Asked {
                     Ok(lists) => Answer::Reminders(
                         lists
                             .into_iter()
-                            .map(|list| list.into_iter().map(|it| self.reminder(it)).collect())
+                            .map(|list| list.into_iter().map(|it| reminder(it, &context.channels)).collect())
                             .collect(),
                     ),
                 };
@@ -119,36 +119,39 @@ impl Asked {
                 let answer = plugin.answer_review(&context, &self::plan(plan)?);
                 let answered = match answer.answer {
                     Err(unanswered) => Answer::Fault(unanswered.to_string()),
-                    Ok(review::Opinion { decision, reason }) => {
-                        let decision = match decision {
-                            review::Decision::Approve => "approve",
-                            review::Decision::Ask => "ask",
-                            review::Decision::Refuse => "refuse",
-                        };
-                        Answer::Opinion(cases::Opinion { decision: decision.to_owned(), reason })
-                    }
+                    Ok(said) => Answer::Opinion(opinion(said)),
                 };
                 (answered, answer.usage)
             }
         })
     }
+}
 
-    fn reminder(&self, reminder: domain::reminder::Reminder) -> cases::Reminder {
-        // To all channels is how a policy says that it does not care which.
-        let everywhere = reminder.channels == self.spec.setup.channels;
-        let channels = if everywhere { Vec::new() } else { reminder.channels };
-        cases::Reminder {
-            fact: reminder.fact,
-            occasion: match reminder.occasion {
-                Occasion::Threshold(Threshold(seconds)) => cases::Occasion::Threshold(seconds),
-                Occasion::Recovered => cases::Occasion::Recovered,
-            },
-            severity: format!("{:?}", reminder.severity).to_lowercase(),
-            channels: channels.iter().map(ToString::to_string).collect(),
-            subject: reminder.subject,
-            text: reminder.text,
-        }
+/// A reminder in the words of case files, where there are these channels.
+pub(super) fn reminder(reminder: domain::reminder::Reminder, all: &[ChannelName]) -> cases::Reminder {
+    // To all channels is how a policy says that it does not care which.
+    let channels = if reminder.channels == all { Vec::new() } else { reminder.channels };
+    cases::Reminder {
+        fact: reminder.fact,
+        occasion: match reminder.occasion {
+            Occasion::Threshold(Threshold(seconds)) => cases::Occasion::Threshold(seconds),
+            Occasion::Recovered => cases::Occasion::Recovered,
+        },
+        severity: format!("{:?}", reminder.severity).to_lowercase(),
+        channels: channels.iter().map(ToString::to_string).collect(),
+        subject: reminder.subject,
+        text: reminder.text,
     }
+}
+
+/// An opinion in the words of case files.
+pub(super) fn opinion(review::Opinion { decision, reason }: review::Opinion) -> cases::Opinion {
+    let decision = match decision {
+        review::Decision::Approve => "approve",
+        review::Decision::Ask => "ask",
+        review::Decision::Refuse => "refuse",
+    };
+    cases::Opinion { decision: decision.to_owned(), reason }
 }
 
 fn asks(plugin: &Plugin) -> Answer {
@@ -197,7 +200,8 @@ fn device(typed: &cases::Device) -> Result<Device, String> {
     Ok(device)
 }
 
-fn token(typed: &cases::Token) -> Result<Token, String> {
+/// The token as the store would have told it.
+pub(super) fn token(typed: &cases::Token) -> Result<Token, String> {
     let cases::Token { server_name, org_name, admin_id, contacts, devices, .. } = typed.clone();
     let facts = typed.facts.iter().map(|fact| {
         let trouble = |trouble: &cases::Trouble| -> Result<Trouble, String> {
@@ -217,7 +221,8 @@ fn token(typed: &cases::Token) -> Result<Token, String> {
     Ok(Token { name: one(&typed.name)?, server_name, org_name, admin_id, contacts, devices, facts })
 }
 
-fn plan(typed: &cases::Plan) -> Result<review::Plan, String> {
+/// The plan as a run would have made it.
+pub(super) fn plan(typed: &cases::Plan) -> Result<review::Plan, String> {
     let moves = typed.moves.iter().map(|it| review::Move {
         from: it.from.clone(),
         to: it.to.clone(),

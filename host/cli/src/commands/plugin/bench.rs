@@ -173,6 +173,7 @@ impl Found {
                 best / each.as_secs_f64().max(f64::MIN_POSITIVE),
             );
         }
+        text += "\n\nRATIO is the rate beside that in batches of 1,000, in which a run asks: what a call costs by itself is shared.";
         text
     }
 

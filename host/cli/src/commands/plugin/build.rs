@@ -48,7 +48,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     print(&format!(
         "{} is built: {} bytes. For deputy.toml, beside which it goes into plugins/:\n\n\
          [plugins.{name}]\npath = \"plugins/{name}.wasm\"\nsha256 = \"{digest}\"\n{limits}\n\
-         Next, type\n  deputy plugin inspect {}",
+         Next, type\n  deputy plugin test {}",
         out.display(),
         bytes.len(),
         out.display(),

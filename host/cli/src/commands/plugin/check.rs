@@ -43,6 +43,8 @@ enum How {
     Well,
     Doubtful,
     Wrong,
+    /// Neither: it is so.
+    Known,
     /// Could not be found out, for something else that is wrong.
     Unknown,
 }
@@ -53,6 +55,7 @@ impl How {
             Self::Well => "ok",
             Self::Doubtful => "warning",
             Self::Wrong => "error",
+            Self::Known => "info",
             Self::Unknown => "-",
         }
     }
@@ -95,8 +98,10 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let subject = Subject::find(common, config.as_ref(), &arguments.plugin, &arguments.told)?;
     let json = common.json;
     super::in_the_background(move || {
-        // Compiled anew, whatever the cache has: how long that takes is part of the answer.
-        let sandbox = crate::app::sandbox(None).map_err(|error| Problem::new(Exit::Failure, error))?;
+        // Compiled anew and once, whatever there is: how long that takes is part of the answer.
+        let failed = |error: &dyn std::fmt::Display| Problem::new(Exit::Failure, error);
+        let folder = tempfile::tempdir().map_err(|error| failed(&format!("no temporary folder: {error}")))?;
+        let sandbox = crate::app::sandbox(Some(folder.path().to_owned())).map_err(|error| failed(&error))?;
         let found = check(&subject, config.as_ref(), &sandbox);
         tell(json, &subject, &found);
         Ok(if found.count(How::Wrong) > 0 { Exit::Usage } else { Exit::Success })
@@ -108,10 +113,14 @@ fn check(subject: &Subject, config: Option<&Config>, sandbox: &Sandbox) -> Findi
     let mut found = Findings::default();
     pinned(subject, config, &mut found);
     let began = Instant::now();
-    let inspection = match sandbox.inspect(&subject.bytes, &subject.limits) {
+    let inspection = match sandbox.inspect(&subject.bytes, &subject.bounds.limits) {
         Ok(inspection) => inspection,
         Err(error) => {
-            found.add("component", How::Wrong, error);
+            let hint = subject.bounds.hint().filter(|_| subject::is_too_much(&error));
+            let finding = found.add("component", How::Wrong, error);
+            if let Some(hint) = hint {
+                finding.hint(hint);
+            }
             for what in ["contract", "answers", "imports", "settings", "reads"] {
                 found.add(what, How::Unknown, "not looked at");
             }
@@ -120,6 +129,10 @@ fn check(subject: &Subject, config: Option<&Config>, sandbox: &Sandbox) -> Findi
     };
     let compiled = format!("{} bytes, compiled in {:.2?}", grouped(inspection.size as u64), began.elapsed());
     found.add("component", How::Well, compiled);
+    for (what, limit) in subject.bounds.rows() {
+        // What is used of these, a call shows; here is what there is.
+        found.add(what, How::Known, limit);
+    }
     contract(&inspection, &mut found);
     imports(&inspection, &mut found);
     let schema = described(&inspection, &mut found);

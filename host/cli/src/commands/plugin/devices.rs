@@ -71,9 +71,19 @@ impl From {
         Self { devices: file, simulated, ..Self::default() }
     }
 
+    /// The time that the policy is told.
+    pub(super) fn moment(&self) -> Timestamp {
+        self.now.unwrap_or_else(Timestamp::now)
+    }
+
+    /// The token that was asked for.
+    pub(super) fn token(&self) -> Option<&TokenName> {
+        self.token.as_ref()
+    }
+
     /// Opens what the devices come from.
     pub(super) async fn open(&self, common: &Common) -> Outcome<Devices> {
-        let now = self.now.unwrap_or_else(Timestamp::now);
+        let now = self.moment();
         let token = self.token.clone().unwrap_or_else(|| "example".parse().expect("that is a name"));
         let devices = |batches, total, origin: String| Devices {
             batches,

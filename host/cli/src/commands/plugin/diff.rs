@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// A profile that they may assign; once for each [default: those in the folder profiles]
     #[arg(long = "profile", value_name = "NAME", value_delimiter = ',')]
     profiles: Vec<domain::id::ProfileName>,
+    /// What they may use [default: what deputy.toml says; for a file, what goes with its size]
+    #[arg(long)]
+    preset: Option<super::bounds::Preset>,
     #[command(flatten)]
     from: From,
     /// How many devices to name for each kind of change
@@ -60,9 +63,10 @@ With --all --json, every change is a line of JSON of its own, and the last line 
 pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let config = subject::config(common)?;
     let profiles = || arguments.profiles.clone();
-    let told = Told { settings: arguments.settings_old.clone(), profiles: profiles() };
+    let told =
+        Told { settings: arguments.settings_old.clone(), profiles: profiles(), preset: arguments.preset };
     let old = Subject::find(common, config.as_ref(), &arguments.old, &told)?;
-    let told = Told { settings: None, profiles: profiles() };
+    let told = Told { settings: None, profiles: profiles(), preset: arguments.preset };
     let mut new = Subject::find(common, config.as_ref(), &arguments.new, &told)?;
     new.settings = match &arguments.settings_new {
         Some(file) => Settings::read(file)?,
@@ -124,11 +128,19 @@ fn as_json(Change { device, old, new }: Change<'_>) -> Value {
 }
 
 fn total(difference: &Difference, old: &Plugin, new: &Plugin) -> Value {
+    let mut value = counted(difference);
+    value["old"] = json!(old.digest());
+    value["new"] = json!(new.digest());
+    value
+}
+
+/// What is different, as data.
+pub(super) fn counted(difference: &Difference) -> Value {
     let moves = difference.by_size().into_iter().map(|(old, new, moved)| {
         json!({ "old": old, "new": new, "devices": moved.devices, "examples": moved.examples })
     });
     json!({
-        "old": old.digest(), "new": new.digest(), "devices": difference.devices, "changed": difference.changed,
-        "reworded": difference.reworded, "moves": moves.collect::<Vec<_>>(),
+        "devices": difference.devices, "changed": difference.changed, "reworded": difference.reworded,
+        "moves": moves.collect::<Vec<_>>(),
     })
 }

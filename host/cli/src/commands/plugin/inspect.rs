@@ -6,8 +6,10 @@ use domain::id::PluginName;
 use sandbox::{Description, Inspection, Limits};
 use serde_json::{Value, json};
 
+use super::bounds::{Bounds, Preset};
+use super::subject;
 use crate::Common;
-use crate::app::{sandbox, unknown};
+use crate::app::unknown;
 use crate::config::Config;
 use crate::config::limits::shown;
 use crate::exit::{Exit, Outcome, Problem};
@@ -19,34 +21,44 @@ pub(crate) struct Arguments {
     /// The component file, or the name of a plugin in deputy.toml
     #[arg(value_name = "FILE|NAME")]
     plugin: PathBuf,
+    /// What it may use [default: what deputy.toml says; for a file, what goes with its size]
+    #[arg(long)]
+    preset: Option<Preset>,
 }
 
 /// Carries the command out.
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let (file, limits) = find(common, &arguments.plugin)?;
-    let bytes = std::fs::read(&file).map_err(|error| Problem::file("read", &file, &error))?;
+    let (file, bytes, bounds) = find(common, arguments)?;
     let refused = |error: sandbox::Error| Problem::usage(format!("{}: {error}", file.display()));
-    let inspection = sandbox(None).and_then(|sandbox| sandbox.inspect(&bytes, &limits)).map_err(refused)?;
+    let inspection = subject::sandbox(None)?.inspect(&bytes, &bounds.limits).map_err(refused)?;
     let verdict = inspection.check();
     if common.json {
         let problem = verdict.as_ref().err().map(ToString::to_string);
-        print_json("plugin", &as_json(&inspection, &limits, problem));
+        print_json("plugin", &as_json(&inspection, &bounds.limits, problem));
     } else {
-        print(&as_text(&file, &inspection, &limits));
+        print(&as_text(&file, &inspection, &bounds));
     }
     verdict.map_err(refused)?;
     Ok(Exit::Success)
 }
 
 /// A file, or what deputy.toml calls by this name.
-fn find(common: &Common, plugin: &Path) -> Outcome<(PathBuf, Limits)> {
+fn find(common: &Common, arguments: &Arguments) -> Outcome<(PathBuf, Vec<u8>, Bounds)> {
+    let Arguments { plugin, preset } = arguments;
+    let read = |file: &Path| std::fs::read(file).map_err(|error| Problem::file("read", file, &error));
     let name: Option<PluginName> = plugin.to_str().and_then(|name| name.parse().ok());
     let Some(name) = name.filter(|_| !plugin.exists() && common.config.exists()) else {
-        return Ok((plugin.to_owned(), Limits::default()));
+        let bytes = read(plugin)?;
+        let bounds = Bounds::of(*preset, None, bytes.len());
+        return Ok((plugin.clone(), bytes, bounds));
     };
     let config = Config::read(&common.config)?;
     match config.plugins.get(&name) {
-        Some(found) => Ok((found.path.clone(), found.limits.clone())),
+        Some(found) => {
+            let bytes = read(&found.path)?;
+            let bounds = Bounds::of(*preset, Some((&name, found)), bytes.len());
+            Ok((found.path.clone(), bytes, bounds))
+        }
         None => {
             let names: Vec<&str> = config.plugins.keys().map(PluginName::as_str).collect();
             Err(unknown("file or plugin", name.as_str(), &names))
@@ -75,30 +87,24 @@ fn as_json(inspection: &Inspection, limits: &Limits, problem: Option<String>) ->
     })
 }
 
-fn as_text(file: &Path, inspection: &Inspection, limits: &Limits) -> String {
+fn as_text(file: &Path, inspection: &Inspection, bounds: &Bounds) -> String {
     let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
     let granted = |granted| if granted { "" } else { " (not granted)" };
     let imports = inspection.imports.iter().map(|it| format!("{}{}", it.name, granted(it.granted)));
-    let bytes = |bytes: usize| shown(bytes as u64);
     let described = description(inspection)
         .map(|it| [("is", it.summary.clone()), ("version", it.version.clone())])
         .into_iter()
         .flatten();
     let rows = [
         ("sha256", inspection.digest.to_string()),
-        ("size", format!("{} bytes of {}", inspection.size, bytes(limits.component_bytes))),
+        ("size", format!("{} bytes of {}", inspection.size, shown(bounds.limits.component_bytes as u64))),
         ("contract", inspection.contract.clone().unwrap_or("none".to_owned())),
         ("answers", list(questions(inspection).iter().map(|question| (*question).to_owned()).collect())),
         ("imports", list(imports.collect())),
         ("exports", list(inspection.exports.clone())),
-        ("a call", format!("at most {} of memory and {:?}", bytes(limits.memory_bytes), limits.time)),
-        ("fuel", format!("{} a call and {} a device", limits.fuel_per_call, limits.fuel_per_device)),
-        ("made of", format!("{} instances, {} table elements", limits.instances, limits.table_elements)),
-        ("says", format!("{} an answer, {} of log", bytes(limits.output_bytes), bytes(limits.log_bytes))),
-        ("compiles", format!("in {} of memory and {:?}", shown(limits.compile_bytes), limits.compile_time)),
     ];
     let row = |(name, value): (&str, String)| format!("\n  {name:<10} {value}");
-    file.display().to_string() + &described.chain(rows).map(row).collect::<String>()
+    file.display().to_string() + &described.chain(rows).chain(bounds.rows()).map(row).collect::<String>()
 }
 
 fn description(inspection: &Inspection) -> Option<&Description> {

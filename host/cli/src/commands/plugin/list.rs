@@ -53,6 +53,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         rows.push([
             name.to_string(),
             plugin.sha256.as_ref().map_or_else(|| "-".to_owned(), |digest| format!("{}…", digest.short())),
+            or_dash(policy.and_then(|policy| policy.version())),
             or_dash(Some(&questions.join(", "))),
             state.to_owned(),
             maybe(last, "never"),
@@ -60,7 +61,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
             all.faults.to_string(),
         ]);
         data.push(json!({
-            "name": name, "path": plugin.path, "sha256": plugin.sha256, "questions": questions,
+            "name": name, "path": plugin.path, "sha256": plugin.sha256, "version": policy.and_then(|policy| policy.version()), "questions": questions,
             "state": state, "problem": problem.map(|it| &it.error), "tables": plugin.tables,
             "rests_until": rests, "last_used": last,
             "work": own.iter().map(|record| json!({
@@ -74,7 +75,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         print_json("plugins", &data.into());
         return Ok(Exit::Success);
     }
-    let headings = ["plugin", "sha256", "answers", "state", "last used", "devices", "faults"];
+    let headings = ["plugin", "sha256", "version", "answers", "state", "last used", "devices", "faults"];
     print_table(headings, rows, "no plugins; add `[plugins.NAME]` to deputy.toml");
     if !hints.is_empty() {
         print("");

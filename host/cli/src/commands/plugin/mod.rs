@@ -13,9 +13,11 @@ mod trust;
 mod r#try;
 
 mod asker;
+mod bounds;
 mod devices;
 mod fuel;
 mod odd;
+mod other;
 mod project;
 mod properties;
 mod saved;
@@ -37,11 +39,12 @@ pub(crate) enum Command {
     Build(build::Arguments),
     /// Show what a component is, asks for and may use; of its code runs only what describes it
     ///
-    /// With the name of a plugin in deputy.toml, the limits are those it has there; with a file, the defaults.
+    /// With the name of a plugin in deputy.toml, the limits are those it has there; with a file, those of the preset
+    /// that goes with its size.
     Inspect(inspect::Arguments),
     /// Tell everything that would be refused when a policy is loaded, all at once
     Check(check::Arguments),
-    /// Ask a policy about devices, and show every verdict, its reason and what it took
+    /// Ask a policy about devices, tokens or a plan, and show every answer, its reason and what it took
     Try(r#try::Arguments),
     /// Ask a policy in many ways, and tell where it does not hold what every policy must
     Test(test::Arguments),
@@ -62,7 +65,8 @@ Writing a policy:
   deputy plugin new site-policy --language python    or rust, typescript, c
   cd site-policy
   deputy plugin build                                fetches the tools, makes site-policy.wasm
-  deputy plugin inspect site-policy.wasm             what it asks for and what it answers";
+  deputy plugin test site-policy.wasm                its cases, and what every policy must hold
+  deputy plugin inspect site-policy.wasm             what it asks for, what it answers, what it may use";
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
@@ -89,10 +93,20 @@ async fn in_the_background(work: impl FnOnce() -> Outcome + Send + 'static) -> O
 
 /// Only a policy that answers the question about devices can be asked about them.
 fn decides(subject: &subject::Subject, plugin: &sandbox::Plugin) -> Outcome<()> {
+    answers(subject, plugin, Question::Assignment)
+}
+
+/// Only a policy that answers a question can be asked it.
+fn answers(subject: &subject::Subject, plugin: &sandbox::Plugin, question: Question) -> Outcome<()> {
     let questions = &plugin.inspection().questions;
-    if questions.contains(&Question::Assignment) {
+    if questions.contains(&question) {
         return Ok(());
     }
+    let does_not = match question {
+        Question::Assignment => "does not decide about devices",
+        Question::Reminder => "does not say who hears about tokens",
+        Question::Review => "does not review plans",
+    };
     let answers = domain::document::list_of(questions.iter().map(|question| question.as_str()));
-    Err(Problem::usage(format!("{} does not decide about devices: it answers {answers}", subject.shown)))
+    Err(Problem::usage(format!("{} {does_not}: it answers {answers}", subject.shown)))
 }

@@ -57,17 +57,20 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     Ok(Exit::Success)
 }
 
+/// The folder of what is the same in every language: cases, and something to try the policy with.
+const EVERY: &str = "every";
+
 /// The project's files, by their paths in it.
 fn files(name: &str, language: LanguageName, question: Question) -> Outcome<Vec<(String, String)>> {
     let world = format!("{}-policy", question.as_str());
     let fill = |text: &str| text.replace("{{name}}", name).replace("{{world}}", &world);
-    let of = |part: &str| -> Vec<(String, String)> {
-        let folder = format!("{}/{part}/", language.as_str());
+    let of = |language: &str, part: &str| -> Vec<(String, String)> {
+        let folder = format!("{language}/{part}/");
         let inside =
             shipped::TEMPLATES.iter().filter_map(|(path, text)| Some((path.strip_prefix(&folder)?, text)));
         inside.map(|(path, text)| (path.to_owned(), fill(text))).collect()
     };
-    let own = of(question.as_str());
+    let own = of(language.as_str(), question.as_str());
     if own.is_empty() {
         let ending = format!("/{}/README.md", question.as_str());
         let others = shipped::TEMPLATES.iter().filter_map(|(path, _)| path.strip_suffix(ending.as_str()));
@@ -77,8 +80,9 @@ fn files(name: &str, language: LanguageName, question: Question) -> Outcome<Vec<
             others.collect::<Vec<_>>().join(" and "),
         )));
     }
-    let mut files = of("common");
+    let mut files = of(language.as_str(), "common");
     files.extend(own);
+    files.extend(of(EVERY, question.as_str()));
     files.push(("wit/policy.wit".to_owned(), shipped::CONTRACT.to_owned()));
     files.push((MANIFEST.to_owned(), manifest(name, language, &world)));
     files.sort();

@@ -14,9 +14,10 @@ use domain::policy::Setup;
 use domain::table::Tables;
 use engine::copies::Copies;
 use engine::table::TableFile;
-use sandbox::{Limits, Plugin, PluginSpec, Sandbox, SettingsProblem};
+use sandbox::{Plugin, PluginSpec, Sandbox, SettingsProblem};
 use serde_json::{Value, json};
 
+use super::bounds::{Bounds, Preset};
 use crate::Common;
 use crate::app::unknown;
 use crate::config::{Config, PluginConfig};
@@ -31,6 +32,9 @@ pub(super) struct Told {
     /// A profile that it may assign; once for each [default: those in the folder profiles]
     #[arg(long = "profile", value_name = "NAME", value_delimiter = ',')]
     pub(super) profiles: Vec<ProfileName>,
+    /// What it may use [default: what deputy.toml says; for a file, what goes with its size]
+    #[arg(long)]
+    pub(super) preset: Option<Preset>,
 }
 
 /// A component, and what it is told.
@@ -45,7 +49,7 @@ pub(super) struct Subject {
     /// What is there.
     pub(super) bytes: Vec<u8>,
     /// What it may use.
-    pub(super) limits: Limits,
+    pub(super) bounds: Bounds,
     /// What it is set to.
     pub(super) settings: Settings,
     /// What its settings may refer to.
@@ -104,10 +108,10 @@ impl Subject {
         if !told.profiles.is_empty() {
             setup.profiles = told.profiles.clone();
         }
-        let limits = plugin.map_or_else(Limits::default, |plugin| plugin.limits.clone());
+        let bounds = Bounds::of(told.preset, plugin.map(|plugin| (&name, plugin)), bytes.len());
         let tables = tables(config, plugin)?;
         let (shown, is_configured) = (which.display().to_string(), plugin.is_some());
-        Ok(Self { shown, name, file, bytes, limits, settings, setup, tables, is_configured })
+        Ok(Self { shown, name, file, bytes, bounds, settings, setup, tables, is_configured })
     }
 
     /// The component, loaded; or everything that is wrong with its settings, each where it stands.
@@ -121,7 +125,7 @@ impl Subject {
             name: self.name.clone(),
             bytes: self.bytes.clone(),
             expected_digest: None,
-            limits: self.limits.clone(),
+            limits: self.bounds.limits.clone(),
             settings: self.settings.value.clone(),
             setup: self.setup.clone(),
             tables: columns(&self.tables),
@@ -143,9 +147,20 @@ impl Subject {
                     _ => problem,
                 }
             }
-            error => Problem::usage(format!("{shown} cannot be used: {error}")),
+            error => {
+                // Another preset mends what is too much for this one, and nothing else.
+                let hint = self.bounds.hint().filter(|_| is_too_much(&error));
+                let problem = Problem::usage(format!("{shown} cannot be used: {error}"));
+                hint.into_iter().fold(problem, Problem::hint)
+            }
         }
     }
+}
+
+/// Whether a component wants more than it may have.
+pub(super) fn is_too_much(error: &sandbox::Error) -> bool {
+    use sandbox::Error::{CompileMemory, CompileTime, Fault, TooLarge};
+    matches!(error, TooLarge { .. } | CompileTime { .. } | CompileMemory { .. } | Fault { .. })
 }
 
 /// The one component in a folder.
@@ -265,8 +280,10 @@ impl Settings {
     }
 }
 
-/// A sandbox; with a configuration, its compiled plugins are used and kept.
+/// A sandbox. What is compiled is kept: beside the store, or without a configuration where the author's tools keep
+/// theirs. A component with an interpreter takes many seconds, and its author types several commands.
 pub(super) fn sandbox(config: Option<&Config>) -> Outcome<Sandbox> {
-    let cache = config.map(crate::app::cache_folder);
+    let authors = || plugin_build::cache().map(|folder| folder.join("plugin-cache"));
+    let cache = config.map(crate::app::cache_folder).or_else(authors);
     crate::app::sandbox(cache).map_err(|error| Problem::new(Exit::Failure, error))
 }

@@ -79,10 +79,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let mut devices = From::saved_or_simulated(arguments.devices.clone(), ORDINARY).open(common).await?;
     let json = common.json;
     super::in_the_background(move || {
-        let failed = |error: String| Problem::new(Exit::Failure, error);
-        let folder = tempfile::tempdir().map_err(|error| failed(format!("no temporary folder: {error}")))?;
-        let sandbox =
-            crate::app::sandbox(Some(folder.path().to_owned())).map_err(|error| failed(error.to_string()))?;
+        let sandbox = subject::sandbox(config.as_ref())?;
         let bar = bar(json, "testing", None);
         let mut session = Session { arguments: &arguments, subject: &subject, sandbox, trials: Vec::new() };
         let found = session.cases()?;

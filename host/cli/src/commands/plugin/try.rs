@@ -7,12 +7,13 @@ use std::sync::Arc;
 use domain::device::Device;
 use domain::difference::Said;
 use domain::id::SerialNumber;
-use domain::policy::Usage;
+use domain::policy::{Question, Usage};
 use domain::verdict::{Decision, Verdict};
-use sandbox::{Answer, Line, Plugin};
+use sandbox::{Answer, Line, Plugin, Trace};
 use serde_json::{Value, json};
 
 use super::devices::{Devices, From};
+use super::other::{self, About};
 use super::subject::{self, Subject, Told};
 use crate::Common;
 use crate::exit::{Exit, Outcome};
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
     told: Told,
     #[command(flatten)]
     from: From,
+    #[command(flatten)]
+    about: About,
     /// Show every verdict, not only the first ones
     #[arg(long, conflicts_with = "limit")]
     all: bool,
@@ -47,14 +50,20 @@ Examples:
   deputy plugin try policy.wasm --simulated 1000 --profile lab,standard --settings lab.toml
   deputy device list --limit 1000000 --json > devices.json
   deputy plugin try policy.wasm --devices devices.json --alone
+  deputy plugin try reminders --tokens tokens.toml    who would hear about these tokens
+  deputy plugin try guard                             what it says of the last plan
+  deputy plugin try guard --plan plan.toml            of a plan in a file
 
-Nothing is assigned and nothing is stored. Ends with 1 if the policy failed on a device.";
+Files of tokens and plans have `version = 1` and then [[tokens]] or [plan], with the keys of case files. Nothing is assigned and nothing is stored. Ends with 1 if the policy failed.";
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let config = subject::config(common)?;
     let subject = Subject::find(common, config.as_ref(), &arguments.plugin, &arguments.told)?;
     let plugin = subject.load(&subject::sandbox(config.as_ref())?)?;
+    if arguments.about.question(&plugin) != Question::Assignment {
+        return other::run(common, &arguments.about, &arguments.from, subject, plugin).await;
+    }
     super::decides(&subject, &plugin)?;
     let devices = arguments.from.open(common).await?;
     let json = common.json;
@@ -71,10 +80,13 @@ struct Tried {
     devices: u64,
     shown: Vec<Value>,
     log: Vec<Line>,
+    traces: Vec<Trace>,
 }
 
 /// Of the plugin's log so many lines are kept.
 const LINES: usize = 100;
+/// So many ways in which it failed are shown.
+const TRACES: usize = 3;
 
 fn show(
     json: bool,
@@ -161,6 +173,11 @@ impl Tried {
         self.usage += answer.usage;
         let room = LINES.saturating_sub(self.log.len());
         self.log.extend(answer.log.into_iter().take(room));
+        for trace in answer.traces {
+            if self.traces.len() < TRACES && !self.traces.contains(&trace) {
+                self.traces.push(trace);
+            }
+        }
     }
 
     fn words(&self, subject: &Subject, origin: &str, limit: u64) -> String {
@@ -187,10 +204,7 @@ impl Tried {
             let example = example.as_ref().map_or(String::new(), |serial| format!(", such as {serial}"));
             text += &format!("\nfault: {reason}; {} held{example}", grouped(*count));
         }
-        for line in &self.log {
-            text += &format!("\nlog: {:?}: {}", line.level, line.text);
-        }
-        text
+        text + &other::from_within(&self.traces, &self.log)
     }
 
     fn as_json(&self, subject: &Subject) -> Value {
@@ -199,11 +213,11 @@ impl Tried {
         let faults = self.faults.iter().map(|(reason, (devices, example))| {
             json!({ "reason": &**reason, "devices": devices, "example": example })
         });
-        let log =
-            self.log.iter().map(|line| json!({ "level": format!("{:?}", line.level), "text": line.text }));
+        let traces: Vec<String> = self.traces.iter().map(ToString::to_string).collect();
         json!({
             "plugin": subject.shown, "devices": self.devices, "totals": said,
-            "faults": faults.collect::<Vec<_>>(), "log": log.collect::<Vec<_>>(),
+            "faults": faults.collect::<Vec<_>>(), "traces": traces,
+            "log": other::log_as_json(&self.log),
             "fuel": self.usage.fuel, "calls": self.usage.calls,
             "micros": self.usage.time.as_micros() as u64, "verdicts": self.shown,
         })

@@ -1,18 +1,19 @@
 //! What is different between the component that is trusted and the one that is to be.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use domain::device::Device;
-use domain::id::{Digest, PluginName, ProfileName, SerialNumber};
+use domain::difference::Difference as Decided;
+use domain::id::{Digest, PluginName, ProfileName};
 use domain::policy::{Policy, Question};
-use domain::verdict::{Context, Decision, Verdict};
+use domain::verdict::Context;
 use engine::engine::Engine;
 use engine::store::DeviceId;
 use sandbox::{Inspection, Plugin, TableUse};
 use serde_json::{Value, json};
 
+use super::super::diff::counted;
 use crate::app::{App, cache_folder, load, sandbox};
 use crate::exit::{Outcome, Problem};
 
@@ -36,13 +37,6 @@ struct Side {
     inspection: Inspection,
     /// As it works with the settings of now; or why it does not.
     loaded: Result<Plugin, String>,
-}
-
-/// What both make of the devices that are known.
-#[derive(Default)]
-struct Decided {
-    devices: u64,
-    changes: BTreeMap<(String, String), (u64, Vec<SerialNumber>)>,
 }
 
 /// Compares the trusted component, if there is a copy of it, with these bytes.
@@ -79,7 +73,7 @@ pub(super) async fn between(
 
 async fn decide_both(app: &App, before: &Plugin, after: &Plugin) -> Outcome<Decided> {
     let Engine { store, settings, .. } = &app.engine;
-    let mut decided = Decided::default();
+    let mut decided = Decided::new(EXAMPLES);
     let tables = Arc::new(settings.tables_now([before.name()]));
     for token in settings.tokens.keys() {
         let defined = store.defined_profiles(token).await?;
@@ -107,39 +101,10 @@ async fn decide_both(app: &App, before: &Plugin, after: &Plugin) -> Outcome<Deci
             let (devices, one, other) = answers
                 .await
                 .map_err(|error| Problem::usage(format!("a policy ended unexpectedly: {error}")))?;
-            for ((device, one), other) in devices.iter().zip(&one).zip(&other) {
-                decided.add(&device.serial_number, one, other);
-            }
+            decided.add(&devices, &one, &other, |_| {});
         }
     }
     Ok(decided)
-}
-
-impl Decided {
-    fn add(&mut self, serial: &SerialNumber, one: &Verdict, other: &Verdict) {
-        self.devices += 1;
-        let (one, other) = (word(one), word(other));
-        if one != other {
-            let (number, examples) = self.changes.entry((one, other)).or_default();
-            *number += 1;
-            if examples.len() < EXAMPLES {
-                examples.push(serial.clone());
-            }
-        }
-    }
-
-    fn differently(&self) -> u64 {
-        self.changes.values().map(|(number, _)| number).sum()
-    }
-}
-
-fn word(verdict: &Verdict) -> String {
-    match &verdict.decision {
-        _ if verdict.fault => "failure".to_owned(),
-        Decision::Assign { profile } => profile.to_string(),
-        Decision::Hold { .. } => "held".to_owned(),
-        Decision::Ignore => "ignored".to_owned(),
-    }
 }
 
 impl Difference {
@@ -160,38 +125,15 @@ impl Difference {
             let _ =
                 writeln!(text, "  before    {}…, of which there is no copy to compare with", lost.short());
         }
-        match &self.decided {
-            None => {}
-            Some(decided) if decided.changes.is_empty() => {
-                let _ = writeln!(text, "  decides   all {} devices as before", decided.devices);
-            }
-            Some(decided) => {
-                let (number, all) = (decided.differently(), decided.devices);
-                let _ = writeln!(text, "  decides   {number} of {all} devices differently:");
-                for ((from, to), (number, examples)) in &decided.changes {
-                    let examples: Vec<&str> = examples.iter().map(SerialNumber::as_str).collect();
-                    let _ = writeln!(
-                        text,
-                        "            {from} -> {to}: {number}, such as {}",
-                        examples.join(", ")
-                    );
-                }
-            }
+        if let Some(decided) = &self.decided {
+            let _ = writeln!(text, "  decides   {}", decided.to_string().replace('\n', "\n          "));
         }
         text
     }
 
     /// For a program.
     pub(super) fn json(&self) -> Value {
-        let decided = self.decided.as_ref().map(|decided| {
-            let changes = decided.changes.iter();
-            let changes: Vec<Value> = changes
-                .map(|((from, to), (number, examples))| {
-                    json!({ "from": from, "to": to, "devices": number, "examples": examples })
-                })
-                .collect();
-            json!({ "devices": decided.devices, "differently": decided.differently(), "changes": changes })
-        });
+        let decided = self.decided.as_ref().map(counted);
         json!({
             "plugin": self.name, "before": self.before.as_ref().map(side_json), "after": side_json(&self.after),
             "no_copy_of": self.lost, "decides": decided,
