@@ -2,7 +2,10 @@
 //! answers.
 //!
 //! A token can end for several reasons, each a [`Fact`]. A policy says what is due about each at
-//! this moment; what was sent before is remembered here, not there.
+//! this moment; what was sent before is remembered here, not there: [`due`](due()) leaves it out.
+
+mod due;
+mod known;
 
 use std::sync::Arc;
 
@@ -13,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ChannelName, TokenName};
 use crate::table::Tables;
 use crate::token::Severity;
+
+pub use due::{Due, Instance, Told, due, smallest_told};
+pub use known::{FactName, Known, Muted, about_refusal};
 
 /// What is known besides the tokens.
 #[derive(Clone, Debug)]
