@@ -7,12 +7,15 @@
 mod due;
 mod known;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
+use crate::duration::Span;
 use crate::id::{ChannelName, TokenName};
 use crate::table::Tables;
 use crate::token::Severity;
@@ -104,6 +107,14 @@ pub struct Reminder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Threshold(pub i64);
+
+impl fmt::Display for Threshold {
+    /// As a span: `14d`, or `-1d` for trouble that has lasted a day.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", Span(Duration::from_secs(self.0.unsigned_abs())))
+    }
+}
 
 /// When a fact is worth telling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
