@@ -27,6 +27,7 @@ mod plugins;
 mod policy;
 mod profile_tools;
 mod profiles;
+mod reminders;
 mod removal;
 mod renewal;
 mod rotate;

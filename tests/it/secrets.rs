@@ -122,6 +122,16 @@ fn no_secret_comes_out_in_the_whole_life_of_a_token() {
     say(&[&["token", "import", "moved", "moved.json"], &keys[..]].concat());
     say(&["token", "show", "moved"]);
     say(&["token", "show", "main", "--json"]);
+    env.apple().sign_terms("main", false).unwrap();
+    say(&["sync", "main"]);
+    say(&["run", "token-reminders"]);
+    say(&["token", "acknowledge", "main", "terms", "--json"]);
+    say(&["token", "snooze", "main", "--for", "1d"]);
+    say(&["status", "--json"]);
+    env.apple().sign_terms("main", true).unwrap();
+    say(&["sync", "main"]);
+    say(&["run", "token-reminders", "--json"]);
+    say(&["outbox", "list", "--json"]);
     say(&["token", "restore", "main"]);
     say(&["secrets", "rotate"]);
     say(&["token", "rename", "moved", "emea"]);

@@ -78,6 +78,78 @@ fn everything_known_of_a_token_is_shown() {
                 "what": "token"
               }
             ],
+            "facts": [
+              {
+                "acknowledged": false,
+                "ends": "TIME",
+                "kind": "token",
+                "name": "",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              },
+              {
+                "acknowledged": false,
+                "ends": "TIME",
+                "kind": "certificate",
+                "name": "",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              },
+              {
+                "acknowledged": false,
+                "ends": null,
+                "kind": "terms",
+                "name": "",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              },
+              {
+                "acknowledged": false,
+                "ends": null,
+                "kind": "account",
+                "name": "",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              },
+              {
+                "acknowledged": false,
+                "ends": null,
+                "kind": "server",
+                "name": "",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              },
+              {
+                "acknowledged": false,
+                "ends": null,
+                "kind": "session",
+                "name": "",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              },
+              {
+                "acknowledged": false,
+                "ends": null,
+                "kind": "mdm-certificate",
+                "name": "mdm.example.com:443",
+                "note": null,
+                "snoozed_until": null,
+                "told": null,
+                "trouble": null
+              }
+            ],
             "name": "main",
             "open_requests": [],
             "previous": {

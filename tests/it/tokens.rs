@@ -212,23 +212,30 @@ fn a_reminder_is_sent_once_to_every_channel() {
     env.run(&["run", "token-reminders"]).succeeds(expect![[r#"
         run RUN of token-reminders, by hand: succeeded
           remind   1 token, 1 reminder sent
-                   the server token `main` of main Ltd expires in 9 days (to log, ops)
-        TIME  WARN the server token `main` of main Ltd expires in 9 days
-        Token `main` (server "main" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.
+                   the server token `main` of main Ltd ends in 9 days (to log, ops)
+        TIME  WARN the server token `main` of main Ltd ends in 9 days
+        The server token `main` of main Ltd ends on DAY, in 9 days.
+        From then on, new devices of "main" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.
 
-        To renew it:
-        1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.
+        What to do:
+        1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.
         2. Open Preferences, then the device management service "main", and choose Download Token.
-        3. Where Deputy runs, type: deputy token import main FILE.p7m
-
-        Downloading a new token ends the old one at once, so do step 3 right after step 2.
+        3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m
     "#]]);
     expect![[r#"
         {
           "contacts": [],
           "created_at": "TIME",
           "data": {
+            "devices": 0,
             "expires_at": "TIME",
+            "fact": {
+              "ends_at": "TIME",
+              "kind": "token",
+              "name": "",
+              "trouble": null
+            },
+            "recovered": false,
             "threshold": "14d",
             "token": "main"
           },
@@ -236,8 +243,8 @@ fn a_reminder_is_sent_once_to_every_channel() {
           "id": "RUN",
           "kind": "reminder",
           "severity": "warning",
-          "subject": "the server token `main` of main Ltd expires in 9 days",
-          "text": "Token `main` (server \"main\" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.\n\nTo renew it:\n1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.\n2. Open Preferences, then the device management service \"main\", and choose Download Token.\n3. Where Deputy runs, type: deputy token import main FILE.p7m\n\nDownloading a new token ends the old one at once, so do step 3 right after step 2.",
+          "subject": "the server token `main` of main Ltd ends in 9 days",
+          "text": "The server token `main` of main Ltd ends on DAY, in 9 days.\nFrom then on, new devices of \"main\" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.\n\nWhat to do:\n1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.\n2. Open Preferences, then the device management service \"main\", and choose Download Token.\n3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m",
           "version": 1
         }
     "#]].assert_eq(&env.normal(&hook.got()));
@@ -258,16 +265,15 @@ fn a_reminder_that_could_not_be_delivered_arrives_later_and_once() {
     expect![[r#"
         run RUN of token-reminders, by hand: succeeded
           remind   1 token, 1 reminder sent
-                   the server token `main` of main Ltd expires in 9 days (to log, ops)
-        TIME  WARN the server token `main` of main Ltd expires in 9 days
-        Token `main` (server "main" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.
+                   the server token `main` of main Ltd ends in 9 days (to log, ops)
+        TIME  WARN the server token `main` of main Ltd ends in 9 days
+        The server token `main` of main Ltd ends on DAY, in 9 days.
+        From then on, new devices of "main" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.
 
-        To renew it:
-        1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.
+        What to do:
+        1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.
         2. Open Preferences, then the device management service "main", and choose Download Token.
-        3. Where Deputy runs, type: deputy token import main FILE.p7m
-
-        Downloading a new token ends the old one at once, so do step 3 right after step 2.
+        3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m
         waiting: 1 message for ops: 127.0.0.1:PORT answered 503 Service Unavailable
     "#]].assert_eq(&down.text());
     assert_eq!(hook.count(), 0);

@@ -9,7 +9,7 @@ use domain::document::{Findings, Source};
 use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
 use domain::policy::{Policy, Setup};
 use domain::table::Table as _;
-use domain::workflow::Workflow;
+use domain::workflow::{Step, Workflow};
 use engine::clock::SystemClock;
 use engine::copies::Copies;
 use engine::engine::Engine;
@@ -17,7 +17,7 @@ use engine::secrets::{Key, KeyId, OpenError};
 use engine::settings::{PluginSettings, Settings, Unusable};
 use engine::store::{self, Store};
 use engine::table::{self, TableFile};
-use sandbox::{Compiler, Plugin, PluginSpec, Sandbox};
+use sandbox::{Compiler, Limits, Plugin, PluginSpec, Sandbox};
 
 use crate::config::{Config, KeySource, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
@@ -117,6 +117,7 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
             .map(|(name, (_, definition))| (name.clone(), definition.clone()))
             .collect(),
         policies: BTreeMap::new(),
+        reminders: None,
         tables: tables(config, before),
         plugins: config
             .plugins
@@ -132,6 +133,12 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
     };
     if policies == Policies::Loaded {
         settings.policies = load_all(config, &settings, before);
+        let reminds =
+            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Remind { .. }));
+        if config.workflows.values().any(reminds) {
+            let kept = before.and_then(|before| before.reminders.clone()).filter(Result::is_ok);
+            settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config)));
+        }
     }
     settings
 }
@@ -177,6 +184,26 @@ fn load_all(config: &Config, settings: &Settings, before: Option<&Settings>) -> 
         tracing::warn!("old copies of plugins are not deleted: {error}");
     }
     loaded
+}
+
+/// The reminder policy that is part of this program, with its default settings.
+fn load_shipped_reminders(config: &Config) -> Loaded {
+    let name: PluginName = "reminders".parse().expect("a good name");
+    let unusable = |error: sandbox::Error| Unusable {
+        error: format!("the reminder policy that comes with Deputy cannot be used: {error}"),
+        hint: None,
+    };
+    let spec = PluginSpec {
+        name,
+        bytes: shipped::REMINDERS.to_vec(),
+        expected_digest: None,
+        limits: Limits::default(),
+        settings: serde_json::Value::Object(serde_json::Map::new()),
+        setup: setup(config),
+        tables: BTreeMap::new(),
+    };
+    let sandbox = sandbox(Some(cache_folder(config))).map_err(unusable)?;
+    Ok(Arc::new(sandbox.load(spec).map_err(unusable)?))
 }
 
 fn unusable(name: &PluginName, error: impl std::fmt::Display) -> Unusable {

@@ -299,6 +299,10 @@ fn check_names(
                     let names = meant.plugins.keys().map(PluginName::as_str);
                     known(&format!("{at}/review"), "plugin", review.as_str(), names, &mut findings);
                 }
+                Step::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
+                    let names = meant.plugins.keys().map(PluginName::as_str);
+                    known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
+                }
                 Step::Remind { channels: None, .. } if meant.channels.is_empty() => {
                     let help = "add `[channels.log]` with `kind = \"log\"`, or another kind".to_owned();
                     findings.at(

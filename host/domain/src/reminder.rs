@@ -2,17 +2,26 @@
 //! answers.
 //!
 //! A token can end for several reasons, each a [`Fact`]. A policy says what is due about each at
-//! this moment; what was sent before is remembered here, not there.
+//! this moment; what was sent before is remembered here, not there: [`due`](due()) leaves it out.
 
+mod due;
+mod known;
+
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
+use crate::duration::Span;
 use crate::id::{ChannelName, TokenName};
 use crate::table::Tables;
 use crate::token::Severity;
+
+pub use due::{Due, Instance, Told, due, smallest_told};
+pub use known::{FactName, Known, Muted, about_refusal};
 
 /// What is known besides the tokens.
 #[derive(Clone, Debug)]
@@ -98,6 +107,14 @@ pub struct Reminder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Threshold(pub i64);
+
+impl fmt::Display for Threshold {
+    /// As a span: `14d`, or `-1d` for trouble that has lasted a day.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", Span(Duration::from_secs(self.0.unsigned_abs())))
+    }
+}
 
 /// When a fact is worth telling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -175,7 +175,7 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
         }
         Some(Outcome::Reminded(reminded)) => {
             let failed = reminded.failed.iter().map(|note| format!("not delivered: {note}"));
-            reminded.sent.iter().cloned().chain(failed).collect()
+            reminded.sent.iter().cloned().chain(failed).chain(reminded.faults.iter().cloned()).collect()
         }
         Some(Outcome::Notified { failed, .. }) => {
             failed.iter().map(|(channel, why)| format!("not delivered to {channel}: {why}")).collect()

@@ -310,6 +310,9 @@ pub struct Reminded {
     pub sent: Vec<String>,
     /// Reminders that no channel would take to anybody, and why; looked at again at the next run.
     pub failed: Vec<String>,
+    /// How the policy failed, and who was asked instead.
+    #[serde(default)]
+    pub faults: Vec<String>,
 }
 
 impl Outcome {
@@ -327,7 +330,9 @@ impl Outcome {
                 State::Failed
             }
             Self::Removed(removed) if !removed.is_complete() => State::Failed,
-            Self::Reminded(reminded) if !reminded.failed.is_empty() => State::Failed,
+            Self::Reminded(reminded) if !reminded.failed.is_empty() || !reminded.faults.is_empty() => {
+                State::Failed
+            }
             Self::Notified { failed, .. } if !failed.is_empty() => State::Failed,
             _ => State::Succeeded,
         }

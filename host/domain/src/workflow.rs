@@ -12,7 +12,6 @@ use jiff::tz::Offset;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Span;
 use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, TokenName, WorkflowName};
 use crate::plan::Rails;
 use crate::removal::Removal;
@@ -89,12 +88,14 @@ pub enum Step {
         /// From which devices of the token.
         serials: Vec<SerialNumber>,
     },
-    /// Tell people about tokens that run out.
+    /// Tell people what of a token ends or went wrong.
     Remind {
-        /// How long before the end, longest first.
-        thresholds: Vec<Span>,
+        /// Which plugin says who is told what; the shipped one, if absent.
+        policy: Option<PluginName>,
         /// Where to; every channel, if absent.
         channels: Option<Vec<ChannelName>>,
+        /// Look at the certificates of the web servers that profiles point to.
+        look_at_servers: bool,
     },
     /// Tell people what the run did.
     Notify {
@@ -204,6 +205,7 @@ impl Workflow {
         self.steps.iter().filter_map(|step| match step {
             Step::Decide { policy, .. } => Some(policy),
             Step::Plan { review, .. } => review.as_ref(),
+            Step::Remind { policy, .. } => policy.as_ref(),
             _ => None,
         })
     }

@@ -9,6 +9,8 @@ mod error;
 mod facts;
 mod import;
 pub mod moving_in;
+mod subject;
+pub(crate) mod web;
 
 use domain::id::TokenName;
 use domain::token::Token;
@@ -23,6 +25,7 @@ pub use check::{Checked, Finding, Known, check, judge};
 pub use error::Error;
 pub use facts::{all_facts, facts, pending_keys, requested};
 pub use import::{Incoming, import, restore};
+pub use subject::{About, about, mute};
 
 /// What a person uploads to Apple's portal.
 #[derive(Clone, Debug)]

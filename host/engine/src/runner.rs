@@ -272,10 +272,19 @@ impl Running<'_> {
         let (engine, run) = (self.engine, self.id);
         let number = engine.store.begin_step(run, place, step.uses(), None, engine.now()).await?;
         let outcome = match step {
-            Step::Remind { thresholds, channels } => {
+            Step::Remind { policy, channels, look_at_servers } => {
                 let channels = self.channels(channels.as_deref());
-                let job =
-                    Reminding { engine, run, tokens, thresholds, channels: &channels, dry: self.options.dry };
+                let job = Reminding {
+                    engine,
+                    run,
+                    now: self.now,
+                    about: &self.about,
+                    tokens,
+                    policy: policy.as_ref(),
+                    channels: &channels,
+                    look_at_servers: *look_at_servers,
+                    dry: self.options.dry,
+                };
                 job.remind(stop).await.map(Outcome::Reminded)
             }
             Step::Notify { .. } if self.options.dry => {

@@ -24,6 +24,9 @@ pub struct Settings {
     pub profiles: BTreeMap<ProfileName, Definition>,
     /// The policies.
     pub policies: BTreeMap<PluginName, Result<Arc<dyn Policy>, Unusable>>,
+    /// The shipped reminder policy: asked where a workflow names none, and where the one it names fails.
+    /// None where nobody is reminded.
+    pub reminders: Option<Result<Arc<dyn Policy>, Unusable>>,
     /// What policies may look things up in.
     pub tables: BTreeMap<TableName, Arc<TableFile>>,
     /// What is configured of each plugin.

@@ -315,7 +315,17 @@ mod tests {
         ] {
             assert!(texts.contains_key(&format!("facts.{kind}.steps")), "{kind}");
         }
-        for code in ["terms-not-signed", "token-rejected", "token-expired", "server-inactive", "other"] {
+        for code in [
+            "terms-not-signed",
+            "token-rejected",
+            "token-expired",
+            "server-inactive",
+            "creator-gone",
+            "session-refused",
+            "other-server",
+            "policy-failed",
+            "other",
+        ] {
             assert!(texts.contains_key(&format!("troubles.{code}.steps")), "{code}");
         }
     }

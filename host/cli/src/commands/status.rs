@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
-use crate::commands::channel;
+use crate::commands::{channel, token};
 use crate::exit::{Exit, Outcome};
 use crate::output::{maybe, print, print_json, print_table, time};
 
@@ -24,6 +24,9 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     let now = app.engine.now();
     let stored = app.engine.store.tokens().await?;
     let facts = lifecycle::all_facts(&app.engine).await?;
+    let names: Vec<_> = app.config.tokens.keys().cloned().collect();
+    let about = lifecycle::about(&app.engine, &names, None).await?;
+    let mut said = Vec::new();
     let mut attention = Vec::new();
 
     let (mut tokens, mut token_data) = (Vec::new(), Vec::new());
@@ -49,6 +52,19 @@ pub(crate) async fn run(common: &Common) -> Outcome {
                 time(refusal.since)
             ));
         }
+        let known = about.iter().find(|it| it.subject.name == *name).map_or(&[][..], |it| &it.known);
+        for known in known {
+            let (which, ends) = (known.fact.which(), known.fact.ends);
+            // Of the token itself it was said above; what it was asked for with harms nobody when it ends.
+            if let Some(ends) = ends
+                .filter(|ends| !which.name.is_empty() && ends.duration_since(now).as_hours() / 24 < SOON_DAYS)
+            {
+                let when = from_now(ends, now);
+                attention.push(format!("token `{name}`: {which} ends {when}: deputy token show {name}"));
+            }
+            said.extend(token::said(known).map(|said| format!("token `{name}`: {said}")));
+        }
+        let next_end = known.iter().filter_map(|it| Some((it.fact.ends?, it.fact.which()))).min();
         let without = stored.devices - stored.with_profile;
         tokens.push([
             name.to_string(),
@@ -61,7 +77,8 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         token_data.push(json!({
             "name": name, "organisation": token.org_name, "devices": stored.devices,
             "without_profile": without, "synced_at": stored.synced_at, "expires_at": token.expires_at,
-            "refusal": refusal,
+            "refusal": refusal, "facts": known,
+            "next_end": next_end.map(|(at, which)| json!({ "fact": which.to_string(), "at": at })),
         }));
     }
 
@@ -136,6 +153,10 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     if !channels.is_empty() {
         print("");
         print_table(["channel", "waiting", "last"], channels, "");
+    }
+    if !said.is_empty() {
+        print("\nreminders held back:");
+        said.iter().for_each(|line| print(&format!("  {line}")));
     }
     if !attention.is_empty() {
         print("\nneeds a person:");

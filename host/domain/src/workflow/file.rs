@@ -105,14 +105,23 @@ enum StepTable {
         #[serde(default)]
         read_back: bool,
     },
-    /// Tell people about tokens that run out.
+    /// Tell people what of a token ends or went wrong.
     Remind {
-        /// How long before the end to remind, once each. Default: 60, 30, 14, 7, 3 and 1 days.
+        /// A plugin of `deputy.toml` that says who is told what, and when. Default: the policy `reminders` that
+        /// is part of Deputy, with its default settings.
         #[serde(default)]
-        thresholds: Option<Vec<String>>,
+        #[schemars(example = &"reminders")]
+        policy: Option<String>,
         /// Channels of `deputy.toml`. Default: all.
         #[serde(default)]
         channels: Option<Vec<String>>,
+        /// Look once a day, directly, at the certificates of the web servers that profiles point to. Default: true.
+        #[serde(default)]
+        look_at_servers: Option<bool>,
+        /// Not here any more: a setting of the reminder policy.
+        #[serde(default)]
+        #[schemars(extend("deprecated" = true))]
+        thresholds: Option<Vec<String>>,
     },
     /// Tell people what the run did.
     Notify {
@@ -251,14 +260,22 @@ fn step(pointer: &str, table: &StepTable, findings: &mut Findings<'_>) -> Option
         StepTable::Apply { retry, read_back } => {
             Step::Apply { retry: self::retry(pointer, retry, findings), read_back: *read_back }
         }
-        StepTable::Remind { thresholds, channels } => {
+        StepTable::Remind { policy, channels, look_at_servers, thresholds } => {
             let channels = list("channels", channels);
-            let thresholds =
-                thresholds.clone().unwrap_or_else(|| DEFAULT_THRESHOLDS.map(str::to_owned).to_vec());
-            let mut thresholds: Vec<Span> = findings.parse_all(&format!("{pointer}/thresholds"), &thresholds);
-            thresholds.sort_by(|a, b| b.cmp(a));
-            thresholds.dedup();
-            Step::Remind { thresholds, channels }
+            if thresholds.is_some() {
+                let help = "delete this line; for other thresholds than 60, 30, 14, 7, 3 and 1 days, write them under \
+                    `[plugins.reminders.settings]` in deputy.toml, and `policy = \"reminders\"` here";
+                findings.at(
+                    &format!("{pointer}/thresholds"),
+                    "thresholds are a setting of the reminder policy now",
+                    Some(help.to_owned()),
+                );
+            }
+            let policy = match policy {
+                Some(policy) => Some(findings.parse(&format!("{pointer}/policy"), policy)?),
+                None => None,
+            };
+            Step::Remind { policy, channels, look_at_servers: look_at_servers.unwrap_or(true) }
         }
         StepTable::Notify { when, channels } => {
             Step::Notify { when: *when, channels: list("channels", channels) }
@@ -275,9 +292,6 @@ fn full_every_span(pointer: &str, typed: Option<&str>, findings: &mut Findings<'
     }
     every
 }
-
-/// How long before its end a token is worth a word, if the workflow does not say.
-const DEFAULT_THRESHOLDS: [&str; 6] = ["60d", "30d", "14d", "7d", "3d", "1d"];
 
 fn retry(pointer: &str, table: &Option<RetryTable>, findings: &mut Findings<'_>) -> Retry {
     let backoff = table.as_ref().and_then(|table| table.backoff.as_deref());

@@ -33,27 +33,9 @@ fn steps_get_their_defaults() {
                         },
                     },
                     Remind {
-                        thresholds: [
-                            Span(
-                                5184000s,
-                            ),
-                            Span(
-                                2592000s,
-                            ),
-                            Span(
-                                1209600s,
-                            ),
-                            Span(
-                                604800s,
-                            ),
-                            Span(
-                                259200s,
-                            ),
-                            Span(
-                                86400s,
-                            ),
-                        ],
+                        policy: None,
                         channels: None,
+                        look_at_servers: true,
                     },
                 ]
             "#]],

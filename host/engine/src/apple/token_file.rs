@@ -24,7 +24,7 @@ use openssl::x509::{X509, X509NameBuilder};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use certificate::certificate;
+pub use certificate::{certificate, name_and_end};
 pub use recipient::Recipients;
 
 use super::credentials::{Credentials, NotCredentials};

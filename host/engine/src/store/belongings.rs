@@ -29,7 +29,7 @@ pub struct Belongings {
     pub actions: u64,
     /// Definitions of profiles that Apple was told of.
     pub profiles: u64,
-    /// Reminders that were sent.
+    /// What of it people were told, each channel counted.
     pub reminders: u64,
 }
 
@@ -105,7 +105,9 @@ impl Store {
             // Devices, their verdicts, history and actions, profiles and the token before go with it.
             connection.execute("DELETE FROM token WHERE name = ?1", [name.as_str()])?;
             connection.execute("DELETE FROM token_key WHERE token = ?1", [name.as_str()])?;
-            connection.execute("DELETE FROM reminder WHERE token = ?1", [name.as_str()])?;
+            for table in ["told", "muted"] {
+                connection.execute(&format!("DELETE FROM {table} WHERE token = ?1"), [name.as_str()])?;
+            }
             Ok(belongings)
         })
         .await
@@ -140,6 +142,6 @@ fn count(connection: &Connection, name: &TokenName) -> Result<Belongings, Error>
         )?,
         actions: number("SELECT count(*) FROM action WHERE token = ?1")?,
         profiles: number("SELECT count(*) FROM profile WHERE token = ?1")?,
-        reminders: number("SELECT count(*) FROM reminder WHERE token = ?1")?,
+        reminders: number("SELECT count(*) FROM told WHERE token = ?1")?,
     })
 }

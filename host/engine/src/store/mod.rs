@@ -19,6 +19,7 @@ mod reseal;
 mod runs;
 mod token_keys;
 mod tokens;
+mod told;
 mod verdicts;
 
 use std::fs::OpenOptions;
@@ -50,6 +51,7 @@ pub use renewal::{KeyOfToken, NewToken, TokenRecord};
 pub use runs::NewRun;
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
+pub use told::Telling;
 pub use verdicts::StoredVerdict;
 
 const MIGRATIONS: &[M<'static>] = &[
@@ -60,6 +62,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0005-token-lifecycle.sql")),
     M::up(include_str!("migrations/0006-outbox.sql")),
     M::up(include_str!("migrations/0007-plugins.sql")),
+    M::up(include_str!("migrations/0008-reminders.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
@@ -439,6 +442,30 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((misfits, store.tokens().await.unwrap()[0].devices), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_database_of_before_reminder_policies_knows_what_was_told_of_tokens_in_use() {
+        use domain::reminder::{Instance, Threshold, Told};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 7).unwrap();
+        old.execute_batch(
+            "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                 credentials) VALUES ('emea', 's', 'u', 'o', 'a', 86400000, 2, x'00');
+             INSERT INTO reminder VALUES ('emea', 86400000, 2592000000, 'ops', 'r', 3),
+                 ('emea', 86400000, 1209600000, 'ops', 'r', 4), ('emea', 5, 86400000, 'ops', 'r', 1);",
+        )
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        let told: Vec<_> = store.told(&"emea".parse().unwrap()).await.unwrap().into_iter().collect();
+        let which = told.iter().map(|(which, _)| which.to_string()).collect::<Vec<_>>();
+        assert_eq!(which, ["token"]);
+        let instance = Instance::End(time(86_400_000).unwrap());
+        let expected = Told { channel: "ops".parse().unwrap(), instance, threshold: Threshold(14 * 86_400) };
+        assert_eq!(told[0].1, [expected]);
     }
 
     #[tokio::test]

@@ -1,17 +1,13 @@
-//! Tokens, where the sync of each stands, and which reminders were sent.
-
-use std::collections::BTreeSet;
-use std::time::Duration;
+//! Tokens, and where the sync of each stands.
 
 use domain::device::Cursor;
-use domain::duration::Span;
-use domain::id::{ChannelName, RunId, TokenName};
-use domain::token::{Reminder, Token};
+use domain::id::TokenName;
+use domain::token::Token;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use secrecy::SecretSlice;
 
-use super::{Error, Outgoing, Store, absent, enqueue, maybe_time, millis, time, typed};
+use super::{Error, Store, absent, maybe_time, millis, time, typed};
 use crate::secrets;
 
 /// A token and where its inventory stands.
@@ -162,58 +158,6 @@ impl Store {
                 full_at: maybe_time(row.get(4)?)?,
                 healed_at: maybe_time(row.get(5)?)?,
             })
-        })
-        .await
-    }
-
-    /// The thresholds whose reminder was put into the outbox for a channel, for this end of the token.
-    pub async fn reminders_sent(
-        &self,
-        token: &TokenName,
-        expires_at: Timestamp,
-        channel: &ChannelName,
-    ) -> Result<BTreeSet<Span>, Error> {
-        let (token, channel) = (token.clone(), channel.clone());
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT threshold FROM reminder WHERE token = ?1 AND expires_at = ?2 AND channel = ?3",
-            )?;
-            let rows = statement
-                .query_map(params![token.as_str(), millis(expires_at), channel.as_str()], |row| {
-                    row.get::<_, u64>(0)
-                })?;
-            Ok(rows
-                .map(|row| row.map(|millis| Span(Duration::from_millis(millis))))
-                .collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
-    /// Puts a reminder into the outbox and records, with it, that it needs no repetition there.
-    pub async fn remind(
-        &self,
-        reminder: &Reminder,
-        channel: &ChannelName,
-        run: &RunId,
-        outgoing: Outgoing,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let (reminder, channel, run) = (reminder.clone(), channel.clone(), run.clone());
-        self.write(move |connection| {
-            enqueue(connection, &outgoing)?;
-            connection.execute(
-                "INSERT OR IGNORE INTO reminder (token, expires_at, threshold, channel, run, sent_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    reminder.token.as_str(),
-                    millis(reminder.expires_at),
-                    reminder.threshold.0.as_millis() as i64,
-                    channel.as_str(),
-                    run.as_str(),
-                    millis(now),
-                ],
-            )?;
-            Ok(())
         })
         .await
     }

@@ -5,9 +5,12 @@ mod decrypt;
 mod forget;
 mod import;
 mod list;
+mod mute;
 mod rename;
 mod request;
 mod show;
+
+pub(crate) use show::said;
 
 use std::path::PathBuf;
 
@@ -45,6 +48,11 @@ pub(crate) enum Command {
         /// A token
         name: TokenName,
     },
+    /// Say that you know of something that ends or is wrong: it is told once more at the last moment only,
+    /// until it changes
+    Acknowledge(mute::Acknowledge),
+    /// Hear nothing of a token for a while. Sent nevertheless: that all is well again
+    Snooze(mute::Snooze),
     /// Give a token another name, with all its devices and history; tells which lines of your files to change
     Rename {
         /// The name it has
@@ -75,6 +83,8 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
         Command::Check { names } => check::run(common, &app, &names).await,
         Command::List => list::run(common, &app).await,
         Command::Show { name } => show::run(common, &app, &name).await,
+        Command::Acknowledge(arguments) => mute::acknowledge(common, &app, &arguments).await,
+        Command::Snooze(arguments) => mute::snooze(common, &app, &arguments).await,
         Command::Rename { old, new } => rename::run(common, &app, &old, &new).await,
         Command::Restore { name } => import::restore(common, &app, &name).await,
         Command::Forget(arguments) => forget::run(common, &app, &arguments).await,

@@ -1,6 +1,7 @@
 //! `deputy token show`: everything known of one token, and what of it ends when.
 
 use domain::id::TokenName;
+use domain::reminder::Known;
 use domain::token::from_now;
 use domain::token_facts::{Certificate, TokenFacts};
 use engine::lifecycle;
@@ -20,6 +21,9 @@ With --json: { version: 1, token: {
   token, certificate, previous,          null where there is none
   standing: { worked_at, refusal },      refusal: null, or { why, since, seen_at }
   ends: [ { what, at } ],                token, certificate, pending-certificate; the soonest first
+  facts: [ { kind, name, ends, trouble,  all that reminders are about, of profiles and web servers too;
+    told, acknowledged,                  told: the smallest threshold, in seconds before the end
+    snoozed_until, note } ],             trouble: null, or { code, message, advice, since }
   devices, with_profile, synced_at
 } }
 
@@ -36,6 +40,8 @@ pub(super) async fn run(common: &Common, app: &App, name: &TokenName) -> Outcome
         return Err(unknown("token", name.as_str(), &names));
     }
     let stored = app.engine.store.tokens().await?.into_iter().find(|it| it.token.name == *name);
+    let about = lifecycle::about(&app.engine, std::slice::from_ref(name), None).await?.pop();
+    let known = about.map(|it| it.known).unwrap_or_default();
     if common.json {
         let stored = stored.as_ref();
         let facts = facts.as_ref();
@@ -43,7 +49,7 @@ pub(super) async fn run(common: &Common, app: &App, name: &TokenName) -> Outcome
             "name": name, "configured": configured, "open_requests": open,
             "token": facts.map(|it| &it.token), "certificate": facts.map(|it| &it.certificate),
             "previous": facts.map(|it| &it.previous), "standing": facts.map(|it| &it.standing),
-            "ends": facts.map(TokenFacts::ends),
+            "ends": facts.map(TokenFacts::ends), "facts": known,
             "devices": stored.map(|it| it.devices), "with_profile": stored.map(|it| it.with_profile),
             "synced_at": stored.and_then(|it| it.synced_at),
         });
@@ -57,7 +63,7 @@ pub(super) async fn run(common: &Common, app: &App, name: &TokenName) -> Outcome
         ));
     }
     match (&facts, &stored) {
-        (Some(facts), Some(stored)) => lines.extend(imported(facts, stored, app.engine.now())),
+        (Some(facts), Some(stored)) => lines.extend(imported(facts, stored, &known, app.engine.now())),
         _ => lines.push("  never imported".to_owned()),
     }
     if !open.is_empty() {
@@ -68,7 +74,7 @@ pub(super) async fn run(common: &Common, app: &App, name: &TokenName) -> Outcome
     Ok(Exit::Success)
 }
 
-fn imported(facts: &TokenFacts, stored: &StoredToken, now: Timestamp) -> Vec<String> {
+fn imported(facts: &TokenFacts, stored: &StoredToken, known: &[Known], now: Timestamp) -> Vec<String> {
     let TokenFacts { token, certificate, previous, standing, .. } = facts;
     let organisation = match &token.org_id {
         Some(id) => format!("{} ({id})", token.org_name),
@@ -103,6 +109,14 @@ fn imported(facts: &TokenFacts, stored: &StoredToken, now: Timestamp) -> Vec<Str
         let (what, consequence) = (end.what.in_words(), end.what.consequence());
         lines.push(format!("  {}  {what}, {}: {consequence}", time(end.at), from_now(end.at, now)));
     }
+    for known in known {
+        let which = known.fact.which();
+        // The token and its own certificate stand above.
+        if let Some(ends) = known.fact.ends.filter(|_| !which.name.is_empty()) {
+            lines.push(format!("  {}  {which}, {}", time(ends), from_now(ends, now)));
+        }
+    }
+    lines.extend(known.iter().filter_map(said).map(|said| format!("  {said}")));
     if let Some(previous) = previous {
         lines.push(format!(
             "the token before, kept until this one has worked in a run or a check\n  {}  its end; made by {}, \
@@ -115,4 +129,15 @@ fn imported(facts: &TokenFacts, stored: &StoredToken, now: Timestamp) -> Vec<Str
         ));
     }
     lines
+}
+
+/// What people said of a fact, if it still counts.
+pub(crate) fn said(known: &Known) -> Option<String> {
+    let which = known.fact.which();
+    let note = known.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
+    match known.snoozed_until {
+        Some(until) => Some(format!("{which}: snoozed until {}{note}", time(until))),
+        None if known.fact.acknowledged => Some(format!("{which}: acknowledged{note}")),
+        None => None,
+    }
 }

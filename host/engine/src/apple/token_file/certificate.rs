@@ -4,7 +4,7 @@ use domain::token_facts::Certificate;
 use jiff::Timestamp;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::nid::Nid;
-use openssl::x509::X509;
+use openssl::x509::{X509, X509Ref};
 
 /// What is told of a certificate (PEM). None if it is none.
 pub fn certificate(pem: &str) -> Option<Certificate> {
@@ -17,6 +17,13 @@ pub fn certificate(pem: &str) -> Option<Certificate> {
         not_before: time(certificate.not_before())?,
         not_after: time(certificate.not_after())?,
     })
+}
+
+/// What people call a certificate (its common name, else its organisation), and when it ends.
+pub fn name_and_end(certificate: &X509Ref) -> Option<(String, Timestamp)> {
+    let entry = |nid| certificate.subject_name().entries_by_nid(nid).next()?.data().to_string().ok();
+    let name = entry(Nid::COMMONNAME).or_else(|| entry(Nid::ORGANIZATIONNAME));
+    Some((name.map_or("without a name".to_owned(), |it| it.to_string()), time(certificate.not_after())?))
 }
 
 fn time(time: &Asn1TimeRef) -> Option<Timestamp> {
