@@ -233,6 +233,8 @@ fn what_is_acknowledged_is_told_once_more_and_what_is_snoozed_later() {
 #[test]
 fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
     type Act = fn(&TestEnv);
+    // What it is, how it comes about, and how it is mended.
+    type Row<'a> = (&'a str, &'a dyn Fn(&TestEnv), &'a dyn Fn(&TestEnv));
     let renew: Act = |env| {
         env.download_token("main", &TokenOptions::default());
         env.run(&["token", "import", "main", "main.p7m"]).is_done();
@@ -247,7 +249,7 @@ fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
     let server_id = |env: &TestEnv, id: &str| {
         env.store().execute_batch(&format!("UPDATE token SET server_uuid = {id}")).unwrap();
     };
-    let failures: [(&str, &dyn Fn(&TestEnv), &dyn Fn(&TestEnv)); 8] = [
+    let failures: [Row; 8] = [
         (
             "wrong credentials",
             &|env| env.apple().fault(Fault::status(400, "").on(Endpoint::Session).always()),
