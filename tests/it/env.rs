@@ -422,7 +422,7 @@ fn a_day_in_words(text: &str) -> Option<usize> {
     let (weekday, after) = text.split_once(' ')?;
     let is_day = DAYS.split_whitespace().any(|day| day == weekday);
     // The hour ends it: `09:15`, `9 h 15`.
-    let colon = after.find(|c: char| c == ':' || c == 'h').filter(|_| is_day)?;
+    let colon = after.find([':', 'h']).filter(|_| is_day)?;
     let minutes = after[colon + 1..].find(|c: char| c.is_ascii_digit())? + 2;
     Some(weekday.len() + 1 + colon + 1 + minutes)
 }

@@ -233,6 +233,8 @@ fn what_is_acknowledged_is_told_once_more_and_what_is_snoozed_later() {
 #[test]
 fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
     type Act = fn(&TestEnv);
+    // What it is, how it comes about, and how it is mended.
+    type Row<'a> = (&'a str, &'a dyn Fn(&TestEnv), &'a dyn Fn(&TestEnv));
     let renew: Act = |env| {
         env.download_token("main", &TokenOptions::default());
         env.run(&["token", "import", "main", "main.p7m"]).is_done();
@@ -244,7 +246,10 @@ fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
         let change = sim::ServerChange { active: Some(active), ..sim::ServerChange::default() };
         env.apple().change_server("main", change).unwrap();
     };
-    let failures: [(&str, &dyn Fn(&TestEnv), &dyn Fn(&TestEnv)); 7] = [
+    let server_id = |env: &TestEnv, id: &str| {
+        env.store().execute_batch(&format!("UPDATE token SET server_uuid = {id}")).unwrap();
+    };
+    let failures: [Row; 8] = [
         (
             "wrong credentials",
             &|env| env.apple().fault(Fault::status(400, "").on(Endpoint::Session).always()),
@@ -258,6 +263,14 @@ fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
         ("terms", &|env| env.apple().sign_terms("main", false).unwrap(), &|env| {
             env.apple().sign_terms("main", true).unwrap()
         }),
+        // As if the token had been imported for another server.
+        (
+            "other server",
+            &|env| server_id(env, "substr(server_uuid, 2) || substr(server_uuid, 1, 1)"),
+            &|env| {
+                server_id(env, "substr(server_uuid, -1) || substr(server_uuid, 1, length(server_uuid) - 1)")
+            },
+        ),
     ];
     let mut found = String::new();
     for (failure, produce, mend) in failures {
@@ -287,6 +300,8 @@ fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
         mended: recovered, info: the entry "main" of main Ltd in Apple's portal: all is well again
         terms: 0s, critical: Apple's terms for main Ltd: somebody has to agree to new terms
         mended: recovered, info: Apple's terms for main Ltd: all is well again
+        other server: 0s, critical: the entry "main" of main Ltd in Apple's portal: Apple answers for another server than "main"
+        mended: recovered, info: the entry "main" of main Ltd in Apple's portal: all is well again
     "#]].assert_eq(&found);
 }
 
@@ -406,7 +421,8 @@ fn certificates_of_profiles_and_of_the_servers_they_point_to_are_told_of() {
 
           token `main`: mdm-certificate:127.0.0.1:PORT ends in 47 hours: deputy token show main
           token `main`: profile-certificate:standard: 127.0.0.1 ends in 47 hours: deputy token show main
-    "#]].assert_eq(text.split_once("needs a person:").unwrap().1);
+    "#]]
+    .assert_eq(text.split_once("needs a person:").unwrap().1);
     year.told(expect![[r#"
         first: 3d, critical: the certificate of the web server `127.0.0.1:PORT`, where devices enrol, ends in 47 hours
         first: 3d, critical: the certificate `standard: 127.0.0.1`, which a profile carries, ends in 47 hours
