@@ -319,7 +319,7 @@ fn a_check_of_a_configured_plugin_looks_at_its_digest_and_its_settings() {
         expect![[r#"
             rules
               error    pinned     it is not the file it was pinned to
-                                 hint: if the change is meant, write under [plugins.rules]: sha256 = "DIGEST"
+                                 hint: if the change is meant: `deputy plugin trust rules` shows what it is and writes sha256 = "DIGEST"
               info     limits     those of [plugins.rules] in deputy.toml
               info     a call     at most 64MiB of memory and 10s
               info     fuel       5000000 a call and 200000 a device
@@ -404,17 +404,17 @@ fn a_check_tells_what_a_policy_says_of_itself_and_of_its_settings() {
         &with_guest("", "{ behaviour = \"refuse-settings\" }"),
         false,
         expect![[r#"
-        ok describes: answers every question, also as it should not (1.2.3)
-        ok schema: its settings have a JSON Schema
-        error settings: error: not that
-           --> deputy.toml:103:26
-            |
-        103 | settings = { behaviour = "refuse-settings" }
-            |                          ^^^^^^^^^^^^^^^^^
-            |
-            = help: something else
-        warning schema: its own schema accepts these settings, so editors will too
-    "#]],
+            ok describes: answers every question, also as it should not (1.2.3)
+            ok schema: its settings have a JSON Schema
+            error settings: error: not that
+               --> deputy.toml:104:26
+                |
+            104 | settings = { behaviour = "refuse-settings" }
+                |                          ^^^^^^^^^^^^^^^^^
+                |
+                = help: something else
+            warning schema: its own schema accepts these settings, so editors will too
+        "#]],
     );
 }
 
@@ -488,26 +488,26 @@ fn a_policy_about_tokens_is_tried_on_those_of_a_file() {
         &tries,
         0,
         expect![[r#"
-        emea token 3d before, critical, everywhere: the server token `emea` of your organisation ends in 3 days
-          The server token `emea` of your organisation ends on Monday 12 January 2026, 09:00, in 3 days.
-          From then on, new devices of "your server" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 1200 devices.
+            emea token 3d before, critical, everywhere: the server token `emea` of your organisation ends in 3 days
+              The server token `emea` of your organisation ends on DAY, in 3 days.
+              From then on, new devices of "your server" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 1200 devices.
 
-          What to do:
-          1. Sign in at https://business.apple.com or https://school.apple.com, as the account that made it (Deputy does not know which) if you can: a token made by another account ends with that account.
-          2. Open Preferences, then the device management service "your server", and choose Download Token.
-          3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import emea FILE.p7m
-        amer terms 1d on, critical, everywhere: Apple's terms for your organisation: somebody has to agree to new terms
-          Apple's terms for your organisation: somebody has to agree to new terms, since Thursday 8 January 2026, 00:00.
-          Until this is put right, Apple answers nothing about the devices of your organisation: none is seen, none gets a profile. Depending on this token: 0 devices.
-          What Deputy saw: the terms are not signed
+              What to do:
+              1. Sign in at https://business.apple.com or https://school.apple.com, as the account that made it (Deputy does not know which) if you can: a token made by another account ends with that account.
+              2. Open Preferences, then the device management service "your server", and choose Download Token.
+              3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import emea FILE.p7m
+            amer terms 1d on, critical, everywhere: Apple's terms for your organisation: somebody has to agree to new terms
+              Apple's terms for your organisation: somebody has to agree to new terms, since DAY.
+              Until this is put right, Apple answers nothing about the devices of your organisation: none is seen, none gets a profile. Depending on this token: 0 devices.
+              What Deputy saw: the terms are not signed
 
-          What to do:
-          1. Somebody with the role Administrator signs in at https://business.apple.com or https://school.apple.com for your organisation, reads the new terms that are shown there, and agrees.
-          2. To see whether Apple knows it yet: deputy token check amer
+              What to do:
+              1. Somebody with the role Administrator signs in at https://business.apple.com or https://school.apple.com for your organisation, reads the new terms that are shown there, and agrees.
+              2. To see whether Apple knows it yet: deputy token check amer
 
-        reminders.wasm of 2 tokens (tokens.toml)
-        FUEL 1 call
-    "#]],
+            reminders.wasm of 2 tokens (tokens.toml)
+            FUEL 1 call
+        "#]],
     );
     let tried = env.json(&tries);
     assert_eq!(tried["tried"]["about"], "2 tokens (tokens.toml)");

@@ -111,7 +111,7 @@ fn a_mail_has_text_a_page_and_the_date_for_the_calendar() {
         Date: WHEN
         From: Deputy <deputy@example.com>
         To: =?utf-8?b?T3DDqXJhdGlvbnM=?= <ops@example.com>
-        Subject: the server token `main` of main Ltd expires in 9 days
+        Subject: the server token `main` of main Ltd ends in 9 days
         Auto-Submitted: auto-generated
         Reply-To: IT <it@example.com>
         MIME-Version: 1.0
@@ -126,14 +126,15 @@ fn a_mail_has_text_a_page_and_the_date_for_the_calendar() {
         Content-Type: text/plain; charset=utf-8
         Content-Transfer-Encoding: quoted-printable
 
-        Token `main` (server "main" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.
+        The server token `main` of main Ltd ends on DAY, in 9 days.
+        From then on, new devices of "main" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.
 
-        To renew it:
-        1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.
+        What to do:
+        1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.
         2. Open Preferences, then the device management service "main", and choose Download Token.
-        3. Where Deputy runs, type: deputy token import main FILE.p7m
+        3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m
 
-        Downloading a new token ends the old one at once, so do step 3 right after step 2.
+        To be told: head@example.com, OPS@example.com
         --BOUNDARY
         Content-Type: text/html; charset=utf-8
         Content-Transfer-Encoding: quoted-printable
@@ -141,15 +142,16 @@ fn a_mail_has_text_a_page_and_the_date_for_the_calendar() {
         <!DOCTYPE html>
         <html>
         <body>
-        <p style="font-family:system-ui,sans-serif;font-size:17px;font-weight:600;border-left:4px solid #9a6700;padding-left:10px">the server token `main` of main Ltd expires in 9 days</p>
-        <div style="font-family:system-ui,sans-serif;font-size:15px;line-height:1.45;white-space:pre-wrap">Token `main` (server &quot;main&quot; of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.
+        <p style="font-family:system-ui,sans-serif;font-size:17px;font-weight:600;border-left:4px solid #9a6700;padding-left:10px">the server token `main` of main Ltd ends in 9 days</p>
+        <div style="font-family:system-ui,sans-serif;font-size:15px;line-height:1.45;white-space:pre-wrap">The server token `main` of main Ltd ends on DAY, in 9 days.
+        From then on, new devices of &quot;main&quot; get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.
 
-        To renew it:
-        1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.
+        What to do:
+        1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.
         2. Open Preferences, then the device management service &quot;main&quot;, and choose Download Token.
-        3. Where Deputy runs, type: deputy token import main FILE.p7m
+        3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m
 
-        Downloading a new token ends the old one at once, so do step 3 right after step 2.</div>
+        To be told: head@example.com, OPS@example.com</div>
         <p style="font-family:system-ui,sans-serif;font-size:12px;color:#57606a">Written TIME by Deputy, RUN</p>
         </body>
         </html>
@@ -170,7 +172,7 @@ fn a_mail_has_text_a_page_and_the_date_for_the_calendar() {
         DTSTAMP:WHEN
         DTSTART:WHEN
         SUMMARY:The server token main expires
-        DESCRIPTION:Token `main` (server "main" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile\; devices already enrolled are not affected.\n\nTo renew it:\n1. Sign in to Apple Business Manager or Apple School Manager\, as enroll-admin@main.example if you can: a token made by another account ends when that account does.\n2. Open Preferences\, then the device management service "main"\, and choose Download Token.\n3. Where Deputy runs\, type: deputy token import main FILE.p7m\n\nDownloading a new token ends the old one at once\, so do step 3 right after step 2.
+        DESCRIPTION:The server token `main` of main Ltd ends on DAY\, in 9 days.\nFrom then on\, new devices of "main" get no enrolment profile\; devices that are enrolled are not affected. Depending on this token: 0 devices.\n\nWhat to do:\n1. Sign in at https://business.apple.com or https://school.apple.com\, as enroll-admin@main.example if you can: a token made by another account ends with that account.\n2. Open Preferences\, then the device management service "main"\, and choose Download Token.\n3. Where Deputy runs\, at once\, since downloading a new token ends the old one: deputy token import main FILE.p7m\n\nTo be told: head@example.com\, OPS@example.com
         TRANSP:TRANSPARENT
         BEGIN:VALARM
         ACTION:DISPLAY
@@ -263,37 +265,37 @@ fn slack_gets_blocks() {
     check_hook(
         "slack",
         expect![[r#"
-        {
-          "blocks": [
             {
-              "text": {
-                "emoji": true,
-                "text": ":warning: the server token `main` of main Ltd expires in 9 days",
-                "type": "plain_text"
-              },
-              "type": "header"
-            },
-            {
-              "text": {
-                "text": "Token `main` (server \"main\" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.\n\nTo renew it:\n1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.\n2. Open Preferences, then the device management service \"main\", and choose Download Token.\n3. Where Deputy runs, type: deputy token import main FILE.p7m\n\nDownloading a new token ends the old one at once, so do step 3 right after step 2.",
-                "type": "mrkdwn",
-                "verbatim": true
-              },
-              "type": "section"
-            },
-            {
-              "elements": [
+              "blocks": [
                 {
-                  "text": "Deputy, written TIME, RUN",
-                  "type": "plain_text"
+                  "text": {
+                    "emoji": true,
+                    "text": ":warning: the server token `main` of main Ltd ends in 9 days",
+                    "type": "plain_text"
+                  },
+                  "type": "header"
+                },
+                {
+                  "text": {
+                    "text": "The server token `main` of main Ltd ends on DAY, in 9 days.\nFrom then on, new devices of \"main\" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.\n\nWhat to do:\n1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.\n2. Open Preferences, then the device management service \"main\", and choose Download Token.\n3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m",
+                    "type": "mrkdwn",
+                    "verbatim": true
+                  },
+                  "type": "section"
+                },
+                {
+                  "elements": [
+                    {
+                      "text": "Deputy, written TIME, RUN",
+                      "type": "plain_text"
+                    }
+                  ],
+                  "type": "context"
                 }
               ],
-              "type": "context"
+              "text": "the server token `main` of main Ltd ends in 9 days"
             }
-          ],
-          "text": "the server token `main` of main Ltd expires in 9 days"
-        }
-    "#]],
+        "#]],
     );
 }
 
@@ -302,139 +304,128 @@ fn teams_gets_an_adaptive_card() {
     check_hook(
         "teams",
         expect![[r#"
-        {
-          "attachments": [
             {
-              "content": {
-                "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-                "body": [
-                  {
-                    "inlines": [
+              "attachments": [
+                {
+                  "content": {
+                    "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                    "body": [
                       {
-                        "color": "warning",
-                        "size": "large",
-                        "text": "the server token `main` of main Ltd expires in 9 days",
-                        "type": "TextRun",
-                        "weight": "bolder"
+                        "inlines": [
+                          {
+                            "color": "warning",
+                            "size": "large",
+                            "text": "the server token `main` of main Ltd ends in 9 days",
+                            "type": "TextRun",
+                            "weight": "bolder"
+                          }
+                        ],
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": "The server token `main` of main Ltd ends on DAY, in 9 days.",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": "From then on, new devices of \"main\" get no enrolment profile; devices that are enrolled are not affected. Depending on this token: 0 devices.",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": " ",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": "What to do:",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": "1. Sign in at https://business.apple.com or https://school.apple.com, as enroll-admin@main.example if you can: a token made by another account ends with that account.",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": "2. Open Preferences, then the device management service \"main\", and choose Download Token.",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "fontType": "default",
+                            "text": "3. Where Deputy runs, at once, since downloading a new token ends the old one: deputy token import main FILE.p7m",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "none",
+                        "type": "RichTextBlock"
+                      },
+                      {
+                        "inlines": [
+                          {
+                            "isSubtle": true,
+                            "size": "small",
+                            "text": "Deputy, written TIME, RUN",
+                            "type": "TextRun"
+                          }
+                        ],
+                        "spacing": "medium",
+                        "type": "RichTextBlock"
                       }
                     ],
-                    "type": "RichTextBlock"
+                    "fallbackText": "the server token `main` of main Ltd ends in 9 days",
+                    "msteams": {
+                      "width": "Full"
+                    },
+                    "type": "AdaptiveCard",
+                    "version": "1.4"
                   },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": "Token `main` (server \"main\" of main Ltd) expires on TIME. From then on new devices of this server get no enrolment profile; devices already enrolled are not affected.",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": " ",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": "To renew it:",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": "1. Sign in to Apple Business Manager or Apple School Manager, as enroll-admin@main.example if you can: a token made by another account ends when that account does.",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": "2. Open Preferences, then the device management service \"main\", and choose Download Token.",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": "3. Where Deputy runs, type: deputy token import main FILE.p7m",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": " ",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "fontType": "default",
-                        "text": "Downloading a new token ends the old one at once, so do step 3 right after step 2.",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "none",
-                    "type": "RichTextBlock"
-                  },
-                  {
-                    "inlines": [
-                      {
-                        "isSubtle": true,
-                        "size": "small",
-                        "text": "Deputy, written TIME, RUN",
-                        "type": "TextRun"
-                      }
-                    ],
-                    "spacing": "medium",
-                    "type": "RichTextBlock"
-                  }
-                ],
-                "fallbackText": "the server token `main` of main Ltd expires in 9 days",
-                "msteams": {
-                  "width": "Full"
-                },
-                "type": "AdaptiveCard",
-                "version": "1.4"
-              },
-              "contentType": "application/vnd.microsoft.card.adaptive",
-              "contentUrl": null
+                  "contentType": "application/vnd.microsoft.card.adaptive",
+                  "contentUrl": null
+                }
+              ],
+              "type": "message"
             }
-          ],
-          "type": "message"
-        }
-    "#]],
+        "#]],
     );
 }
 
@@ -1000,9 +991,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"mail\"",
         expect![[r#"
             error: unknown `kind` value `mail`
-               --> deputy.toml:100:8
+               --> deputy.toml:101:8
                 |
-            100 | kind = "mail"
+            101 | kind = "mail"
                 |        ^^^^^^
                 |
                 = help: did you mean `email`?
@@ -1012,12 +1003,12 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"email\"\nhost = \"mail.example.com\"\nfrom = \"deputy@example.com\"",
         expect![[r#"
             error: nobody would get the mail
-              --> deputy.toml:99:11
-               |
-            99 | [channels.ops]
-               |           ^^^
-               |
-               = help: write `to = ["ops@example.com"]`, or `contacts = true` for the contacts of the token
+               --> deputy.toml:100:11
+                |
+            100 | [channels.ops]
+                |           ^^^
+                |
+                = help: write `to = ["ops@example.com"]`, or `contacts = true` for the contacts of the token
         "#]],
     );
     check(
@@ -1025,55 +1016,55 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
          from = \"Deputy\"\nto = [\"ops@example.com\", \"opérations@example.com\"]\nhello = \"a b\"\ntimeout = \"0s\"",
         expect![[r#"
             error: not the name or the address of a host
-               --> deputy.toml:101:8
+               --> deputy.toml:102:8
                 |
-            101 | host = "mail.example.com:25"
+            102 | host = "mail.example.com:25"
                 |        ^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write `smtp.example.com`; the port has a key of its own
 
             error: the password would be sent in the clear
-               --> deputy.toml:102:7
+               --> deputy.toml:103:7
                 |
-            102 | tls = "none"
+            103 | tls = "none"
                 |       ^^^^^^
                 |
                 = help: write `tls = "starttls"` or `tls = "implicit"`, or leave `user` and `password_from` out
 
             error: a secret comes from one place
-               --> deputy.toml:104:1
+               --> deputy.toml:105:1
                 |
-            104 | password_from = { file = "a", env = "B" }
+            105 | password_from = { file = "a", env = "B" }
                 | ^^^^^^^^^^^^^
                 |
                 = help: write one of `file`, `env` and `credential`
 
             error: `Deputy` is not a mail address
-               --> deputy.toml:105:8
+               --> deputy.toml:106:8
                 |
-            105 | from = "Deputy"
+            106 | from = "Deputy"
                 |        ^^^^^^^^
                 |
                 = help: write `it@example.com` or `IT <it@example.com>`
 
             error: `opérations@example.com` has letters in its address that not every mail server takes
-               --> deputy.toml:106:26
+               --> deputy.toml:107:26
                 |
-            106 | to = ["ops@example.com", "opérations@example.com"]
+            107 | to = ["ops@example.com", "opérations@example.com"]
                 |                          ^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write `it@example.com` or `IT <it@example.com>`
 
             error: not the name of a host
-               --> deputy.toml:107:9
+               --> deputy.toml:108:9
                 |
-            107 | hello = "a b"
+            108 | hello = "a b"
                 |         ^^^^^
 
             error: nothing is as quick as that
-               --> deputy.toml:108:11
+               --> deputy.toml:109:11
                 |
-            108 | timeout = "0s"
+            109 | timeout = "0s"
                 |           ^^^^
                 |
                 = help: leave the key out for the default
@@ -1083,9 +1074,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"email\"\nhost = \"h\"\nfrom = \"d@example.com\"\nto = [\"o@example.com\"]\nuser = \"me\"\npassword = \"hush\"",
         expect![[r#"
             error: unknown key `password`
-               --> deputy.toml:105:1
+               --> deputy.toml:106:1
                 |
-            105 | password = "****"
+            106 | password = "****"
                 | ^^^^^^^^
                 |
                 = help: did you mean `password_from`?
@@ -1095,21 +1086,21 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"",
         expect![[r#"
             error: the address of the webhook is missing
-              --> deputy.toml:99:11
-               |
-            99 | [channels.ops]
-               |           ^^^
-               |
-               = help: write `url_from = { file = "state/hook-url" }`, or `env` or `credential` in it, or `url = "https://…"`
+               --> deputy.toml:100:11
+                |
+            100 | [channels.ops]
+                |           ^^^
+                |
+                = help: write `url_from = { file = "state/hook-url" }`, or `env` or `credential` in it, or `url = "https://…"`
         "#]],
     );
     check(
         "kind = \"slack\"\nurl = \"hooks.example.com/hush\"",
         expect![[r#"
             error: not a URL
-               --> deputy.toml:101:7
+               --> deputy.toml:102:7
                 |
-            101 | url = "**********************"
+            102 | url = "**********************"
                 |       ^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write the whole address, such as `https://hooks.example.com/…`
@@ -1119,9 +1110,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nulr = \"https://hooks.example.com/hush\"",
         expect![[r#"
             error: unknown key `ulr`
-               --> deputy.toml:101:1
+               --> deputy.toml:102:1
                 |
-            101 | ulr = "https://hooks.example.com/****"
+            102 | ulr = "https://hooks.example.com/****"
                 | ^^^
                 |
                 = help: one of `ca_file`, `kind`, `proxy`, `timeout`, `url`, `url_from`
@@ -1131,9 +1122,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nurl_from = { env = \"A\" }\nsecret_from = \"hush\"",
         expect![[r#"
             error: must be a table, not a string
-               --> deputy.toml:103:15
+               --> deputy.toml:104:15
                 |
-            103 | secret_from = "****"
+            104 | secret_from = "****"
                 |               ^^^^^^
         "#]],
     );
@@ -1141,15 +1132,15 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nproxy = \"me:hush@a\"\nca_file = \"none.pem\"",
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-               --> deputy.toml:102:9
+               --> deputy.toml:103:9
                 |
-            102 | proxy = "*******@a"
+            103 | proxy = "*******@a"
                 |         ^^^^^^^^^^^
 
             error: cannot use `none.pem`: No such file or directory (os error 2)
-               --> deputy.toml:103:11
+               --> deputy.toml:104:11
                 |
-            103 | ca_file = "none.pem"
+            104 | ca_file = "none.pem"
                 |           ^^^^^^^^^^
         "#]],
     );
@@ -1157,9 +1148,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"command\"\ncommand = []",
         expect![[r#"
             error: there is no program
-               --> deputy.toml:101:11
+               --> deputy.toml:102:11
                 |
-            101 | command = []
+            102 | command = []
                 |           ^^
                 |
                 = help: write `command = ["/usr/local/bin/page", "--team", "it"]`
@@ -1169,9 +1160,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"command\"\ncommand = [\"./none\"]",
         expect![[r#"
             error: there is no `./none`
-               --> deputy.toml:101:11
+               --> deputy.toml:102:11
                 |
-            101 | command = ["./none"]
+            102 | command = ["./none"]
                 |           ^^^^^^^^^^
         "#]],
     );
@@ -1179,9 +1170,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nurl = \"https://hooks.example.com/hu\\qsh\"",
         expect![[r#"
             error: not TOML: the address
-               --> deputy.toml:101:7
+               --> deputy.toml:102:7
                 |
-            101 | url = "https://hooks.example.com/******"
+            102 | url = "https://hooks.example.com/******"
                 |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address

@@ -62,9 +62,9 @@ fn a_misspelt_kind_of_channel() {
         "kind = \"lgo\"",
         expect![[r#"
             error: unknown `kind` value `lgo`
-              --> deputy.toml:71:8
+              --> deputy.toml:72:8
                |
-            71 | kind = "lgo"
+            72 | kind = "lgo"
                |        ^^^^^
                |
                = help: one of `log`, `email`, `slack`, `teams`, `webhook`, `command`

@@ -178,9 +178,9 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let wrong = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-           --> deputy.toml:100:9
+           --> deputy.toml:101:9
             |
-        100 | proxy = "gopher://****************@proxy.example:1"
+        101 | proxy = "gopher://****************@proxy.example:1"
             |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]]
     .assert_eq(&text(&env, &wrong));
@@ -188,9 +188,9 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let broken = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: not TOML: the user name or the password
-           --> deputy.toml:100:9
+           --> deputy.toml:101:9
             |
-        100 | proxy = "gopher://*****************@proxy.example:1"
+        101 | proxy = "gopher://*****************@proxy.example:1"
             |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
             |
             = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
@@ -230,29 +230,29 @@ fn mistakes_under_apple_are_told_with_their_place() {
         2,
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-               --> deputy.toml:100:9
+               --> deputy.toml:101:9
                 |
-            100 | proxy = "socks5://proxy"
+            101 | proxy = "socks5://proxy"
                 |         ^^^^^^^^^^^^^^^^
 
             error: cannot use `main.key`: it holds no certificate in PEM form
-               --> deputy.toml:101:11
+               --> deputy.toml:102:11
                 |
-            101 | ca_file = "main.key"
+            102 | ca_file = "main.key"
                 |           ^^^^^^^^^^
 
             error: nothing is as quick as that
-               --> deputy.toml:102:16
+               --> deputy.toml:103:16
                 |
-            102 | read_timeout = "0s"
+            103 | read_timeout = "0s"
                 |                ^^^^
                 |
                 = help: leave the key out for the default
 
             error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-               --> deputy.toml:103:16
+               --> deputy.toml:104:16
                 |
-            103 | call_timeout = "60"
+            104 | call_timeout = "60"
                 |                ^^^^
         "#]],
     );
@@ -262,9 +262,9 @@ fn mistakes_under_apple_are_told_with_their_place() {
         2,
         expect![[r#"
             error: unknown key `reed_timeout`
-               --> deputy.toml:102:1
+               --> deputy.toml:103:1
                 |
-            102 | reed_timeout = "1s"
+            103 | reed_timeout = "1s"
                 | ^^^^^^^^^^^^
                 |
                 = help: did you mean `read_timeout`?

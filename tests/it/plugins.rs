@@ -127,9 +127,9 @@ fn what_a_policy_asks_for_and_is_not_granted_is_told_with_the_line_to_write() {
         2,
         expect![[r#"
             error: deputy.toml has no table `asets`
-               --> deputy.toml:103:22
+               --> deputy.toml:104:22
                 |
-            103 | grants = { tables = ["asets"] }
+            104 | grants = { tables = ["asets"] }
                 |                      ^^^^^^^
                 |
                 = help: did you mean `assets`?
@@ -150,9 +150,9 @@ fn a_delimiter_that_is_none_is_a_mistake_of_the_configuration() {
         2,
         expect![[r#"
             error: `semicolon` cannot separate cells
-               --> deputy.toml:112:13
+               --> deputy.toml:113:13
                 |
-            112 | delimiter = "semicolon"
+            113 | delimiter = "semicolon"
                 |             ^^^^^^^^^^^
                 |
                 = help: one character, such as `;`, `|` or `\t`

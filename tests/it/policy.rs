@@ -189,17 +189,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
         expect![[r#"
             error: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-               --> deputy.toml:103:14
+               --> deputy.toml:104:14
                 |
-            103 | [plugins.bad.settings]
+            104 | [plugins.bad.settings]
                 |              ^^^^^^^^
                 |
                 = help: did you mean `none`?
 
             error: never good enough
-               --> deputy.toml:104:13
+               --> deputy.toml:105:13
                 |
-            104 | behaviour = "refuse-settings"
+            105 | behaviour = "refuse-settings"
                 |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -210,17 +210,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
               sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
               decide   failed: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-               --> deputy.toml:103:14
+               --> deputy.toml:104:14
                 |
-            103 | [plugins.bad.settings]
+            104 | [plugins.bad.settings]
                 |              ^^^^^^^^
                 |
                 = help: did you mean `none`?
 
             error: never good enough
-               --> deputy.toml:104:13
+               --> deputy.toml:105:13
                 |
-            104 | behaviour = "refuse-settings"
+            105 | behaviour = "refuse-settings"
                 |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -387,6 +387,7 @@ fn an_inspection_shows_what_the_shipped_rules_are() {
           answers    assignment
           imports    deputy:policy/tables@1.0.0
           exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+          limits     the preset `compiled`, which is the default
           a call     at most 64MiB of memory and 10s
           fuel       5000000 a call and 200000 a device
           made of    16 instances, 20000 table elements
@@ -408,6 +409,7 @@ fn an_inspection_says_what_is_not_granted() {
           answers    none
           imports    wasi:cli/environment@0.2.0, acme:directory/people@1.0.0 (not granted)
           exports    none
+          limits     the preset `compiled`, which is the default
           a call     at most 64MiB of memory and 10s
           fuel       5000000 a call and 200000 a device
           made of    16 instances, 20000 table elements
@@ -457,9 +459,9 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         2,
         expect![[r#"
             error: unknown value `python`
-               --> deputy.toml:102:10
+               --> deputy.toml:103:10
                 |
-            102 | preset = "python"
+            103 | preset = "python"
                 |          ^^^^^^^^
                 |
                 = help: one of `compiled`, `interpreter`
@@ -474,49 +476,49 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         2,
         expect![[r#"
             error: `1GiB` is not an amount of memory up to 512MiB
-               --> deputy.toml:102:10
+               --> deputy.toml:103:10
                 |
-            102 | memory = "1GiB"
+            103 | memory = "1GiB"
                 |          ^^^^^^
                 |
                 = help: write a number and KiB, MiB or GiB, such as `64MiB`
 
             error: `2h` is not between 1ms and 1h
-               --> deputy.toml:103:8
+               --> deputy.toml:104:8
                 |
-            103 | time = "2h"
+            104 | time = "2h"
                 |        ^^^^
                 |
                 = help: write `30s`
 
             error: 65 is not between 1 and 64
-               --> deputy.toml:104:13
+               --> deputy.toml:105:13
                 |
-            104 | instances = 65
+            105 | instances = 65
                 |             ^^
                 |
                 = help: without this key, the preset's number holds
 
             error: 0 is not between 1 and 1000000000000
-               --> deputy.toml:105:17
+               --> deputy.toml:106:17
                 |
-            105 | fuel_per_call = 0
+            106 | fuel_per_call = 0
                 |                 ^
                 |
                 = help: without this key, the preset's number holds
 
             error: `10ms` is not between 1s and 1h
-               --> deputy.toml:106:16
+               --> deputy.toml:107:16
                 |
-            106 | compile_time = "10ms"
+            107 | compile_time = "10ms"
                 |                ^^^^^^
                 |
                 = help: write `30s`
 
             error: `8` is not an amount of memory up to 1MiB
-               --> deputy.toml:107:7
+               --> deputy.toml:108:7
                 |
-            107 | log = "8"
+            108 | log = "8"
                 |       ^^^
                 |
                 = help: write a number and KiB, MiB or GiB, such as `1MiB`

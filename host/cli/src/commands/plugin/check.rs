@@ -154,17 +154,18 @@ fn pinned(subject: &Subject, config: Option<&Config>, found: &mut Findings) {
         return;
     };
     let digest = Digest::of(&subject.bytes);
-    let pin = format!("write under [plugins.{}]: sha256 = \"{digest}\"", subject.name);
+    let pin =
+        format!("`deputy plugin trust {}` shows what it is and writes sha256 = \"{digest}\"", subject.name);
     match &plugin.sha256 {
         Some(pinned) if *pinned == digest => {
             found.add("pinned", How::Well, digest);
         }
         Some(_) => found
             .add("pinned", How::Wrong, "it is not the file it was pinned to")
-            .hint(format!("if the change is meant, {pin}")),
+            .hint(format!("if the change is meant: {pin}")),
         None => found
             .add("pinned", How::Wrong, "it is not pinned to a digest")
-            .hint(format!("if the file is the one you mean, {pin}")),
+            .hint(format!("if the file is the one you mean: {pin}")),
     }
 }
 
