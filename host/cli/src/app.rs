@@ -139,7 +139,7 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
 fn tables(config: &Config, before: Option<&Settings>) -> BTreeMap<TableName, Arc<TableFile>> {
     let table = |name: &TableName, source: &table::Source| {
         let known = before.and_then(|before| before.tables.get(name)).filter(|it| it.source() == source);
-        known.cloned().unwrap_or_else(|| {
+        known.inspect(|it| it.reloaded()).cloned().unwrap_or_else(|| {
             let copies = Copies::of_tables(&config.store);
             Arc::new(TableFile::new(name.clone(), source.clone(), copies))
         })
