@@ -148,9 +148,10 @@ fn tables(config: &Config, before: Option<&Settings>) -> BTreeMap<TableName, Arc
 }
 
 fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
-    let digest = plugin.sha256.as_ref().map_or("", Digest::as_str);
-    let mark = Digest::of(format!("{digest}\n{}", plugin.settings).as_bytes());
-    PluginSettings { tables: plugin.tables.clone(), mark }
+    let PluginConfig { sha256, settings, limits, tables, .. } = plugin;
+    let digest = sha256.as_ref().map_or("", Digest::as_str);
+    let mark = Digest::of(format!("{digest}\n{settings}\n{limits:?}\n{tables:?}").as_bytes());
+    PluginSettings { tables: tables.clone(), mark }
 }
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
