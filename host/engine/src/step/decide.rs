@@ -207,7 +207,9 @@ impl Deciding<'_> {
         match &verdict.decision {
             Decision::Assign { profile } => match decided.assign.get_mut(profile) {
                 Some(devices) => *devices += 1,
-                None => drop(decided.assign.insert(profile.clone(), 1)),
+                None => {
+                    decided.assign.insert(profile.clone(), 1);
+                }
             },
             Decision::Hold { .. } => decided.held += 1,
             Decision::Ignore => decided.ignored += 1,
