@@ -525,3 +525,25 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         "#]],
     );
 }
+
+#[test]
+fn a_policy_that_keeps_devices_on_their_profile_sees_what_a_run_gave_them_since_apples_last_list() {
+    let env = TestEnv::new();
+    env.write(
+        "workflows/again.toml",
+        "version = 1\nname = \"again\"\n\n[[steps]]\nuses = \"decide\"\npolicy = \"rules\"\n\n[[steps]]\nuses = \"plan\"\n",
+    );
+    env.append(
+        "deputy.toml",
+        "\n[[plugins.rules.settings.rules]]\nwhen = { current_profile = \"?*\" }\nhold = true\n",
+    );
+    env.add("main", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    // No sync comes between; without the rule, the device would be moved.
+    env.edit("deputy.toml", "\ndefault = { assign = \"standard\"", "\ndefault = { assign = \"lab-ipad\"");
+    env.run(&["run", "again"]).succeeds(expect![[r#"
+        run RUN of again, by hand: succeeded
+          decide   1 device by rules: held 1
+          plan     nothing to do, 1 held by the policy
+    "#]]);
+}

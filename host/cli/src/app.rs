@@ -146,7 +146,7 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
 fn tables(config: &Config, before: Option<&Settings>) -> BTreeMap<TableName, Arc<TableFile>> {
     let table = |name: &TableName, source: &table::Source| {
         let known = before.and_then(|before| before.tables.get(name)).filter(|it| it.source() == source);
-        known.cloned().unwrap_or_else(|| {
+        known.inspect(|it| it.reloaded()).cloned().unwrap_or_else(|| {
             let copies = Copies::of_tables(&config.store);
             Arc::new(TableFile::new(name.clone(), source.clone(), copies))
         })
@@ -155,9 +155,10 @@ fn tables(config: &Config, before: Option<&Settings>) -> BTreeMap<TableName, Arc
 }
 
 fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
-    let digest = plugin.sha256.as_ref().map_or("", Digest::as_str);
-    let mark = Digest::of(format!("{digest}\n{}", plugin.settings).as_bytes());
-    PluginSettings { tables: plugin.tables.clone(), mark }
+    let PluginConfig { sha256, settings, limits, tables, .. } = plugin;
+    let digest = sha256.as_ref().map_or("", Digest::as_str);
+    let mark = Digest::of(format!("{digest}\n{settings}\n{limits:?}\n{tables:?}").as_bytes());
+    PluginSettings { tables: tables.clone(), mark }
 }
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;

@@ -186,6 +186,21 @@ impl Known {
     pub fn on(&self) -> Option<&ProfileId> {
         self.ours.as_ref().map_or_else(|| self.device.profile(), |ours| Some(&ours.profile))
     }
+
+    /// The device as it is, as far as anybody knows: Apple's last word, and over it what we did since.
+    /// Policies see it so, or they would decide about profiles that we have replaced.
+    pub fn present(self) -> Device {
+        let Self { mut device, ours, .. } = self;
+        if let Some(Assignment { profile, at }) = ours
+            && device.profile() != Some(&profile)
+        {
+            device.profile_uuid = Some(profile);
+            device.profile_status = ProfileStatus::Assigned;
+            device.profile_assign_time = Some(at);
+            device.profile_push_time = None;
+        }
+        device
+    }
 }
 
 /// For how long Apple's full list may still show the state before an assignment. Minutes were seen.
@@ -299,6 +314,7 @@ mod tests {
             );
             let on = known.on().map_or("nothing".to_owned(), |on| on.as_str()[..1].to_owned());
             found += &format!("{folded:?}, on {on}\n");
+            assert_eq!(known.clone().present().profile(), known.on(), "policies see it so");
             held = Some(known);
         }
         expected.assert_eq(&found);

@@ -31,7 +31,9 @@ pub struct Health {
 impl Health {
     /// Whether it is left alone now; until when.
     pub fn rests_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.until.filter(|until| *until > now)
+        // What seems to be longer was begun under a clock that ran ahead, and was set right since.
+        let longest = now.checked_add(LONGEST).unwrap_or(Timestamp::MAX);
+        self.until.filter(|until| (now < *until) && (*until <= longest))
     }
 
     /// It failed on a whole batch. True if it has to rest for that, for the first time since it worked.
@@ -114,6 +116,21 @@ mod tests {
             14400: until 2026-01-20T09:00:00Z
             15840: until 2026-01-21T09:00:00Z
         "#]],
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_years_ends_a_rest() {
+        let year = 365 * 24 * 60;
+        check(
+            &[year, year, year, 0, 1],
+            expect![[r#"
+                525600: no rest
+                525600: no rest
+                525600: until 2027-01-09T09:15:00Z, news
+                0: until 2026-01-09T09:30:00Z
+                1: until 2026-01-09T09:30:00Z
+            "#]],
         );
     }
 

@@ -42,7 +42,7 @@ pub struct Settings {
 pub struct PluginSettings {
     /// The tables it may look into.
     pub tables: Vec<TableName>,
-    /// A digest of the component and of what it is told: with another one, it is another policy.
+    /// A digest of the component, its settings, limits and grants: what another one did says nothing of it.
     pub mark: Digest,
 }
 
@@ -87,7 +87,7 @@ impl Settings {
         Tables(names.filter_map(|name| Some((name.clone(), tables.0.get(name)?.clone()))).collect())
     }
 
-    /// What tells this plugin and its settings from others.
+    /// What tells this plugin, as it is configured, from others.
     pub fn mark_of(&self, plugin: &PluginName) -> Digest {
         self.plugins.get(plugin).map_or_else(|| Digest::of(b""), |plugin| plugin.mark.clone())
     }

@@ -58,8 +58,11 @@ pub struct TableFile {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the file looked like from outside when it was read; none if it has to be read again.
+    /// What the file looked like from outside when it was read and was right. One that was not is read again
+    /// every time: the trouble may have been the disk's.
     stamp: Option<Stamp>,
+    /// The operator has said since that columns may be missing.
+    columns_may_go: bool,
     good: Option<Arc<CsvTable>>,
     wrong: Option<Wrong>,
     /// Whether it is right or wrong has changed since somebody was told.
@@ -100,6 +103,12 @@ impl TableFile {
     /// What is wrong with the file as it was found last, if anything.
     pub fn wrong(&self) -> Option<Wrong> {
         self.state().wrong.clone()
+    }
+
+    /// The configuration is read again, and policies are loaded again: a column that is missing now is meant
+    /// to be.
+    pub fn reloaded(&self) {
+        self.state().columns_may_go = true;
     }
 
     /// The state of the table that counts now: the file's, or, if that is wrong, the last that was
@@ -147,29 +156,28 @@ impl TableFile {
             let file = File::open(&self.source.path).map_err(failed)?;
             let before = stamp(&file).map_err(failed)?;
             if state.stamp.as_ref() == Some(&before) {
-                return state.wrong.clone().map_or(Ok(()), Err);
+                return Ok(());
             }
             let draft = self.copies.draft(&file).map_err(failed)?;
             if stamp(&file).map_err(failed)? != before {
                 continue;
             }
             let settled = before.modified.elapsed().is_ok_and(|age| age > RACY);
-            state.stamp = settled.then_some(before);
+            let stamp = settled.then_some(before);
             let same = state.good.as_ref().is_some_and(|good| *good.digest() == draft.digest);
             if same && self.copies.path(&draft.digest).exists() {
+                state.stamp = stamp;
                 return Ok(());
             }
             let (first, again) = (draft.open().map_err(failed)?, draft.open().map_err(failed)?);
             let table = CsvTable::read(&first, again, draft.digest.clone(), &self.source, &shown)?;
-            if let Some(good) = &state.good {
+            if let Some(good) = state.good.as_ref().filter(|_| !state.columns_may_go) {
                 self.keeps_columns(good, &table, &shown)?;
             }
             self.copies.name(draft).map_err(failed)?;
+            (state.stamp, state.columns_may_go) = (stamp, false);
             if let Some(before) = state.good.replace(Arc::new(table)) {
                 tracing::info!(table = %self.name, "the table `{}` has changed; it had {} rows", self.name, before.rows());
-            }
-            if let Err(error) = self.copies.clean() {
-                tracing::warn!(table = %self.name, "old copies of tables are not deleted: {error}");
             }
             return Ok(());
         }

@@ -126,7 +126,7 @@ fn show(common: &Common, app: &App, name: &TableName, key: Option<&str>, most: u
             let rows: Vec<Value> = rows.iter().map(|row| object(row)).collect();
             print_json("table", &json!({ "name": name, "key": table.key_column(), "rows": rows }));
         } else {
-            print(&format!("{}\n", table.columns().join(" | ")));
+            print(&format!("{}\n", one_line(&table.columns().join(" | "))));
             rows.iter().for_each(|row| print(&one_line(&row.join(" | "))));
             if table.rows() > rows.len() as u64 {
                 print(&format!("… of {} rows", table.rows()));
@@ -141,7 +141,7 @@ fn show(common: &Common, app: &App, name: &TableName, key: Option<&str>, most: u
     if common.json {
         print_json("row", &object(&row));
     } else {
-        let rows = table.columns().iter().zip(&row).map(|(column, cell)| [column.clone(), one_line(cell)]);
+        let rows = table.columns().iter().zip(&row).map(|(column, cell)| [one_line(column), one_line(cell)]);
         print_table(["column", "cell"], rows.collect(), "");
     }
     Ok(Exit::Success)

@@ -22,6 +22,10 @@ use crate::store::{DeviceId, Work};
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
 
+/// So many ways in which a policy fails are told apart: one that says something else of each device is
+/// not to fill the log and the record of the run.
+const WAYS: usize = 20;
+
 pub(crate) async fn decide(
     lane: &Lane<'_>,
     policy: &PluginName,
@@ -201,14 +205,21 @@ impl Deciding<'_> {
         let decided = &mut self.decided;
         decided.devices += 1;
         match &verdict.decision {
-            Decision::Assign { profile } => *decided.assign.entry(profile.clone()).or_default() += 1,
+            Decision::Assign { profile } => match decided.assign.get_mut(profile) {
+                Some(devices) => *devices += 1,
+                None => {
+                    decided.assign.insert(profile.clone(), 1);
+                }
+            },
             Decision::Hold { .. } => decided.held += 1,
             Decision::Ignore => decided.ignored += 1,
         }
         if verdict.fault {
-            let note =
-                || FaultNote { reason: verdict.reason.to_string(), devices: 0, example: serial.clone() };
-            self.faults.entry(verdict.reason.clone()).or_insert_with(note).devices += 1;
+            let told = self.faults.len() < WAYS || self.faults.contains_key(&verdict.reason);
+            let reason =
+                if told { verdict.reason.clone() } else { "the plugin failed in yet other ways".into() };
+            let note = || FaultNote { reason: reason.to_string(), devices: 0, example: serial.clone() };
+            self.faults.entry(reason.clone()).or_insert_with(note).devices += 1;
         }
     }
 }

@@ -79,7 +79,8 @@ impl Store {
         .await
     }
 
-    /// The devices a token has, in the order in which they came, after one; at most `limit`.
+    /// The devices a token has, as they are by now, in the order in which they came, after one; at most
+    /// `limit`.
     pub async fn devices_after(
         &self,
         token: &TokenName,
@@ -95,7 +96,7 @@ impl Store {
             let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
             let mut devices = Vec::new();
             while let Some(row) = rows.next()? {
-                devices.push((row.get("id")?, known(row)?.device));
+                devices.push((row.get("id")?, known(row)?.present()));
             }
             Ok(devices)
         })

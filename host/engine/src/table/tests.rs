@@ -298,12 +298,36 @@ fn a_file_that_went_wrong_leaves_what_was_right_before() {
           = help: put it back, or reload the configuration if that is meant
     "#]]
     .assert_eq(&world.said(&["C02AA"]));
+    world.table.reloaded();
+    expect![[r#"
+        columns ["serial"], 1 rows, 0 without key
+        C02AA: Ok(Some(["C02AA"]))
+    "#]]
+    .assert_eq(&world.said(&["C02AA"]));
     world.write("serial,site\nC02AA,Rome\n");
     expect![[r#"
         columns ["serial", "site"], 1 rows, 0 without key
         C02AA: Ok(Some(["C02AA", "Rome"]))
     "#]]
     .assert_eq(&world.said(&["C02AA"]));
+}
+
+#[test]
+fn a_trouble_of_the_disk_is_over_when_it_is_over() {
+    let content = b"serial,site\nC02AA,Lyon\n";
+    let world = world(content, b',', Encoding::Utf8);
+    // Old enough that it would not be read again.
+    let file = File::options().append(true).open(world.folder.path().join("assets.csv")).unwrap();
+    file.set_modified(SystemTime::now() - RACY * 10).unwrap();
+    let copies = Copies::of_tables(&world.folder.path().join("state/deputy.db"));
+    let in_the_way = copies.path(&domain::id::Digest::of(content));
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    assert!(world.table.now().is_none());
+    std::fs::remove_dir(&in_the_way).unwrap();
+    expect![[r#"
+        columns ["serial", "site"], 1 rows, 0 without key
+    "#]]
+    .assert_eq(&world.said(&[]));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::output::{print, print_json, time};
 #[derive(clap::Args)]
 #[command(
     after_help = "A plugin that fails on everything in three batches in a row is left alone for a quarter of an hour, and for \
-twice as long each time that trying it again fails, at most a day. Another component or other settings wake it, too."
+twice as long each time that trying it again fails, at most a day. Another component, other settings, limits or grants wake it, too."
 )]
 pub(crate) struct Arguments {
     /// The plugin
