@@ -91,6 +91,20 @@ fn a_token_as_json_moves_in_with_its_key_or_without() {
 }
 
 #[test]
+fn a_key_that_comes_with_a_token_that_is_here_already_is_kept() {
+    let it = elsewhere();
+    it.env.write("token.json", token_json(&it.credentials));
+    it.env.run(&["token", "import", "main", "token.json"]).is_done();
+    let again =
+        ["token", "import", "main", "token.json", "--certificate", "cert.pem", "--private-key", "key.pem"];
+    it.env.run(&again).is_done();
+    let certificate = it.pair.certificate.as_bytes();
+    let next = it.env.apple().token("main", certificate, &TokenOptions::default()).unwrap();
+    it.env.write("next.p7m", next.content);
+    it.env.run(&["token", "import", "main", "next.p7m"]).is_done();
+}
+
+#[test]
 fn a_file_of_the_portal_moves_in_with_the_key_of_another_program() {
     let it = elsewhere();
     it.env.run(&["token", "import", "main", "main.p7m"]).fails(

@@ -271,6 +271,65 @@ fn the_daemon_waits_before_it_tries_again_and_takes_up_new_settings() {
 }
 
 #[test]
+fn what_cannot_be_put_on_record_is_not_sent() {
+    let (env, hook) = with_hook();
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON delivery
+                BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    env.store().execute_batch(full).unwrap();
+    for _ in 0..2 {
+        env.run(&["run", "tell"]).ends_with(1);
+    }
+    assert_eq!(hook.count(), 0);
+    env.store().execute_batch("DROP TRIGGER full").unwrap();
+    told(&env);
+    assert_eq!(ids(&hook), written(&env));
+    assert_eq!(hook.count(), 3);
+}
+
+#[test]
+fn the_daemon_does_not_hammer_a_channel_of_which_it_can_note_nothing() {
+    let (env, hook) = with_hook();
+    hook.is_down(true);
+    told(&env);
+    // The try can be noted, what came of it cannot.
+    let full = "CREATE TRIGGER full BEFORE UPDATE OF state ON delivery WHEN new.channel = 'ops'
+                BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    env.store().execute_batch(full).unwrap();
+    age(&env, 0);
+    hook.is_down(false);
+    let other = Hook::start();
+    env.append("deputy.toml", &format!("\n[channels.other]\nkind = \"webhook\"\nurl = \"{}\"\n", other.url));
+    let often = TELL.replace("[\"ops\"]", "[\"ops\", \"other\"]");
+    env.write(
+        "workflows/tell.toml",
+        often.replace("[[steps]]", "[schedule]\ncron = \"* * * * * *\"\n\n[[steps]]"),
+    );
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("the other channel has three messages", || other.count() >= 3 && hook.count() > 0);
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+    assert_eq!(hook.count(), 1);
+}
+
+#[test]
+fn nobody_is_left_alone_for_longer_than_a_day() {
+    let (env, hook) = with_hook();
+    // Somebody who asks for a century, and a clock that was wrong by as much.
+    hook.answers(503, &[("retry-after", "3153600000")], "");
+    told(&env);
+    let next_at = || -> jiff::Timestamp {
+        let channels = env.json(&["channel", "list"]);
+        channels["channels"][1]["state"]["next_at"].as_str().unwrap().parse().unwrap()
+    };
+    assert!(next_at().duration_since(jiff::Timestamp::now()).as_hours() <= 24, "{}", next_at());
+    hook.is_down(false);
+    let wrong = "UPDATE channel SET next_at = 5000000000000; UPDATE delivery SET next_at = 5000000000000";
+    env.store().execute_batch(wrong).unwrap();
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("the message has arrived", || hook.count() == 1);
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+}
+
+#[test]
 fn what_is_too_old_is_set_aside_and_can_be_had_all_the_same() {
     let (env, hook) = with_hook();
     hook.is_down(true);

@@ -131,6 +131,21 @@ fn a_rotation_killed_at_any_moment_leaves_a_key_that_opens_everything() {
 }
 
 #[test]
+fn two_rotations_at_once_lose_no_key() {
+    let env = TestEnv::new();
+    for nth in 0..6 {
+        let rotations =
+            [0, 1].map(|which| env.start(&["secrets", "rotate"], &format!("rotate{nth}{which}.log")));
+        for rotation in rotations {
+            env.until("it has ended", || env.has_ended(rotation));
+        }
+        assert!(!env.file(NEXT).exists());
+        env.run(&["token", "check"]).is_done();
+    }
+    all_opens(&env);
+}
+
+#[test]
 fn a_daemon_that_knows_the_old_key_only_is_stopped_first() {
     let env = TestEnv::new();
     let daemon = env.start(&["serve"], "serve.log");

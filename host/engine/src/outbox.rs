@@ -25,7 +25,7 @@ use crate::channel::{Channel, Next, Undelivered};
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::stop::{Stop, Stopper};
-use crate::store::{ChannelState, Delivery, Outgoing, Reason};
+use crate::store::{ChannelState, Delivery, LONGEST_PAUSE, Outgoing, Reason};
 
 /// What waits longer is set aside.
 pub const TOO_OLD: Duration = Duration::from_secs(14 * DAY);
@@ -39,6 +39,8 @@ const DAY: u64 = 86_400;
 const LOOK: Duration = Duration::from_secs(15);
 /// Another process has the channel: so long until the next look.
 const BUSY: Duration = Duration::from_millis(500);
+/// The store does not answer as it should, or a delivery broke off: so long until the next try.
+const BROKEN: Duration = Duration::from_secs(60);
 /// Between two times that what is over is forgotten.
 const TIDY: Duration = Duration::from_secs(3600);
 /// How long a delivery that is going on has when the daemon ends.
@@ -77,7 +79,7 @@ impl Engine {
         let stopper = Stopper::default();
         let deadline = Instant::now() + most;
         let mut going = JoinSet::new();
-        for (name, _) in self.store.channels_due().await? {
+        for (name, _) in self.store.channels_due(self.now()).await? {
             let (engine, stop) = (self.clone(), stopper.listener());
             going.spawn(async move {
                 // The daemon may be at it: then it is about to be done.
@@ -139,25 +141,26 @@ pub(crate) async fn deliver(mut engines: watch::Receiver<Engine>, stop: Stop) {
 /// The channels that deliver now, each in a task of its own.
 #[derive(Default)]
 struct Work {
-    going: JoinSet<(ChannelName, bool)>,
+    /// Each ends with how long its channel is to be left alone.
+    going: JoinSet<(ChannelName, Duration)>,
     at_work: BTreeSet<ChannelName>,
-    /// Another process has it.
-    busy: BTreeMap<ChannelName, Instant>,
+    /// Left alone until then.
+    rests: BTreeMap<ChannelName, Instant>,
 }
 
 impl Work {
     /// Begins with the channels that have something due; how long there is nothing more to do.
     async fn begin(&mut self, engine: &Engine, stop: &Stop) -> Duration {
         let mut pause = LOOK;
-        let due = engine.store.channels_due().await.map_err(Error::from);
+        let due = engine.store.channels_due(engine.now()).await.map_err(Error::from);
         for (name, at) in noted("cannot be read", due).unwrap_or_default() {
             if self.at_work.contains(&name) {
                 continue;
             }
             let left = Duration::try_from(at.duration_since(engine.now())).unwrap_or(Duration::ZERO);
-            let busy =
-                self.busy.get(&name).map_or(Duration::ZERO, |until| until.duration_since(Instant::now()));
-            let wait = left.max(busy);
+            let rest =
+                self.rests.get(&name).map_or(Duration::ZERO, |until| until.duration_since(Instant::now()));
+            let wait = left.max(rest);
             if !wait.is_zero() {
                 pause = pause.min(wait);
                 continue;
@@ -166,24 +169,28 @@ impl Work {
             let (engine, stop) = (engine.clone(), stop.clone());
             self.going.spawn(async move {
                 let served = serve(&engine, &name, Manner::WhenDue, &stop).await;
-                let free = noted("could not be served", served).unwrap_or(false);
-                (name, free)
+                let rest = match noted("could not be served", served) {
+                    Some(true) => Duration::ZERO,
+                    Some(false) => BUSY,
+                    None => BROKEN,
+                };
+                (name, rest)
             });
         }
         pause
     }
 
-    fn ended(&mut self, ended: Result<(ChannelName, bool), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(ChannelName, Duration), tokio::task::JoinError>) {
         match ended {
-            Ok((name, true)) => drop(self.at_work.remove(&name)),
-            Ok((name, false)) => {
+            Ok((name, rest)) => {
                 self.at_work.remove(&name);
-                self.busy.insert(name, Instant::now() + BUSY);
+                self.rests.insert(name, Instant::now() + rest);
             }
             Err(panicked) => {
                 tracing::error!("a delivery broke off: {panicked}");
                 // Which channel's it was, a panic does not say; the others hold their locks.
-                self.at_work.clear();
+                let until = Instant::now() + BROKEN;
+                self.rests.extend(std::mem::take(&mut self.at_work).into_iter().map(|name| (name, until)));
             }
         }
     }
@@ -221,11 +228,15 @@ async fn serve(engine: &Engine, name: &ChannelName, manner: Manner, stop: &Stop)
         let due = (manner == Manner::WhenDue).then_some(now);
         let Some(delivery) = engine.store.next_delivery(name, after, due).await? else { break };
         let channel = engine.settings.channels.get(name);
-        let Some(channel) = channel.filter(|_| !is_too_old(&delivery, now)) else {
-            if is_too_old(&delivery, now) {
-                set_aside(engine, &delivery, aged(&delivery, channel.is_some())).await?;
-                continue;
-            }
+        if is_too_old(&delivery, now) {
+            set_aside(engine, &delivery, aged(&delivery, channel.is_some())).await?;
+            continue;
+        }
+        // Noted before it is sent: on a full disk it would else be sent again and again.
+        if !engine.store.begin_delivery(&delivery).await? {
+            continue;
+        }
+        let Some(channel) = channel else {
             // Until somebody configures it again, or it is too old.
             let why = format!("there is no channel `{name}` in deputy.toml");
             let advice = format!("write it again, or type `deputy outbox drop --channel {name}`");
@@ -320,7 +331,9 @@ fn aged(delivery: &Delivery, configured: bool) -> Reason {
 /// When to try again after one more than so many failures, or when the other side asked for.
 fn after(now: Timestamp, failures: u32, asked: Option<Duration>) -> Timestamp {
     let pause = pause(failures, rand::rng().random());
-    now.checked_add(asked.map_or(pause, |asked| asked.max(pause))).unwrap_or(Timestamp::MAX)
+    // Whoever asks for more is not believed: nothing else would ever end that.
+    let pause = asked.map_or(pause, |asked| asked.clamp(pause, LONGEST_PAUSE));
+    now.checked_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 /// A minute, then twice as long each time, up to an hour; of it, between half and all, as `random` says

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use engine::clock::SystemClock;
 use engine::engine::Engine;
 use engine::lock::Held;
-use engine::secrets::{Key, KeyId};
+use engine::secrets::{Key, KeyId, OpenError};
 use engine::settings::Settings;
-use engine::store::Store;
+use engine::store::{self, Store};
 use serde_json::json;
 
 use crate::Common;
@@ -77,9 +77,11 @@ async fn in_file(common: &Common, config: &Config, path: &Path) -> Outcome {
     // A link stays a link; what it leads to is replaced.
     let path = &std::fs::canonicalize(path).map_err(|error| Problem::file("read", path, &error))?;
     let next = next_key_file(path);
-    let old = key(&config.key)?;
     let (store, sealed_with) = open_store(config).await?;
+    // Held until the new key is in its place: another one that begins now must not take it for a remnant.
     let locks = alone(&store).await?;
+    unchanged(&store).await?;
+    let old = key(&config.key)?;
     let mut number = None;
     if sealed_with == old.id() {
         // Nothing is sealed with what an earlier try may have left.
@@ -91,8 +93,8 @@ async fn in_file(common: &Common, config: &Config, path: &Path) -> Outcome {
         same_owner(path, &next)?;
         number = Some(store.reseal(new).await?);
     }
-    drop((store, locks));
     let kept = put_in_place(path, &next, old.id())?;
+    drop((store, locks));
     let new = key(&config.key)?.id();
     if common.json {
         let value = json!({
@@ -174,6 +176,18 @@ async fn alone(store: &Store) -> Outcome<Vec<Held>> {
         held.push(lock.ok_or_else(|| busy(format!("a run works with the token `{name}`")))?);
     }
     Ok(held)
+}
+
+/// The store may have come under another key before it was ours alone.
+async fn unchanged(store: &Store) -> Outcome<()> {
+    match store.check_key().await {
+        Err(store::Error::Secret(OpenError::WrongKey { .. })) => Err(Problem::new(
+            Exit::Unavailable,
+            "another `deputy secrets rotate` was at work; nothing was changed",
+        )
+        .hint("look at the key it has made, and type this again if you want one more")),
+        checked => Ok(checked?),
+    }
 }
 
 /// The new key file takes the place of the old, which is kept under the name of its key.

@@ -6,7 +6,50 @@
 /// The text with stars for what is secret in it, in the same number of bytes.
 pub(super) fn without_secrets(text: &str) -> String {
     let line = |line| line_without_paths(&line_without_values(&line_without_passwords(line)));
-    text.split_inclusive('\n').map(line).collect()
+    without_long_values(text).split_inclusive('\n').map(line).collect()
+}
+
+/// Without what stands in strings of several lines: nothing there tells what it is. Stays TOML.
+fn without_long_values(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'', '#']) {
+        let (before, after) = rest.split_at(at);
+        shown.push_str(before);
+        let quote = &after[..1];
+        let triple = quote.repeat(3);
+        let line = after.find('\n').unwrap_or(after.len());
+        let length = if quote == "#" {
+            line
+        } else if let Some(value) = after.strip_prefix(&triple) {
+            let end = end_of(value, &triple);
+            shown.push_str(&triple);
+            shown.extend(value[..end].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }));
+            rest = &value[end..];
+            let close = rest.len().min(triple.len());
+            shown.push_str(&rest[..close]);
+            rest = &rest[close..];
+            continue;
+        } else {
+            // To its end, or to the line's if it has none.
+            (end_of(&after[1..line], quote) + 2).min(line)
+        };
+        shown.push_str(&after[..length]);
+        rest = &after[length..];
+    }
+    shown + rest
+}
+
+/// Where a string ends that has begun; between double quotes, a backslash takes the next character along.
+fn end_of(value: &str, close: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in value.char_indices() {
+        if !escaped && value[at..].starts_with(close) {
+            return at;
+        }
+        escaped = !escaped && c == '\\' && close.starts_with('"');
+    }
+    value.len()
 }
 
 /// Without what stands behind the host of an address: for a webhook it is all it takes to write there.
@@ -40,7 +83,9 @@ fn line_without_values(line: &str) -> String {
             let Some(equals) = shown[at..].find('=').map(|equals| at + equals + 1) else { break };
             let key = &shown[at..equals - 1];
             let value = equals + shown[equals..].len() - shown[equals..].trim_start().len();
-            let quote = shown[value..].chars().next().filter(|c| matches!(c, '"' | '\''));
+            // What stands in a string of several lines is hidden already.
+            let long = ["\"\"\"", "'''"].iter().any(|triple| shown[value..].starts_with(triple));
+            let quote = shown[value..].chars().next().filter(|c| !long && matches!(c, '"' | '\''));
             let Some(quote) =
                 quote.filter(|_| key.chars().all(|c| c.is_alphanumeric() || "_-\"' ".contains(c)))
             else {
@@ -105,6 +150,30 @@ mod tests {
             assert_eq!(shown.len(), forgotten.len());
             assert!(!shown.contains("hush"), "{shown}");
         }
+    }
+
+    #[test]
+    fn what_stands_in_several_lines_is_not_shown_and_the_rest_stays_toml() {
+        let text = r##"# """ isn't one
+url_from = """
+https://x/hush\"hush"""
+b = '''hush
+hush''' # é
+c = "\""
+d = 'it'
+password = """hush"##;
+        let shown = without_secrets(text);
+        assert_eq!(shown.len(), text.len());
+        expect![[r##"
+            # """ isn't one
+            url_from = """
+            ********************"""
+            b = '''****
+            ****''' # é
+            c = "\""
+            d = 'it'
+            password = """****"##]]
+        .assert_eq(&shown);
     }
 
     #[test]

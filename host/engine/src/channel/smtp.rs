@@ -21,7 +21,7 @@ use super::email::{Email, Login, Tls};
 use super::{Next, Undelivered, one_line};
 use crate::apple::Trouble;
 
-/// To reach the server.
+/// To reach the server at one of its addresses.
 const CONNECT: Duration = Duration::from_secs(10);
 /// For a farewell that changes nothing any more.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -62,15 +62,20 @@ struct Reply {
 
 async fn connect(email: &Email, place: &str) -> Result<BufReader<Box<dyn Stream>>, Undelivered> {
     let unreachable = |trouble: Trouble| Undelivered::unreachable(&trouble, place);
-    let connecting = async {
-        let addresses = tokio::net::lookup_host((email.host.as_str(), email.port)).await;
-        let addresses: Vec<_> = addresses.map_err(|_| Trouble::Name)?.collect();
-        TcpStream::connect(addresses.as_slice()).await.map_err(|error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => Trouble::Refused,
-            _ => Trouble::SlowConnection,
-        })
-    };
-    let connected = tokio::time::timeout(CONNECT, connecting).await.unwrap_or(Err(Trouble::SlowConnection));
+    let looked_up = tokio::time::timeout(CONNECT, tokio::net::lookup_host((email.host.as_str(), email.port)));
+    let addresses = looked_up.await.map_err(|_| unreachable(Trouble::Name))?;
+    let mut connected = Err(Trouble::Name);
+    // Each has its time: a way that leads nowhere, such as IPv6 in many networks, hides none behind it.
+    for address in addresses.map_err(|_| unreachable(Trouble::Name))? {
+        connected = match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(Trouble::Refused),
+            _ => Err(Trouble::SlowConnection),
+        };
+        if connected.is_ok() {
+            break;
+        }
+    }
     let stream: Box<dyn Stream> = Box::new(connected.map_err(unreachable)?);
     let stream = if email.tls == Tls::Implicit { protect(email, stream, place).await? } else { stream };
     Ok(BufReader::new(stream))

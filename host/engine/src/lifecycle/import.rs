@@ -71,6 +71,13 @@ pub async fn import(engine: &Engine, name: &TokenName, incoming: Incoming) -> Re
     if let Some(known) = &known {
         not_older(known, &credentials)?;
         if in_use.is_some_and(|in_use| in_use.is_the_same(&credentials)) {
+            // Keys that come along with it are kept all the same: a later file may be made for them.
+            if let KeyOfToken::New(key) = key {
+                pending.push(key);
+            }
+            for key in pending {
+                engine.store.add_token_key(key).await?;
+            }
             return Ok(Imported { token: known.clone(), was: Was::ThereAlready });
         }
     }

@@ -42,8 +42,8 @@ pub use belongings::{Belongings, Renamed};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::Seen;
 pub use inventory::{PageResult, Pages};
-pub(crate) use outbox::enqueue;
 pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
+pub(crate) use outbox::{LONGEST_PAUSE, enqueue};
 pub use plans::RecordedPlan;
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
@@ -254,7 +254,8 @@ impl Store {
         wait.await.map_err(|_| Error::Closed)?
     }
 
-    async fn check_key(&self) -> Result<(), Error> {
+    /// Whether the key this handle was opened with is still the one that opens everything.
+    pub async fn check_key(&self) -> Result<(), Error> {
         let key = self.key.clone();
         self.write(move |connection| {
             let mut statement = connection.prepare("SELECT sealed FROM key_check")?;

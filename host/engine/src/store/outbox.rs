@@ -4,6 +4,8 @@
 //! other. For one recipient of one channel, deliveries end in the order they were put in; one that is
 //! set aside lets those behind it pass.
 
+use std::time::Duration;
+
 use domain::id::{ChannelName, MessageId};
 use domain::message::Message;
 use jiff::Timestamp;
@@ -108,6 +110,9 @@ pub struct DeliveryFilter {
     pub states: Vec<DeliveryState>,
 }
 
+/// No longer is anything put off. What is put off for longer was when the clock was wrong, and is due.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
 const COLUMNS: &str =
     "d.number, d.channel, d.recipient, d.state, d.tries, d.next_at, d.trouble, d.ended_at, m.body";
 
@@ -144,38 +149,53 @@ impl Store {
         now: Option<Timestamp>,
     ) -> Result<Option<Delivery>, Error> {
         let channel = channel.clone();
-        let due = now.map_or(i64::MAX, millis);
+        let (due, never) = now.map_or((i64::MAX, i64::MAX), |now| (millis(now), beyond(now)));
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM delivery d JOIN message m ON m.id = d.message
-                 WHERE d.channel = ?1 AND d.state = 'waiting' AND d.number > ?2 AND d.next_at <= ?3
+                 WHERE d.channel = ?1 AND d.state = 'waiting' AND d.number > ?2 AND (d.next_at <= ?3 OR d.next_at > ?4)
                      AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.channel = d.channel
                          AND e.recipient = d.recipient AND e.state = 'waiting' AND e.number < d.number)
-                     AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.name = d.channel AND c.next_at > ?3)
+                     AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.name = d.channel
+                         AND c.next_at > ?3 AND c.next_at <= ?4)
                  ORDER BY d.number LIMIT 1"
             ))?;
-            let mut rows = statement.query(params![channel.as_str(), after, due])?;
+            let mut rows = statement.query(params![channel.as_str(), after, due, never])?;
             rows.next()?.map(delivery).transpose()
         })
         .await
     }
 
     /// When the next delivery of each channel with something waiting is due.
-    pub async fn channels_due(&self) -> Result<Vec<(ChannelName, Timestamp)>, Error> {
-        self.read(|connection| {
+    pub async fn channels_due(&self, now: Timestamp) -> Result<Vec<(ChannelName, Timestamp)>, Error> {
+        self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT d.channel, max(min(d.next_at), coalesce(max(c.next_at), 0)) FROM delivery d
+                "SELECT d.channel, max(min(iif(d.next_at > ?1, 0, d.next_at)),
+                         max(iif(coalesce(c.next_at, 0) > ?1, 0, coalesce(c.next_at, 0)))) FROM delivery d
                      LEFT JOIN channel c ON c.name = d.channel
                  WHERE d.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.channel = d.channel
                      AND e.recipient = d.recipient AND e.state = 'waiting' AND e.number < d.number)
                  GROUP BY d.channel",
             )?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query([beyond(now)])?;
             let mut due = Vec::new();
             while let Some(row) = rows.next()? {
                 due.push((typed(row.get(0)?, "channel name")?, time(row.get(1)?)?));
             }
             Ok(due)
+        })
+        .await
+    }
+
+    /// A try begins. False if it does not wait any more: somebody has dropped it meanwhile.
+    pub async fn begin_delivery(&self, delivery: &Delivery) -> Result<bool, Error> {
+        let number = delivery.number;
+        self.write(move |connection| {
+            let begun = connection.execute(
+                "UPDATE delivery SET tries = tries + 1 WHERE number = ?1 AND state = 'waiting'",
+                [number],
+            )?;
+            Ok(begun > 0)
         })
         .await
     }
@@ -212,7 +232,7 @@ impl Store {
         let number = delivery.number;
         self.write(move |connection| {
             connection.execute(
-                "UPDATE delivery SET tries = tries + 1, next_at = ?2, trouble = ?3 WHERE number = ?1 AND state = 'waiting'",
+                "UPDATE delivery SET next_at = ?2, trouble = ?3 WHERE number = ?1 AND state = 'waiting'",
                 params![number, millis(next_at), to_json(&reason)],
             )?;
             Ok(())
@@ -231,7 +251,7 @@ impl Store {
         let (number, channel) = (delivery.number, delivery.address.channel.clone());
         self.write(move |connection| {
             connection.execute(
-                "UPDATE delivery SET tries = tries + 1, trouble = ?2 WHERE number = ?1 AND state = 'waiting'",
+                "UPDATE delivery SET trouble = ?2 WHERE number = ?1 AND state = 'waiting'",
                 params![number, to_json(&reason)],
             )?;
             connection.execute(
@@ -396,6 +416,11 @@ impl DeliveryFilter {
     }
 }
 
+/// Until when what is put off may be, and a little more: clocks are set right all the time.
+fn beyond(now: Timestamp) -> i64 {
+    millis(now).saturating_add(LONGEST_PAUSE.as_millis() as i64 + 3_600_000)
+}
+
 fn end(
     connection: &Connection,
     number: i64,
@@ -404,7 +429,7 @@ fn end(
     now: Timestamp,
 ) -> Result<(), Error> {
     connection.execute(
-        "UPDATE delivery SET state = ?2, trouble = ?3, ended_at = ?4, tries = tries + 1 WHERE number = ?1",
+        "UPDATE delivery SET state = ?2, trouble = ?3, ended_at = ?4 WHERE number = ?1",
         params![number, state.as_str(), reason.map(to_json), millis(now)],
     )?;
     Ok(())

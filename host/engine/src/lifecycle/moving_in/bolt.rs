@@ -26,6 +26,8 @@ const IS_BUCKET: u32 = 1;
 const DEEPEST: usize = 32;
 const MOST_PAGES: usize = 100_000;
 const LARGEST_PAGE: usize = 16 << 20;
+/// Keys and values in all: elements may overlap, so a small file can claim to hold any amount.
+const MOST_BYTES: usize = 64 << 20;
 
 type Values = Vec<(Vec<u8>, Vec<u8>)>;
 /// Is given flags, key and value.
@@ -40,7 +42,7 @@ pub(super) fn is_one(file: &File) -> bool {
 /// Every key and value of a bucket of the root. None if there is no such bucket.
 pub(super) fn bucket(file: &File, name: &[u8]) -> Result<Option<Values>, &'static str> {
     let meta = Meta::newest(file)?;
-    let mut reader = Reader { file, page_size: meta.page_size, pages: 0 };
+    let mut reader = Reader { file, page_size: meta.page_size, pages: 0, bytes: 0 };
     let mut found = None;
     reader.walk(meta.root, 0, &mut |flags, key, value| {
         if flags & IS_BUCKET != 0 && key == name {
@@ -98,6 +100,7 @@ struct Reader<'a> {
     file: &'a File,
     page_size: usize,
     pages: usize,
+    bytes: usize,
 }
 
 impl Reader<'_> {
@@ -131,7 +134,12 @@ impl Reader<'_> {
                     let (key, value) = (word(page, start + 8)? as usize, word(page, start + 12)? as usize);
                     let rest = page.get(start.saturating_add(at)..).ok_or(CUT)?;
                     let (key, rest) = rest.split_at_checked(key).ok_or(CUT)?;
-                    take(flags, key, rest.get(..value).ok_or(CUT)?);
+                    let value = rest.get(..value).ok_or(CUT)?;
+                    self.bytes += key.len() + value.len();
+                    if self.bytes > MOST_BYTES {
+                        return Err(CUT);
+                    }
+                    take(flags, key, value);
                 }
                 BRANCH => self.walk(number(page, start + 8)?, depth + 1, take)?,
                 _ => return Err(CUT),
@@ -248,6 +256,27 @@ mod tests {
         );
         content[4096 + 30] ^= 1;
         check(&content, "mdm.DEPConfig", expect!["error: its head is damaged"]);
+    }
+
+    #[test]
+    fn a_small_file_that_claims_to_hold_very_much_is_not_believed() {
+        // One leaf over 256 pages, in which 60,000 elements share a value of half a page's size.
+        const ELEMENTS: usize = 60_000;
+        let mut page = vec![0; 256 * 4096];
+        page[8..10].copy_from_slice(&LEAF.to_le_bytes());
+        page[10..12].copy_from_slice(&(ELEMENTS as u16).to_le_bytes());
+        for index in 0..ELEMENTS {
+            let start = HEADER + index * ELEMENT;
+            let at = (page.len() - 8192 - start) as u32;
+            page[start + 4..start + 8].copy_from_slice(&at.to_le_bytes());
+            page[start + 12..start + 16].copy_from_slice(&8192_u32.to_le_bytes());
+        }
+        let file = file(&[]);
+        let mut reader = Reader { file: &file, page_size: 4096, pages: 0, bytes: 0 };
+        let mut taken = 0;
+        let read = reader.page(&page, 0, &mut |_, _, value| taken += value.len());
+        assert_eq!(read, Err(CUT));
+        assert!(taken <= MOST_BYTES, "{taken}");
     }
 
     #[test]
