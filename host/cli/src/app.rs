@@ -132,12 +132,13 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
             .collect(),
     };
     if policies == Policies::Loaded {
-        settings.policies = load_all(config, &settings, before);
+        let sandbox = sandbox(Some(cache_folder(config)));
+        settings.policies = load_all(config, &settings, &sandbox, before);
         let reminds =
             |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Remind { .. }));
         if config.workflows.values().any(reminds) {
             let kept = before.and_then(|before| before.reminders.clone()).filter(Result::is_ok);
-            settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config)));
+            settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config, &sandbox)));
         }
     }
     settings
@@ -163,10 +164,14 @@ fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
 
-fn load_all(config: &Config, settings: &Settings, before: Option<&Settings>) -> BTreeMap<PluginName, Loaded> {
-    let sandbox = sandbox(Some(cache_folder(config)));
+fn load_all(
+    config: &Config,
+    settings: &Settings,
+    sandbox: &Result<Sandbox, sandbox::Error>,
+    before: Option<&Settings>,
+) -> BTreeMap<PluginName, Loaded> {
     let one = |name: &PluginName, plugin: &PluginConfig| -> Loaded {
-        let loaded = match &sandbox {
+        let loaded = match sandbox {
             Ok(sandbox) => load_pinned(config, settings, sandbox, name, plugin),
             Err(error) => Err(Unusable { error: error.to_string(), hint: None }),
         };
@@ -188,9 +193,9 @@ fn load_all(config: &Config, settings: &Settings, before: Option<&Settings>) -> 
 }
 
 /// The reminder policy that is part of this program, with its default settings.
-fn load_shipped_reminders(config: &Config) -> Loaded {
+fn load_shipped_reminders(config: &Config, sandbox: &Result<Sandbox, sandbox::Error>) -> Loaded {
     let name: PluginName = "reminders".parse().expect("a good name");
-    let unusable = |error: sandbox::Error| Unusable {
+    let unusable = |error: &sandbox::Error| Unusable {
         error: format!("the reminder policy that comes with Deputy cannot be used: {error}"),
         hint: None,
     };
@@ -203,8 +208,8 @@ fn load_shipped_reminders(config: &Config) -> Loaded {
         setup: setup(config),
         tables: BTreeMap::new(),
     };
-    let sandbox = sandbox(Some(cache_folder(config))).map_err(unusable)?;
-    Ok(Arc::new(sandbox.load(spec).map_err(unusable)?))
+    let sandbox = sandbox.as_ref().map_err(unusable)?;
+    Ok(Arc::new(sandbox.load(spec).map_err(|error| unusable(&error))?))
 }
 
 fn unusable(name: &PluginName, error: impl std::fmt::Display) -> Unusable {
