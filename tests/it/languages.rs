@@ -270,15 +270,15 @@ fn ten_thousand_devices_get_the_same_verdicts_in_every_language() {
             None => {
                 // They are worth comparing: every rule of the template decides some.
                 expect![[r#"
-                      771 assign executive-mac the asset tag begins with EXEC-
-                      768 assign executive-mac the asset tag begins with É~/
-                     1532 assign lab-ipad the asset tag begins with LIB
-                      744 assign lab-ipad the family is iPad
-                     1545 assign standard the asset tag begins with LIB-K
-                      792 assign standard the family is Apple TV/4K~
-                      775 assign standard the family is Mac
-                      797 hold - Apple does not say which family the device is of
-                     2276 hold - no profile is set for the family of the device
+                    771 assign executive-mac the asset tag begins with EXEC-
+                    768 assign executive-mac the asset tag begins with É~/
+                    1532 assign lab-ipad the asset tag begins with LIB
+                    744 assign lab-ipad the family is iPad
+                    1545 assign standard the asset tag begins with LIB-K
+                    792 assign standard the family is Apple TV/4K~
+                    775 assign standard the family is Mac
+                    797 hold - Apple does not say which family the device is of
+                    2276 hold - no profile is set for the family of the device
                 "#]]
                 .assert_eq(&summary(&verdicts));
                 first = Some(verdicts);
@@ -321,7 +321,7 @@ fn summary(verdicts: &[String]) -> String {
         let (_, said) = verdict.split_once(' ').expect("a serial number comes first");
         *counts.entry(said.trim_end_matches(" fault 0")).or_insert(0) += 1;
     }
-    counts.iter().map(|(said, count)| format!("{count:>5} {said}\n")).collect()
+    counts.iter().map(|(said, count)| format!("{count} {said}\n")).collect()
 }
 
 /// The other questions there is a template for, in this language: what `inspect` says they answer.

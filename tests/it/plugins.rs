@@ -7,7 +7,10 @@ use crate::env::TestEnv;
 
 /// A plugin `guest` that behaves so, beside `rules`.
 fn with_guest(behaviour: &str, keys: &str) -> TestEnv {
-    let env = TestEnv::new();
+    with_guest_in(TestEnv::new(), behaviour, keys)
+}
+
+fn with_guest_in(env: TestEnv, behaviour: &str, keys: &str) -> TestEnv {
     env.write("plugins/guest.wasm", artifacts::THREE_QUESTIONS);
     let digest = Digest::of(artifacts::THREE_QUESTIONS);
     env.append(
@@ -457,6 +460,25 @@ fn a_plugin_that_fails_on_everything_rests_says_so_once_and_can_be_woken() {
     env.run(&["plugin", "rest", "guest"]).succeeds(expect![[r#"
         guest does not rest
     "#]]);
+}
+
+#[test]
+fn a_plugin_that_fails_on_the_devices_of_one_token_rests_for_no_other() {
+    let env = with_guest_in(TestEnv::with_tokens(&["main", "other"]), "trap-on-bad", "");
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"guest\"");
+    env.add("main", &["MAC1BAD", "MAC2BAD"]);
+    env.add("other", &["MAC3", "MAC4"]);
+    for code in [0, 0, 4, 0] {
+        env.run(&["run", "auto-assign"]).ends_with(code);
+    }
+    let decided = env.run(&["run", "auto-assign"]).text();
+    let decided: Vec<&str> = decided.lines().filter(|line| line.contains("decide ")).collect();
+    expect![[r#"
+          decide   main: 2 devices by guest: held 2
+          decide   other: 2 devices by guest: held 2"#]]
+    .assert_eq(&decided.join("\n"));
+    let rests = env.json(&["plugin", "rest", "guest"]);
+    assert!(rests["rest"]["rests_until"].is_string(), "{rests}");
 }
 
 #[test]

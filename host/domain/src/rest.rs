@@ -1,14 +1,14 @@
 //! When a plugin that keeps failing is left alone, and for how long.
 //!
 //! A plugin that fails on everything costs every run the time of its limits and tells people
-//! nothing new. After a few batches in a row it rests; then one batch is tried, and if that fails
+//! nothing new. After a few batches in a row it rests, for that token and no other; then one batch is tried, and if that fails
 //! too it rests for twice as long. One answer is enough to be trusted again.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// So many batches in a row, across runs and tokens, are failed on entirely before a plugin rests.
+/// So many batches of a token in a row, across runs, are failed on entirely before a plugin rests.
 pub const PATIENCE: u32 = 3;
 /// The first rest; each that follows is twice as long.
 pub const SHORTEST: Duration = Duration::from_secs(15 * 60);

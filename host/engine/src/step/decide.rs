@@ -119,7 +119,7 @@ struct Deciding<'a> {
 impl Deciding<'_> {
     async fn all(&mut self, context: Arc<Context>, on_fault: &OnFault) -> Result<(), Error> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
-        self.health = store.plugin_health(self.policy.name(), &self.mark).await?;
+        self.health = store.plugin_health(self.policy.name(), Some(&lane.token), &self.mark).await?;
         self.rest(false);
         let mut after: Option<DeviceId> = None;
         loop {
@@ -170,17 +170,17 @@ impl Deciding<'_> {
         let verdicts = answered.answer;
         self.asked += devices.len() as u64;
         self.decided.usage += answered.usage;
-        let (store, name) = (&self.lane.engine.store, self.policy.name());
+        let (store, name, token) = (&self.lane.engine.store, self.policy.name(), &self.lane.token);
         match verdicts.first() {
             // A batch of one says more about the device than about the plugin.
             Some(first) if verdicts.len() > 1 && verdicts.iter().all(|verdict| verdict.fault) => {
                 let now = self.lane.engine.now();
-                let (health, news) = store.plugin_failed(name, &self.mark, &first.reason, now).await?;
+                let (health, news) = store.plugin_failed(name, token, &self.mark, &first.reason, now).await?;
                 self.health = health;
                 self.rest(news);
             }
             _ if self.health.failures > 0 && verdicts.iter().any(|verdict| !verdict.fault) => {
-                store.plugin_forgiven(name).await?;
+                store.plugin_forgiven(name, Some(token)).await?;
                 if self.health.rests > 0 {
                     tracing::info!(plugin = %name, "the plugin `{name}` works again");
                 }

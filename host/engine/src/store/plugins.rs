@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::id::{Digest, PluginName};
+use domain::id::{Digest, PluginName, TokenName};
 use domain::policy::Usage;
 use domain::rest::Health;
 use jiff::Timestamp;
@@ -99,29 +99,38 @@ impl Store {
         .await
     }
 
-    /// How a plugin did lately. With another component or other settings than then, well.
-    pub async fn plugin_health(&self, plugin: &PluginName, mark: &Digest) -> Result<Health, Error> {
-        let (plugin, mark) = (plugin.clone(), mark.clone());
-        self.read(move |connection| health(connection, &plugin, &mark)).await
+    /// How a plugin did lately with the devices of one token; of all tokens, where it rests longest. With
+    /// another component or other settings than then, well.
+    pub async fn plugin_health(
+        &self,
+        plugin: &PluginName,
+        token: Option<&TokenName>,
+        mark: &Digest,
+    ) -> Result<Health, Error> {
+        let (plugin, token, mark) = (plugin.clone(), token.cloned(), mark.clone());
+        self.read(move |connection| health(connection, &plugin, token.as_ref(), &mark)).await
     }
 
-    /// Notes that a plugin failed on a whole batch. How it does now, and whether it begins to rest, for
+    /// Notes that a plugin failed on a whole batch of a token's. How it does now, and whether it begins to rest, for
     /// the first time since it worked.
     pub async fn plugin_failed(
         &self,
         plugin: &PluginName,
+        token: &TokenName,
         mark: &Digest,
         why: &str,
         now: Timestamp,
     ) -> Result<(Health, bool), Error> {
-        let (plugin, mark, why) = (plugin.clone(), mark.clone(), why.to_owned());
+        let (plugin, token) = (plugin.clone(), token.clone());
+        let (mark, why) = (mark.clone(), why.to_owned());
         self.write(move |connection| {
-            let mut health = health(connection, &plugin, &mark)?;
+            let mut health = health(connection, &plugin, Some(&token), &mark)?;
             let news = health.failed(&why, now);
             connection.execute(
-                "INSERT OR REPLACE INTO plugin_health VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT OR REPLACE INTO plugin_health VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     plugin.as_str(),
+                    token.as_str(),
                     mark.as_str(),
                     health.failures,
                     health.rests,
@@ -134,23 +143,38 @@ impl Store {
         .await
     }
 
-    /// Forgets that a plugin failed. True if there was anything to forget.
-    pub async fn plugin_forgiven(&self, plugin: &PluginName) -> Result<bool, Error> {
-        let plugin = plugin.clone();
+    /// Forgets that a plugin failed on a token's devices, or on anybody's. True if there was anything to
+    /// forget.
+    pub async fn plugin_forgiven(
+        &self,
+        plugin: &PluginName,
+        token: Option<&TokenName>,
+    ) -> Result<bool, Error> {
+        let (plugin, token) = (plugin.clone(), token.cloned());
         self.write(move |connection| {
-            let forgotten =
-                connection.execute("DELETE FROM plugin_health WHERE plugin = ?1", [plugin.as_str()])?;
+            let forgotten = connection.execute(
+                "DELETE FROM plugin_health WHERE plugin = ?1 AND token = ifnull(?2, token)",
+                params![plugin.as_str(), token.as_ref().map(TokenName::as_str)],
+            )?;
             Ok(forgotten > 0)
         })
         .await
     }
 }
 
-fn health(connection: &Connection, plugin: &PluginName, mark: &Digest) -> Result<Health, Error> {
+fn health(
+    connection: &Connection,
+    plugin: &PluginName,
+    token: Option<&TokenName>,
+    mark: &Digest,
+) -> Result<Health, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT failures, rests, until, why FROM plugin_health WHERE plugin = ?1 AND mark = ?2",
+        "SELECT failures, rests, until, why FROM plugin_health
+         WHERE plugin = ?1 AND mark = ?2 AND token = ifnull(?3, token)
+         ORDER BY until DESC, failures DESC LIMIT 1",
     )?;
-    let mut rows = statement.query([plugin.as_str(), mark.as_str()])?;
+    let token = token.map(TokenName::as_str);
+    let mut rows = statement.query(params![plugin.as_str(), mark.as_str(), token])?;
     let Some(row) = rows.next()? else { return Ok(Health::default()) };
     Ok(Health {
         failures: row.get(0)?,

@@ -30,9 +30,9 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         let names: Vec<&str> = app.config.plugins.keys().map(PluginName::as_str).collect();
         return Err(unknown("plugin", name.as_str(), &names));
     }
-    let health = app.engine.store.plugin_health(name, &app.engine.settings.mark_of(name)).await?;
+    let health = app.engine.store.plugin_health(name, None, &app.engine.settings.mark_of(name)).await?;
     let until = health.rests_at(app.engine.now());
-    let woken = arguments.end && app.engine.store.plugin_forgiven(name).await? && until.is_some();
+    let woken = arguments.end && app.engine.store.plugin_forgiven(name, None).await? && until.is_some();
     if common.json {
         let value = json!({
             "plugin": name, "rests_until": until, "failures": health.failures, "rests": health.rests,

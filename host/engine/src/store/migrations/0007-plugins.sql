@@ -15,10 +15,12 @@ CREATE TABLE plugin_use (
 
 -- Plugins that failed on all they were asked lately; one that works has no row.
 CREATE TABLE plugin_health (
-    plugin   TEXT PRIMARY KEY,
+    plugin   TEXT NOT NULL,
+    token    TEXT NOT NULL, -- whose devices it fails on: others are not to suffer for it
     mark     TEXT NOT NULL, -- of component and settings: with another one, all is forgiven
     failures INTEGER NOT NULL,
     rests    INTEGER NOT NULL,
     until    INTEGER,
-    why      TEXT NOT NULL
+    why      TEXT NOT NULL,
+    PRIMARY KEY (plugin, token)
 ) STRICT, WITHOUT ROWID;
