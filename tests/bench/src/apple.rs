@@ -77,6 +77,13 @@ impl Apple {
         Ok(list.len() as u64)
     }
 
+    /// So many calls were answered so far.
+    pub(crate) async fn calls(&self) -> anyhow::Result<u64> {
+        let counters = self.tell(self.http.get(format!("{}/sim/counters", self.url))).await?;
+        let counters: Value = serde_json::from_slice(&counters).context("the simulator counts nothing")?;
+        counters["calls"].as_u64().context("the simulator counts no calls")
+    }
+
     /// One request to the control side.
     async fn tell(&self, request: RequestBuilder) -> anyhow::Result<Vec<u8>> {
         let answer = request.send().await.and_then(reqwest::Response::error_for_status);

@@ -15,8 +15,10 @@ use domain::id::ProfileName;
 use domain::policy::Setup;
 use domain::verdict::Context;
 use jiff::Timestamp;
-use sandbox::{Compiler, Limits, Plugin, PluginSpec, Sandbox};
+use sandbox::{Limits, Plugin, PluginSpec};
 use serde_json::{Value, json};
+
+use crate::policy;
 
 /// Decide about devices with the shipped rules, in the sandbox and without one
 ///
@@ -37,9 +39,6 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 }
-
-/// The command of the process that compiles.
-pub(crate) const COMPILE: &str = "__compile";
 
 const SIZES: [usize; 4] = [1, 10, 100, 1_000];
 /// Calls in one measurement: a single one is mostly chance.
@@ -65,12 +64,7 @@ struct Row {
 /// Measures and prints.
 pub(crate) fn compare(arguments: Arguments) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let compiler = Compiler {
-        program: std::env::current_exe().context("this program does not know its own file")?,
-        arguments: vec![COMPILE.to_owned()],
-        notice: |_| (),
-    };
-    let sandbox = Sandbox::new(compiler, Some(folder.path().to_owned()))?;
+    let sandbox = policy::sandbox(folder.path())?;
     let load = |settings: &Value| -> anyhow::Result<(Plugin, Duration)> {
         let began = Instant::now();
         Ok((sandbox.load(spec(settings)?)?, began.elapsed()))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use domain::document::Source;
 use domain::id::TokenName;
+use domain::policy::Policy;
 use domain::run::{Outcome, State};
 use domain::workflow::Workflow;
 use engine::apple::Network;
@@ -22,6 +23,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use crate::apple::Apple;
+use crate::policy;
 
 /// The only token.
 const TOKEN: &str = "bench";
@@ -39,19 +41,27 @@ pub(crate) struct Access {
     pub(crate) page_limit: u32,
 }
 
-/// An engine over the store in this file, which is made if it is not there.
-pub(crate) async fn engine(store: &Path, apple_url: &str) -> anyhow::Result<Engine> {
+/// An engine over the store in this file, which is made if it is not there; with this policy, if any.
+pub(crate) async fn engine(
+    store: &Path,
+    apple_url: &str,
+    policy: Option<Arc<dyn Policy>>,
+) -> anyhow::Result<Engine> {
     let key = Key::from_text(KEY, "the benchmark")?;
     let store = Store::open(store, key).await?;
     let apple_url = apple_url.parse().context("the address of the simulator is none")?;
     let token = TokenSettings { apple_url, contacts: Vec::new(), network: Network::default() };
-    let settings = Settings { tokens: [(TOKEN.parse()?, token)].into(), ..Settings::default() };
+    let mut settings = Settings { tokens: [(TOKEN.parse()?, token)].into(), ..Settings::default() };
+    if let Some(policy) = policy {
+        settings.profiles = policy::profiles()?;
+        settings.policies = [(policy::name()?, Ok(policy))].into();
+    }
     Ok(Engine::new(store, settings, Arc::new(SystemClock))?)
 }
 
 /// Makes a store with a token and no devices: request, portal, import, as an operator does it.
 pub(crate) async fn exchange(store: &Path, apple: &Apple) -> anyhow::Result<Access> {
-    let engine = engine(store, apple.url()).await?;
+    let engine = engine(store, apple.url(), None).await?;
     let name: TokenName = TOKEN.parse()?;
     let requested = lifecycle::request(&engine, &name).await?;
     let file = apple.token(requested.certificate_pem).await?;

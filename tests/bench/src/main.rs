@@ -5,10 +5,12 @@
 //! its memory and its processor time are its own. No number fails the program: machines differ.
 
 mod decide;
-mod sync;
+mod fleet;
+mod serve;
 
 mod decode;
 mod deputy;
+mod policy;
 
 mod apple;
 mod measure;
@@ -19,7 +21,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
-/// Measures Deputy: a sync beside a bare download of the same pages, decisions beside the same rules natively.
+/// Measures Deputy: a sync and a whole first run beside a bare download of the same pages, decisions beside the
+/// same rules natively.
 ///
 /// Everything happens on this machine: Apple is played by a process of its own, and what is stored goes to
 /// a temporary folder that is removed at the end. The tables go to standard output, what is going on
@@ -37,16 +40,43 @@ Examples:
   cargo run --release -p bench -- sync --devices 100000 --runs 3
   cargo run --release -p bench -- sync --devices 100000 --latency 50
   cargo run --release -p bench -- sync --json > sync.json
+  cargo run --release -p bench -- run --devices 100000
   cargo run --release -p bench -- decide
+  cargo build --release && cargo run --release -p bench -- serve
 
 Close what else keeps the machine busy, and compare ratios rather than seconds.";
 
 #[derive(Subcommand)]
 enum Command {
-    Sync(sync::Arguments),
+    /// Fetch every device into an empty store, then only what changed
+    ///
+    /// For each size, one after the other:
+    ///
+    ///   download   the pages of all devices: how long their answers took
+    ///   decode     the baseline: the same, and each page decoded into Apple's complete device
+    ///              type; one thread, one connection, nothing kept
+    ///   sync       Deputy's own `sync` step into an empty store on disk, from opening the store
+    ///              to closing it
+    ///   unchanged  the same once more; nothing has changed
+    ///   changed    the same once more; 100 devices have changed
+    ///
+    /// RATIO is the time beside that of decode. CPU S is processor time on all cores, PEAK MIB the
+    /// most memory the process had resident; `-` where the system does not tell.
+    #[command(verbatim_doc_comment)]
+    Sync(fleet::Arguments),
+    /// A whole first run: sync, decide, plan, assign every device; then only what changed
+    ///
+    /// The parts are those of `sync`, except that each is a run of the workflow with all its steps: the
+    /// shipped rules decide in the sandbox about every device, every device is assigned its first
+    /// profile, and each outcome is recorded. In the last part 100 devices get another profile. One part
+    /// is more:
+    ///
+    ///   echo       the run after the first, to which Apple reports every assignment as a change
+    Run(fleet::Arguments),
     Decide(decide::Arguments),
+    Serve(serve::Arguments),
     /// What the sandbox starts to compile a plugin
-    #[command(name = decide::COMPILE, hide = true)]
+    #[command(name = policy::COMPILE, hide = true)]
     Compile {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -56,15 +86,30 @@ enum Command {
     Part,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match carry_out(Arguments::parse().command) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Compile { arguments } => return Ok(sandbox::compile::serve(&arguments)),
         Command::Part => measure::carry_out()?,
         Command::Decide(arguments) => {
             warn_of_debug();
             decide::compare(arguments)?;
         }
-        Command::Sync(arguments) => until_interrupted(sync::compare(arguments))?,
+        Command::Serve(arguments) => {
+            warn_of_debug();
+            serve::compare(&arguments)?;
+        }
+        Command::Sync(arguments) => until_interrupted(fleet::compare(fleet::Work::Sync, arguments))?,
+        Command::Run(arguments) => until_interrupted(fleet::compare(fleet::Work::Run, arguments))?,
     }
     Ok(ExitCode::SUCCESS)
 }

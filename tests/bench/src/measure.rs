@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::{apple, decode, sync};
+use crate::{apple, decode, fleet};
 
 /// What runs in a process of its own.
 #[derive(Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) enum Part {
     /// The baseline.
     Decode(decode::Job),
     /// Deputy.
-    Sync(sync::Job),
+    Fleet(fleet::Job),
 }
 
 /// What a part used.
@@ -45,7 +45,7 @@ pub(crate) fn carry_out() -> anyhow::Result<()> {
     match serde_json::from_str(&job).context("this is no job; `part` is for the program's own use")? {
         Part::Apple(play) => apple::play(play),
         Part::Decode(job) => answer(&decode::decode(job)?),
-        Part::Sync(job) => answer(&sync::sync(job)?),
+        Part::Fleet(job) => answer(&fleet::run(job)?),
     }
 }
 
@@ -106,12 +106,12 @@ pub(crate) struct Meter {
 impl Meter {
     /// Begins.
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), cpu: cpu_time() }
+        Self { began: Instant::now(), cpu: own_cpu_time() }
     }
 
     /// What was used since; of memory, what the process ever had.
     pub(crate) fn read(&self) -> Usage {
-        let cpu = cpu_time().zip(self.cpu).map(|(now, then)| now.saturating_sub(then));
+        let cpu = own_cpu_time().zip(self.cpu).map(|(now, then)| now.saturating_sub(then));
         Usage {
             seconds: self.began.elapsed().as_secs_f64(),
             cpu_seconds: cpu.map(|time| time.as_secs_f64()),
@@ -120,14 +120,17 @@ impl Meter {
     }
 }
 
-/// Processor time of all threads, those that have ended too. (proc_pid_stat(5); what it counts in has
-/// been a hundredth of a second on every machine for long.)
-fn cpu_time() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+/// Processor time of all threads of a process, those that have ended too, from its `stat`. (proc_pid_stat(5); what
+/// it counts in has been a hundredth of a second on every machine for long.)
+pub(crate) fn cpu_time(stat: &str) -> Option<Duration> {
     // The program's name may hold anything, so counting begins after it.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     Some(Duration::from_millis((ticks()? + ticks()?) * 10))
+}
+
+fn own_cpu_time() -> Option<Duration> {
+    cpu_time(&std::fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 /// (proc_pid_status(5): "Peak resident set size".)

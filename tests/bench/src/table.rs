@@ -27,7 +27,7 @@ pub(crate) struct Row {
     pub(crate) devices: u64,
     /// The part.
     pub(crate) part: &'static str,
-    /// Pages of devices that Apple sent.
+    /// Answers of Apple's.
     pub(crate) answers: u64,
     /// What it used.
     pub(crate) usage: Usage,
@@ -39,7 +39,7 @@ pub(crate) struct Row {
 
 /// At most so much of something.
 pub(crate) struct Aim {
-    /// At which size.
+    /// At which size; 0 if it is not about devices.
     pub(crate) devices: u64,
     /// Of what.
     pub(crate) what: &'static str,
@@ -77,21 +77,10 @@ impl Comparison {
                 ]
             }),
         );
-        let aims = table(
-            ["devices", "aim", "at most", "measured", "met"],
-            self.aims.iter().map(|aim| {
-                [
-                    count(aim.devices),
-                    aim.what.to_owned(),
-                    aim.limit.to_string(),
-                    format!("{:.2}", aim.measured),
-                    if aim.is_met() { "yes" } else { "no" }.to_owned(),
-                ]
-            }),
-        );
+        let aims = aims(&self.aims);
         let Self { benchmark, page_limit, latency_ms, runs, .. } = self;
         format!(
-            "{benchmark}: pages of {}, {latency_ms} ms per answer, best of {runs}, {} processors\n\n{measured}\n\n{aims}",
+            "{benchmark}: pages of {}, {latency_ms} ms per answer, median of {runs}, {} processors\n\n{measured}\n\n{aims}",
             count((*page_limit).into()),
             processors(),
         )
@@ -110,15 +99,6 @@ impl Comparison {
                 "ratio": row.ratio,
             })
         });
-        let aims = self.aims.iter().map(|aim| {
-            json!({
-                "devices": aim.devices,
-                "aim": aim.what,
-                "at_most": aim.limit,
-                "measured": aim.measured,
-                "met": aim.is_met(),
-            })
-        });
         json!({
             "version": 1,
             "benchmark": self.benchmark,
@@ -127,7 +107,7 @@ impl Comparison {
             "runs": self.runs,
             "processors": processors(),
             "rows": rows.collect::<Value>(),
-            "aims": aims.collect::<Value>(),
+            "aims": self.aims.iter().map(Aim::json).collect::<Vec<_>>(),
         })
     }
 }
@@ -136,6 +116,31 @@ impl Aim {
     fn is_met(&self) -> bool {
         self.measured <= self.limit
     }
+
+    /// As it stands in the JSON of every benchmark.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "devices": self.devices,
+            "aim": self.what,
+            "at_most": self.limit,
+            "measured": self.measured,
+            "met": self.is_met(),
+        })
+    }
+}
+
+/// Aims as a table; those that are not about devices have a dash for their number.
+pub(crate) fn aims(aims: &[Aim]) -> String {
+    let rows = aims.iter().map(|aim| {
+        [
+            if aim.devices == 0 { dash() } else { count(aim.devices) },
+            aim.what.to_owned(),
+            aim.limit.to_string(),
+            format!("{:.2}", aim.measured),
+            if aim.is_met() { "yes" } else { "no" }.to_owned(),
+        ]
+    });
+    table(["devices", "aim", "at most", "measured", "met"], rows)
 }
 
 /// A count with commas between thousands.
@@ -147,7 +152,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// Words to the left, numbers to the right.
-fn table<const N: usize>(headings: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.map(str::to_uppercase));
     table.add_rows(rows);
@@ -159,7 +164,7 @@ fn table<const N: usize>(headings: [&str; N], rows: impl Iterator<Item = [String
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn dash() -> String {
+pub(crate) fn dash() -> String {
     "-".to_owned()
 }
 
