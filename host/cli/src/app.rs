@@ -9,7 +9,7 @@ use domain::document::{Findings, Source};
 use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
 use domain::policy::{Policy, Setup};
 use domain::table::Table as _;
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Uses, Workflow};
 use engine::clock::SystemClock;
 use engine::copies::Copies;
 use engine::engine::Engine;
@@ -135,7 +135,7 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
         let sandbox = sandbox(Some(cache_folder(config)));
         settings.policies = load_all(config, &settings, &sandbox, before);
         let reminds =
-            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Remind { .. }));
+            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step.uses, Uses::Remind { .. }));
         if config.workflows.values().any(reminds) {
             let kept = before.and_then(|before| before.reminders.clone()).filter(Result::is_ok);
             settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config, &sandbox)));

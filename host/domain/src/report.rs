@@ -32,7 +32,7 @@ pub fn steps(run: &Run) -> String {
     for step in steps {
         let token = step.token.as_ref().filter(|_| several_tokens);
         let whose = token.map_or(String::new(), |token| format!("{token}: "));
-        let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(step));
+        let _ = writeln!(text, "  {:<8} {whose}{}", step.name(), step_line(step));
         for line in details(run, step) {
             let _ = writeln!(text, "           {line}");
         }
@@ -70,7 +70,7 @@ fn broke_a_rail(step: &StepRecord) -> bool {
 /// Whether such a run is worth telling people about.
 pub fn is_worth_telling(run: &Run, when: When) -> bool {
     let worst = run.worst();
-    let needs_attention = matches!(worst, State::Refused | State::NeedsPerson);
+    let needs_attention = worst.needs_attention();
     let failed = worst.is_bad() || run.steps.iter().any(left_devices_out);
     match when {
         When::Always => true,
@@ -117,6 +117,7 @@ fn step_line(step: &StepRecord) -> String {
         Some(Outcome::Notified { sent, .. }) => {
             format!("told {}", join(sent.iter().map(ToString::to_string)))
         }
+        Some(Outcome::LeftOut { why }) => format!("left out: {why}"),
         Some(Outcome::NotNeeded { why }) => why.clone(),
         Some(Outcome::Failed(failure)) => format!("failed: {}", failure.error),
     }
@@ -288,6 +289,7 @@ fn totals_line(totals: &Totals) -> String {
         Skip::Waiting,
         Skip::InFlight,
         Skip::Undecided,
+        Skip::Before,
     ] {
         if totals.skipped(skip) > 0 {
             parts.push(format!("{} {skip}", totals.skipped(skip)));

@@ -77,7 +77,7 @@ pub async fn serve(
                 continue;
             };
             runs.start(&engine, &entry.workflow, Trigger::Schedule { at: time }).await?;
-            entry.next = next_due(&entry.workflow, time.max(now));
+            entry.next = entry.workflow.next_due(time.max(now));
         }
         let soonest = due.iter().filter_map(|entry| Some(starts_at(&entry.workflow, entry.next?))).min();
         let pause = soonest.map_or(LONGEST_SLEEP, |time| until(engine.now(), time).min(LONGEST_SLEEP));
@@ -144,7 +144,7 @@ impl Runs {
     async fn catch_up(&mut self, engine: &Engine) -> Result<Vec<Due>, Error> {
         let now = engine.now();
         let mut due = Vec::new();
-        for workflow in engine.settings.workflows.values() {
+        for workflow in engine.settings.workflows.values().filter(|workflow| workflow.enabled) {
             let Some(timing) = &workflow.timing else { continue };
             let last = engine.store.last_scheduled(&workflow.name).await?;
             let passed = last.and_then(|last| timing.schedule.last_due(last, now));
@@ -152,12 +152,12 @@ impl Runs {
                 // Its time has come, its jitter has not gone by.
                 Some((at, _)) if starts_at(workflow, at) > now => Some(at),
                 // Its time is being used; the row may not be there yet.
-                Some(_) if self.going.contains_key(&workflow.name) => next_due(workflow, now),
+                Some(_) if self.going.contains_key(&workflow.name) => workflow.next_due(now),
                 Some((at, times)) => {
                     self.missed(engine, workflow, timing.missed, at, times).await?;
-                    next_due(workflow, now)
+                    workflow.next_due(now)
                 }
-                None => next_due(workflow, now),
+                None => workflow.next_due(now),
             };
             due.push(Due { workflow: workflow.clone(), next });
         }
@@ -268,10 +268,6 @@ async fn record_skipped(engine: &Engine, workflow: &Workflow, at: Timestamp) -> 
     };
     engine.store.open_run(run).await?;
     Ok(())
-}
-
-fn next_due(workflow: &Workflow, after: Timestamp) -> Option<Timestamp> {
-    workflow.timing.as_ref()?.schedule.next_due(after)
 }
 
 /// When a run for this time starts: later by the workflow's jitter.

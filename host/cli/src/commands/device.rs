@@ -216,8 +216,7 @@ async fn next_words(app: &App, stored: &StoredDevice, decision: Option<&Decision
     let assigning = workflows.filter(|workflow| workflow.steps.iter().any(|step| step.uses() == "apply"));
     let pause = known.pause.filter(|pause| pause.is_on(now));
     let from = pause.map_or(now, |pause| pause.until);
-    let due = assigning
-        .filter_map(|workflow| Some((workflow.timing.as_ref()?.schedule.next_due(from)?, &workflow.name)));
+    let due = assigning.filter_map(|workflow| Some((workflow.next_due(from)?, &workflow.name)));
     let when = match due.min() {
         Some((at, workflow)) => format!("at the next run of {workflow}, {}", time(at)),
         None => "at the next run by hand".to_owned(),

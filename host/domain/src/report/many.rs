@@ -30,7 +30,7 @@ pub(super) fn lines(run: &Run) -> String {
     let mut steps: BTreeMap<(u32, &str), Alike<'_>> = BTreeMap::new();
     for step in &run.steps {
         if let Some(token) = &step.token {
-            steps.entry((step.index, &step.uses)).or_default().put(step, token);
+            steps.entry((step.index, step.name())).or_default().put(step, token);
         }
     }
     let mut text = String::new();
@@ -66,8 +66,8 @@ impl<'a> Alike<'a> {
                 );
                 self.badly.entry(told).or_default().push(token);
             }
-            Some(Outcome::NotNeeded { why }) => {
-                self.badly.entry((why.clone(), None)).or_default().push(token);
+            Some(Outcome::NotNeeded { .. } | Outcome::LeftOut { .. }) => {
+                self.badly.entry((step_line(step), None)).or_default().push(token);
             }
             Some(outcome) if is_plain(outcome) => match &mut self.well {
                 Some((sum, tokens)) => {
@@ -219,6 +219,7 @@ fn blank(run: &Run, uses: &str) -> StepRecord {
     StepRecord {
         index: 0,
         uses: uses.to_owned(),
+        id: None,
         token: None,
         started_at: run.started_at,
         ended_at: None,
@@ -239,6 +240,7 @@ mod tests {
         StepRecord {
             index: 0,
             uses: uses.to_owned(),
+            id: None,
             token,
             started_at,
             ended_at: None,

@@ -5,16 +5,22 @@ use expect_test::{Expect, expect};
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::document::Source;
+use crate::document::{Findings, Source};
+use crate::duration::Span;
 
 #[track_caller]
 fn check(text: &str, expected: Expect) {
     let source = Source { path: "workflows/w.toml", text };
-    let found = match Workflow::parse(source, &TimeZone::UTC) {
-        Ok(workflow) => format!("{:#?}\n", workflow.steps),
+    let found = match Workflow::parse(source, &Defaults::of_machine(TimeZone::UTC)) {
+        Ok(workflow) => workflow.steps.iter().map(in_short).collect(),
         Err(mistakes) => format!("{mistakes}\n"),
     };
     expected.assert_eq(&found);
+}
+
+fn in_short(step: &Step) -> String {
+    let timeout = step.timeout.map_or(String::new(), |limit| format!(", at most {}", Span(limit)));
+    format!("{}, {}{timeout}: {:#?}\n", step.id, step.when, step.uses)
 }
 
 #[test]
@@ -298,4 +304,203 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
           |          ^^^^^^^^
     "#]],
     );
+}
+
+#[test]
+fn steps_have_names_conditions_and_limits() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "10m"
+[[steps]]
+uses = "decide"
+id = "main"
+policy = "p"
+on_fault = "fail"
+[[steps]]
+uses = "decide"
+id = "fallback"
+policy = "q"
+when = { failed = "main" }
+[[steps]]
+uses = "plan"
+when = { succeeded = ["main", "fallback"] }
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "sync"
+when = "changed"
+[[steps]]
+uses = "notify"
+when = { failed = "main" }
+[[steps]]
+uses = "notify"
+when = "needs-attention"
+"#,
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn a_workflow_may_plan_and_apply_more_than_once() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "decide"
+policy = "p"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "decide"
+policy = "p"
+"#,
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn a_condition_is_about_steps_before_and_an_id_is_one_steps_own() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "0s"
+[[steps]]
+uses = "sync"
+id = "fetch"
+when = { changed = "fecth" }
+[[steps]]
+uses = "sync"
+id = "My Sync"
+when = { changed = "fetch", failed = "fetch" }
+[[steps]]
+uses = "notify"
+when = { succeeded = [], chnged = "fetch" }
+"#,
+        expect![[r#""#]],
+    );
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "0s"
+[[steps]]
+uses = "sync"
+id = "fetch"
+when = { changed = "fecth" }
+[[steps]]
+uses = "sync"
+id = "My Sync"
+when = { changed = "fetch", failed = "fetch" }
+[[steps]]
+uses = "notify"
+when = "chnged"
+[[steps]]
+uses = "notify"
+when = true
+"#,
+        expect![[r#""#]],
+    );
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "0s"
+[[steps]]
+uses = "sync"
+id = "fetch"
+when = { changed = "fecth" }
+[[steps]]
+uses = "sync"
+id = "My Sync"
+when = { changed = "fetch", failed = "fetch" }
+[[steps]]
+uses = "notify"
+when = { failed = ["fetch", "later"] }
+[[steps]]
+uses = "remind"
+id = "later"
+"#,
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn what_a_workflow_does_not_say_comes_from_the_defaults() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Config {
+        defaults: DefaultsTable,
+    }
+    let text = r#"
+[defaults]
+timezone = "Europe/Paris"
+missed = "skip"
+timeout = "2h"
+jitter = "1m"
+retry = { attempts = 7 }
+rails = { reassignments = 3, protect_profiles = ["executive"] }
+channels = ["ops"]
+"#;
+    let source = Source { path: "deputy.toml", text };
+    let config: Config = source.read().unwrap();
+    let mut findings = Findings::new(source);
+    let defaults = config.defaults.meant(TimeZone::UTC, &mut findings);
+    findings.finish().unwrap();
+    let workflow = |text: &str| {
+        let workflow = Workflow::parse(Source { path: "w.toml", text }, &defaults).unwrap();
+        let timing = workflow.timing.as_ref().unwrap();
+        let head = format!(
+            "{:?} {:?} {:?}, jitter {}, at most {}\n",
+            timing.schedule.timezone().iana_name(),
+            timing.missed,
+            timing.overlap,
+            Span(timing.jitter),
+            Span(workflow.timeout)
+        );
+        head + &workflow.steps.iter().map(in_short).collect::<String>()
+    };
+    let steps = "[[steps]]\nuses = \"sync\"\n[[steps]]\nuses = \"decide\"\npolicy = \"p\"\n[[steps]]\nuses = \"plan\"\n[[steps]]\nuses = \"notify\"\n";
+    let silent = format!("version = 1\nname = \"w\"\n[schedule]\ncron = \"@daily\"\n{steps}");
+    expect![[r#""#]].assert_eq(&workflow(&silent));
+    let own = r#"version = 1
+name = "w"
+[schedule]
+cron = "@daily"
+timezone = "UTC"
+missed = "run-once"
+overlap = "queue"
+timeout = "5m"
+jitter = "0s"
+[[steps]]
+uses = "sync"
+retry = { backoff = "1s" }
+[[steps]]
+uses = "decide"
+policy = "p"
+[[steps]]
+uses = "plan"
+rails = { first_assignments = 1, protect_profiles = [] }
+[[steps]]
+uses = "notify"
+channels = ["log"]
+"#;
+    expect![[r#""#]].assert_eq(&workflow(own));
 }
