@@ -56,6 +56,7 @@ pub fn heading(run: &Run) -> String {
         State::Stopped => "stopped before its end; the next run goes on",
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
+        State::Refused if run.changed_something() => "refused in part",
         State::Refused if !run.steps.iter().any(broke_a_rail) => "refused by its review; nothing was changed",
         State::Refused => "refused by a rail; nothing was changed",
         State::NeedsPerson => "needs a person",

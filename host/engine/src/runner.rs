@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
 use domain::plan::Rails;
-use domain::run::{Failure, Outcome, Planned, Run, State, Trigger};
+use domain::run::{Outcome, Planned, Run, State, Trigger};
 use domain::table::Tables;
 use domain::token_facts::Heard;
 use domain::workflow::{Came, Condition, Retry, Step, Uses, Workflow};

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use domain::id::{ProfileId, SerialNumber, TokenName};
 use domain::pause::Refusal;
 use domain::verdict::Decision;
+use domain::workflow::Uses;
 use engine::store::{ActionRecord, ActionState, DeviceFilter, StoredDevice};
 use serde_json::{Value, json};
 
@@ -213,7 +214,8 @@ async fn next_words(app: &App, stored: &StoredDevice, decision: Option<&Decision
     }
     let now = app.engine.now();
     let workflows = app.engine.settings.workflows.values();
-    let assigning = workflows.filter(|workflow| workflow.steps.iter().any(|step| step.uses() == "apply"));
+    let assigning = workflows
+        .filter(|workflow| workflow.steps.iter().any(|step| matches!(step.uses, Uses::Apply { .. })));
     let pause = known.pause.filter(|pause| pause.is_on(now));
     let from = pause.map_or(now, |pause| pause.until);
     let due = assigning.filter_map(|workflow| Some((workflow.next_due(from)?, &workflow.name)));

@@ -55,6 +55,18 @@ struct Seen {
     needs_attention: bool,
 }
 
+impl Was {
+    /// The word a file uses for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::NeedsAttention => "needs-attention",
+        }
+    }
+}
+
 impl Came {
     /// What came of the step of this name.
     pub fn new(id: StepId, outcome: &Outcome) -> Self {
@@ -117,14 +129,6 @@ impl Condition {
             }
         };
         Err(why)
-    }
-
-    /// The steps it names.
-    pub fn steps(&self) -> &[StepId] {
-        match self {
-            Self::Of(_, steps) => steps,
-            _ => &[],
-        }
     }
 }
 

@@ -257,10 +257,12 @@ fn ids(tables: &[StepTable], findings: &mut Findings<'_>) -> Vec<StepId> {
 
 /// A condition can only be about steps that have been done.
 fn check_named(at: &str, when: Option<&Condition>, before: &[StepId], findings: &mut Findings<'_>) {
-    for step in when.into_iter().flat_map(Condition::steps).filter(|step| !before.contains(step)) {
+    let Some(Condition::Of(was, steps)) = when else { return };
+    for (nth, step) in steps.iter().enumerate().filter(|(_, step)| !before.contains(step)) {
         let names: Vec<&str> = before.iter().map(StepId::as_str).collect();
-        let help = if names.is_empty() { None } else { suggestion(step.as_str(), &names) };
-        findings.at(at, format!("no step before this one is called `{step}`"), help);
+        let help = suggestion(step.as_str(), &names);
+        let at = format!("{at}/{}/{nth}", was.as_str());
+        findings.at(&at, format!("no step before this one is called `{step}`"), help);
     }
 }
 

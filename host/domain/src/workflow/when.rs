@@ -100,15 +100,15 @@ impl WhenValue<When> {
 impl WhenTable {
     fn meant(&self, at: &str, findings: &mut Findings<'_>) -> Option<Condition> {
         let keys = [
-            ("succeeded", Was::Succeeded, &self.succeeded),
-            ("changed", Was::Changed, &self.changed),
-            ("failed", Was::Failed, &self.failed),
-            ("needs-attention", Was::NeedsAttention, &self.needs_attention),
+            (Was::Succeeded, &self.succeeded),
+            (Was::Changed, &self.changed),
+            (Was::Failed, &self.failed),
+            (Was::NeedsAttention, &self.needs_attention),
         ];
-        let mut typed = keys.into_iter().filter_map(|(key, was, ids)| Some((key, was, ids.as_ref()?)));
+        let mut typed = keys.into_iter().filter_map(|(was, ids)| Some((was, ids.as_ref()?)));
         match (typed.next(), typed.next()) {
-            (Some((key, was, Ids(ids, listed))), None) => {
-                let at = format!("{at}/{key}");
+            (Some((was, Ids(ids, listed))), None) => {
+                let at = format!("{at}/{}", was.as_str());
                 if ids.is_empty() {
                     findings.at(&at, "must name at least one step", None);
                 }

@@ -3,7 +3,7 @@
 use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, TokenName};
 use domain::plan::{Candidate, Entry, Fingerprint, Planner, Profiles, Rails, Refused, Totals};
 use domain::review::{self, Moves};
-use domain::verdict::Decision;
+use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -262,18 +262,18 @@ impl Store {
             let mut candidates = Vec::new();
             while let Some(row) = rows.next()? {
                 let on: Option<String> = row.get(6)?;
-                let policy = row.get_ref(12)?.as_str_or_null()?;
+                let policy = row.get_ref(12)?.as_str_or_null().map_err(rusqlite::Error::from)?;
                 let is_of = |policies: &[PluginName]| policies.iter().any(|it| policy == Some(it.as_str()));
-                let of_this = is_of(&verdicts.of);
-                let verdict = verdict(row, 0)?;
-                let ignored = verdict.as_ref().is_some_and(|it| it.decision == Decision::Ignore);
+                let said = verdict(row, 0)?;
+                let ignored = said.as_ref().is_some_and(|it| it.decision == Decision::Ignore);
                 let candidate = Candidate {
                     serial_number: typed(row.get(5)?, "serial number")?,
                     on: on.map(|text| typed(text, "profile id")).transpose()?,
                     pause: pause(row, 7)?,
                     in_flight: row.get(10)?,
                     decided_before: !ignored && is_of(&verdicts.not_of),
-                    verdict: verdict.filter(|_| of_this),
+                    // What another policy said is still there only if all of these ignored the device.
+                    verdict: said.map(|said| if is_of(&verdicts.of) { said } else { Verdict::ignore() }),
                 };
                 candidates.push((row.get(11)?, candidate));
             }
