@@ -22,7 +22,7 @@ pub(crate) struct Arguments {}
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::All).await?;
     app.engine.store.check_integrity().await?;
     let Some(_held) = app.engine.hold_daemon()? else {
         let problem = Problem::new(Exit::Failure, "another `deputy serve` works with this store");
@@ -37,7 +37,7 @@ pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
     let path = common.config.clone();
     let reload = Arc::new(move |before: &Settings| match Config::read(&path) {
         Ok(config) => {
-            let settings = settings(&config, Policies::Loaded, Some(before));
+            let settings = settings(&config, Policies::Checked, Some(before));
             tell_unusable(&settings);
             Ok(settings)
         }

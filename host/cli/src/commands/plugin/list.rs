@@ -14,7 +14,7 @@ use crate::output::{maybe, or_dash, print, print_json, print_table, time};
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::All).await?;
     let (settings, now) = (&app.engine.settings, app.engine.now());
     let work = app.engine.store.plugin_work().await?;
     let (mut rows, mut data, mut hints) = (Vec::new(), Vec::new(), Vec::new());
