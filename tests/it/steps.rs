@@ -103,7 +103,7 @@ fn each_plan_is_about_the_devices_of_its_own_policies_and_has_its_own_rails() {
     workflow(&env, &steps(1));
     // The first plan is refused. Its devices do not slip through the second.
     env.run(&["run", "w"]).fails(3, expect![[r#"
-        run RUN of w, by hand: refused by a rail; nothing was changed
+        run RUN of w, by hand: refused in part
           sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
           decide   3 devices by kiosk: lab-ipad 2, ignored 1
           plan     refused: define lab-ipad, 2 first assignments, 1 ignored by the policy
@@ -124,7 +124,7 @@ fn each_plan_is_about_the_devices_of_its_own_policies_and_has_its_own_rails() {
         run RUN of w, by hand: succeeded
           sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by kiosk: lab-ipad 2, ignored 1
-          plan     define lab-ipad, 2 first assignments, 1 not decided yet
+          plan     define lab-ipad, 2 first assignments, 1 ignored by the policy
           apply    defined lab-ipad, 2 assigned, 1 call
           decide-2 1 device by rules: standard 1
           plan-2   nothing to do, 1 already right, 2 of an earlier plan
@@ -140,7 +140,7 @@ fn each_plan_is_about_the_devices_of_its_own_policies_and_has_its_own_rails() {
         run RUN of w (dry run), by hand: succeeded
           sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by kiosk: lab-ipad 2, ignored 1
-          plan     nothing to do, 2 already right, 1 not decided yet
+          plan     nothing to do, 2 already right, 1 ignored by the policy
           apply    a dry run ends with the plan
           decide-2 1 device by rules: standard 1
           plan-2   nothing to do, 1 already right, 2 of an earlier plan
@@ -197,7 +197,7 @@ fn a_policy_that_fails_can_be_stood_in_for() {
           sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
           main     1 device by kiosk: ignored 1
           fallback left out: nothing went wrong in `main`
-          plan     nothing to do, 1 not decided yet
+          plan     nothing to do, 1 ignored by the policy
           apply    nothing to do
           notify   left out: nothing went wrong in `main`
     "#]]);

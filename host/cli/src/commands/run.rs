@@ -89,7 +89,7 @@ pub(crate) struct Manner {
 
 /// Carries `deputy run` out.
 pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::Unused).await?;
     let workflow = app.workflow(&arguments.workflow)?;
     if !workflow.enabled && !arguments.dry_run && !arguments.despite_disabled {
         let name = &workflow.name;
@@ -98,13 +98,14 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
              `deputy plan {name}` only shows what it would do"
         )));
     }
+    let app = app.with_policies_of(&workflow);
     let manner = Manner { dry: arguments.dry_run, ..arguments.scope.manner(&app)? };
     carry_out(common, &app, &workflow, manner).await
 }
 
 /// Carries `deputy plan` out.
 pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::Unused).await?;
     let workflow = match &arguments.workflow {
         Some(name) => app.workflow(name)?,
         None => {
@@ -119,6 +120,7 @@ pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome 
             }
         }
     };
+    let app = app.with_policies_of(&workflow);
     let manner = Manner { dry: true, actions: arguments.actions, ..arguments.scope.manner(&app)? };
     carry_out(common, &app, &workflow, manner).await
 }
