@@ -125,6 +125,8 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
             .map(|(name, plugin)| (name.clone(), plugin_settings(plugin)))
             .collect(),
         channels: config.channels.clone(),
+        keep: config.keep,
+        min_free: config.min_free,
         workflows: config
             .workflows
             .iter()
@@ -159,7 +161,7 @@ fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
     let PluginConfig { sha256, settings, limits, tables, .. } = plugin;
     let digest = sha256.as_ref().map_or("", Digest::as_str);
     let mark = Digest::of(format!("{digest}\n{settings}\n{limits:?}\n{tables:?}").as_bytes());
-    PluginSettings { tables: tables.clone(), mark }
+    PluginSettings { tables: tables.clone(), settings: settings.to_string(), mark }
 }
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
