@@ -25,14 +25,14 @@ fn a_misspelt_table_of_the_configuration() {
         "[secrets]",
         "[secrtes]",
         expect![[r#"
-            error: unknown key `secrtes`
-              --> deputy.toml:16:2
-               |
-            16 | [secrtes]
-               |  ^^^^^^^
-               |
-               = help: did you mean `secrets`?
-        "#]],
+        error: unknown key `secrtes`
+         --> deputy.toml:8:2
+          |
+        8 | [secrtes]
+          |  ^^^^^^^
+          |
+          = help: did you mean `secrets`?
+    "#]],
     );
 }
 
@@ -43,14 +43,14 @@ fn a_misspelt_key_of_the_configuration() {
         "contacts = []",
         "contcats = []",
         expect![[r#"
-            error: unknown key `contcats`
-              --> deputy.toml:25:1
-               |
-            25 | contcats = []                       # whom reminders are for: ["it@example.com"]
-               | ^^^^^^^^
-               |
-               = help: did you mean `contacts`?
-        "#]],
+        error: unknown key `contcats`
+          --> deputy.toml:17:1
+           |
+        17 | contcats = []                       # whom reminders are for: ["it@example.com"]
+           | ^^^^^^^^
+           |
+           = help: did you mean `contacts`?
+    "#]],
     );
 }
 
@@ -62,9 +62,9 @@ fn a_misspelt_kind_of_channel() {
         "kind = \"lgo\"",
         expect![[r#"
             error: unknown `kind` value `lgo`
-              --> deputy.toml:80:8
+              --> deputy.toml:72:8
                |
-            80 | kind = "lgo"
+            72 | kind = "lgo"
                |        ^^^^^
                |
                = help: one of `log`, `email`, `slack`, `teams`, `webhook`, `command`
@@ -206,12 +206,12 @@ fn mistakes_of_several_files_are_told_together() {
         2,
         expect![[r#"
             error: unknown key `secrtes`
-              --> deputy.toml:16:2
-               |
-            16 | [secrtes]
-               |  ^^^^^^^
-               |
-               = help: did you mean `secrets`?
+             --> deputy.toml:8:2
+              |
+            8 | [secrtes]
+              |  ^^^^^^^
+              |
+              = help: did you mean `secrets`?
 
             error: unknown key `departement`
              --> profiles/standard.toml:6:1

@@ -207,21 +207,21 @@ fn what_is_kept_is_checked_when_the_file_is_read() {
         2,
         expect![[r#"
             error: must be at least 1
-               --> deputy.toml:109:17
+               --> deputy.toml:101:17
                 |
-            109 | runs = { days = 0 }
+            101 | runs = { days = 0 }
                 |                 ^
 
             error: must be at least 1
-               --> deputy.toml:110:22
+               --> deputy.toml:102:22
                 |
-            110 | verdicts = { count = 0 }
+            102 | verdicts = { count = 0 }
                 |                      ^
 
             error: unknown key `day`
-               --> deputy.toml:111:12
+               --> deputy.toml:103:12
                 |
-            111 | outbox = { day = 3 }
+            103 | outbox = { day = 3 }
                 |            ^^^
                 |
                 = help: did you mean `days`?
@@ -232,15 +232,15 @@ fn what_is_kept_is_checked_when_the_file_is_read() {
         2,
         expect![[r#"
             error: must be at least 1
-               --> deputy.toml:109:17
+               --> deputy.toml:101:17
                 |
-            109 | runs = { days = 0 }
+            101 | runs = { days = 0 }
                 |                 ^
 
             error: must be at least 1
-               --> deputy.toml:110:22
+               --> deputy.toml:102:22
                 |
-            110 | verdicts = { count = 0 }
+            102 | verdicts = { count = 0 }
                 |                      ^
         "#]],
     );

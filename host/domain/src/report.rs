@@ -110,7 +110,7 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
                 };
                 format!("{} {becomes}, such as {}: {}", devices(fault.devices), fault.example, fault.reason)
             });
-            faults.chain(resting_lines(decided)).collect()
+            faults.chain(failing_lines(decided)).collect()
         }
         Some(Outcome::Planned(Planned { review: Some(review), .. })) => vec![review_line(review)],
         Some(Outcome::Objected { review, .. }) => {
@@ -162,15 +162,20 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
     }
 }
 
-/// That a plugin rests, and until when.
-fn resting_lines(decided: &Decided) -> Vec<String> {
-    let (Some(policy), Some(resting)) = (&decided.policy, &decided.resting) else { return Vec::new() };
-    vec![
-        format!("{policy} rests until {}", resting.until.strftime("%Y-%m-%d %H:%M UTC")),
-        format!(
-            "hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest {policy} --end`"
-        ),
-    ]
+/// That a plugin rests, and until when; or that it will.
+fn failing_lines(decided: &Decided) -> Vec<String> {
+    match (&decided.policy, &decided.resting) {
+        (Some(policy), Some(resting)) => vec![
+            format!("{policy} rests until {}", resting.until.strftime("%Y-%m-%d %H:%M UTC")),
+            format!(
+                "hint: mend the plugin, its settings or its tables, which wakes it, or type `deputy plugin rest {policy} --end`"
+            ),
+        ],
+        (Some(policy), None) if decided.is_failing() => {
+            vec![format!("hint: {policy} fails on most devices: mend the plugin, its settings or its tables")]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Who said what of a plan.

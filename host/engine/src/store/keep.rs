@@ -144,6 +144,7 @@ impl Bite<'_> {
         let sql = format!(
             "DELETE FROM action WHERE id > ?1 AND id <= ?2 AND state NOT IN ('planned', 'sent')
                  AND EXISTS (SELECT 1 FROM run r WHERE r.id = action.run AND NOT r.dry AND r.ended_at IS NOT NULL
+                     AND r.state <> 'waiting'
                      AND (r.started_at < ?3 OR EXISTS ({newer} LIMIT 1 OFFSET ?4 - 1)))
                  AND EXISTS ({newer})"
         );
@@ -206,7 +207,7 @@ impl Bite<'_> {
     /// Some of a workflow's runs that are beyond their bound, and that nobody needs.
     fn beyond(&self, workflow: &str, dry: bool) -> Result<Vec<String>, Error> {
         let mut select = self.connection.prepare_cached(
-            "SELECT id FROM run WHERE workflow = ?1 AND dry = ?2 AND ended_at IS NOT NULL
+            "SELECT id FROM run WHERE workflow = ?1 AND dry = ?2 AND ended_at IS NOT NULL AND state <> 'waiting'
                  AND (started_at < ?3 OR started_at < (SELECT started_at FROM run
                      WHERE workflow = ?1 AND dry = ?2 ORDER BY started_at DESC LIMIT 1 OFFSET ?4 - 1))
                  AND (dry OR (

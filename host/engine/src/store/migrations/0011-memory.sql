@@ -48,7 +48,6 @@ END;
 -- When it went out. Null for what was never sent, and for actions of before.
 ALTER TABLE action ADD COLUMN sent_at INTEGER;
 
-CREATE INDEX run_of_workflow ON run (workflow, started_at);
 CREATE INDEX step_decided ON step (token, started_at) WHERE uses = 'decide';
 
 -- What policies were told besides devices and tables, once for each wording: settings, names of profiles.
