@@ -221,7 +221,15 @@ struct Running<'a> {
 impl Running<'_> {
     async fn all(&self, stop: &Stop) -> Result<(), Error> {
         let tokens = tokens_of(self.engine, self.workflow, self.options.tokens.as_deref());
-        let steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
+        let mut steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
+        if let Some(failure) = self.engine.short_of_room() {
+            let (engine, run) = (self.engine, self.id);
+            tracing::error!(%run, "{}", failure.error);
+            let number = engine.store.begin_step(run, 0, "room", None, None, engine.now()).await?;
+            engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?;
+            // People are told, as far as there is room for that.
+            steps.retain(|(_, step)| !step.uses.is_per_token());
+        }
         for stretch in steps.chunk_by(|a, b| a.1.uses.is_per_token() == b.1.uses.is_per_token()) {
             if stretch[0].1.uses.is_per_token() {
                 self.lanes(&tokens, stretch, stop).await?;
@@ -272,7 +280,10 @@ impl Running<'_> {
     async fn whole(&self, place: u32, step: &Step, tokens: &[TokenName], stop: &Stop) -> Result<(), Error> {
         let (engine, run) = (self.engine, self.id);
         let holds = step.when.holds(&self.came().await?);
-        let number = engine.store.begin_step(run, place, step, None, engine.now()).await?;
+        let number = engine
+            .store
+            .begin_step(run, place, step.uses.as_str(), step.own_id(), None, engine.now())
+            .await?;
         let outcome = match holds {
             Err(why) => Ok(Outcome::LeftOut { why }),
             Ok(()) => {
@@ -546,7 +557,8 @@ impl TokenRun {
             done: 0,
             total: None,
         });
-        Ok(self.engine.store.begin_step(&self.run, place, step, Some(&self.token), now).await?)
+        let (store, uses, id) = (&self.engine.store, step.uses.as_str(), step.own_id());
+        Ok(store.begin_step(&self.run, place, uses, id, Some(&self.token), now).await?)
     }
 
     async fn end(&self, number: i64, outcome: &Outcome) -> Result<(), Error> {
