@@ -16,6 +16,7 @@ mod check;
 mod crash;
 mod daemon;
 mod device;
+mod failing;
 mod faults;
 mod field;
 mod files;
