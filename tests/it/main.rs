@@ -11,6 +11,7 @@ mod postbox;
 
 mod assign;
 mod author;
+mod boundaries;
 mod channels;
 mod check;
 mod crash;
@@ -21,6 +22,7 @@ mod faults;
 mod field;
 mod files;
 mod languages;
+mod many;
 mod memory;
 mod moving_in;
 mod network;
