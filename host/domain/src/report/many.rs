@@ -30,14 +30,14 @@ pub(super) fn lines(run: &Run) -> String {
     let mut steps: BTreeMap<(u32, &str), Alike<'_>> = BTreeMap::new();
     for step in &run.steps {
         if let Some(token) = &step.token {
-            steps.entry((step.index, step.name())).or_default().put(step, token);
+            steps.entry((step.index, step.name())).or_default().put(run, step, token);
         }
     }
     let mut text = String::new();
     for ((_, uses), alike) in steps {
         if let Some((outcome, tokens)) = &alike.well {
             let sum = StepRecord { outcome: Some(outcome.clone()), ..blank(run, uses) };
-            let _ = writeln!(text, "  {uses:<8} {}: {}", count(*tokens, "token"), step_line(&sum));
+            let _ = writeln!(text, "  {uses:<8} {}: {}", count(*tokens, "token"), step_line(run, &sum));
         }
         for ((line, hint), tokens) in &alike.badly {
             let _ = writeln!(text, "  {uses:<8} {}: {line}", names(tokens));
@@ -47,7 +47,7 @@ pub(super) fn lines(run: &Run) -> String {
         }
         for step in &alike.apart {
             let whose = step.token.as_ref().map_or(String::new(), |token| format!("{token}: "));
-            let _ = writeln!(text, "  {uses:<8} {whose}{}", step_line(step));
+            let _ = writeln!(text, "  {uses:<8} {whose}{}", step_line(run, step));
             for line in details(run, step) {
                 let _ = writeln!(text, "           {line}");
             }
@@ -57,7 +57,7 @@ pub(super) fn lines(run: &Run) -> String {
 }
 
 impl<'a> Alike<'a> {
-    fn put(&mut self, step: &'a StepRecord, token: &'a TokenName) {
+    fn put(&mut self, run: &Run, step: &'a StepRecord, token: &'a TokenName) {
         match &step.outcome {
             Some(Outcome::Failed(Failure { error, hint, .. })) => {
                 let told = (
@@ -67,7 +67,7 @@ impl<'a> Alike<'a> {
                 self.badly.entry(told).or_default().push(token);
             }
             Some(Outcome::NotNeeded { .. } | Outcome::LeftOut { .. }) => {
-                self.badly.entry((step_line(step), None)).or_default().push(token);
+                self.badly.entry((step_line(run, step), None)).or_default().push(token);
             }
             Some(outcome) if is_plain(outcome) => match &mut self.well {
                 Some((sum, tokens)) => {
@@ -282,6 +282,7 @@ mod tests {
             started_at: jiff::Timestamp::UNIX_EPOCH,
             ended_at: None,
             state: State::NeedsPerson,
+            skipped: None,
             steps,
         };
         expect![[r#"
