@@ -181,12 +181,26 @@ fn check(language: &str, expected: Expect) {
 
 #[test]
 fn a_policy_in_rust_imports_the_log_alone() {
-    check("rust", expect![""]);
+    check(
+        "rust",
+        expect![[r#"
+        imports    deputy:policy/log@1.0.0
+        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `compiled`, which is the default
+    "#]],
+    );
 }
 
 #[test]
 fn a_policy_in_c_imports_nothing() {
-    check("c", expect![""]);
+    check(
+        "c",
+        expect![[r#"
+        imports    none
+        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `compiled`, which is the default
+    "#]],
+    );
 }
 
 #[test]

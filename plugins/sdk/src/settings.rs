@@ -91,6 +91,14 @@ impl<'a> At<'a> {
         self.note(message, || Some(hint.into()));
     }
 
+    /// The same for words that cost something to find: they are only asked for if they will be told.
+    pub fn problem_in_words(&self, words: impl FnOnce() -> (String, String)) {
+        self.problems.add(|| {
+            let (message, hint) = words();
+            self.in_part(message, Some(hint))
+        });
+    }
+
     /// Says that a word is not one of those that can stand here, with the nearest that can.
     pub fn unknown<'k>(
         &self,
@@ -106,14 +114,15 @@ impl<'a> At<'a> {
     }
 
     fn note(&self, message: impl Into<String>, hint: impl FnOnce() -> Option<String>) {
-        self.problems.add(|| {
-            let message = message.into();
-            let message = match &*self.part {
-                "" => message,
-                part => format!("{part}: {message}"),
-            };
-            Problem { pointer: self.pointer.clone(), message, hint: hint() }
-        });
+        self.problems.add(|| self.in_part(message.into(), hint()));
+    }
+
+    fn in_part(&self, message: String, hint: Option<String>) -> Problem {
+        let message = match &*self.part {
+            "" => message,
+            part => format!("{part}: {message}"),
+        };
+        Problem { pointer: self.pointer.clone(), message, hint }
     }
 
     /// A value below this one.
