@@ -70,13 +70,23 @@ fn broke_a_rail(step: &StepRecord) -> bool {
 /// Whether such a run is worth telling people about.
 pub fn is_worth_telling(run: &Run, when: When) -> bool {
     let worst = run.worst();
-    let needs_attention = matches!(worst, State::Refused | State::NeedsPerson);
+    let needs_attention = run.steps.iter().any(needs_attention);
     let failed = worst.is_bad() || run.steps.iter().any(left_devices_out);
     match when {
         When::Always => true,
         When::Changed => run.changed_something() || failed,
         When::Failed => failed,
         When::NeedsAttention => needs_attention,
+    }
+}
+
+/// Somebody has to see to it. That a plugin rests is told when it begins, not by each run until it ends.
+fn needs_attention(step: &StepRecord) -> bool {
+    match &step.outcome {
+        Some(Outcome::Decided(Decided { resting: Some(resting), .. })) => resting.news,
+        outcome => {
+            outcome.as_ref().is_some_and(|it| matches!(it.state(), State::Refused | State::NeedsPerson))
+        }
     }
 }
 
@@ -133,7 +143,7 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
                 };
                 format!("{} {becomes}, such as {}: {}", devices(fault.devices), fault.example, fault.reason)
             });
-            faults.chain(resting_lines(decided)).collect()
+            faults.chain(failing_lines(decided)).collect()
         }
         Some(Outcome::Planned(Planned { review: Some(review), .. })) => vec![review_line(review)],
         Some(Outcome::Objected { review, .. }) => {
@@ -185,15 +195,20 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
     }
 }
 
-/// That a plugin rests, and until when.
-fn resting_lines(decided: &Decided) -> Vec<String> {
-    let (Some(policy), Some(resting)) = (&decided.policy, &decided.resting) else { return Vec::new() };
-    vec![
-        format!("{policy} rests until {}", resting.until.strftime("%Y-%m-%d %H:%M UTC")),
-        format!(
-            "hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest {policy} --end`"
-        ),
-    ]
+/// That a plugin rests, and until when; or that it will.
+fn failing_lines(decided: &Decided) -> Vec<String> {
+    match (&decided.policy, &decided.resting) {
+        (Some(policy), Some(resting)) => vec![
+            format!("{policy} rests until {}", resting.until.strftime("%Y-%m-%d %H:%M UTC")),
+            format!(
+                "hint: mend the plugin, its settings or its tables, which wakes it, or type `deputy plugin rest {policy} --end`"
+            ),
+        ],
+        (Some(policy), None) if decided.is_failing() => {
+            vec![format!("hint: {policy} fails on most devices: mend the plugin, its settings or its tables")]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Who said what of a plan.

@@ -211,6 +211,19 @@ pub struct Decided {
     pub resting: Option<Resting>,
 }
 
+impl Decided {
+    /// The devices it failed on.
+    pub fn failed_on(&self) -> u64 {
+        self.faults.iter().map(|note| note.devices).sum()
+    }
+
+    /// It rests, or failed on most devices: then something is wrong with it, not with them, and somebody has
+    /// to mend it.
+    pub fn is_failing(&self) -> bool {
+        self.resting.is_some() || self.failed_on() > self.devices / 2
+    }
+}
+
 /// A plugin that is left alone for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resting {
@@ -323,9 +336,7 @@ impl Outcome {
             Self::Refused { .. } => State::Refused,
             Self::Objected { review, .. } if review.opinion.decision == Decision::Refuse => State::Refused,
             Self::Objected { .. } => State::NeedsPerson,
-            Self::Decided(decided) if decided.resting.as_ref().is_some_and(|it| it.news) => {
-                State::NeedsPerson
-            }
+            Self::Decided(decided) if decided.is_failing() => State::NeedsPerson,
             Self::Applied(applied) if !applied.refused_profiles.is_empty() || applied.failed > 0 => {
                 State::Failed
             }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::id::{ChannelName, MessageId, RunId, TokenName};
+use domain::id::{ChannelName, MessageId, PluginName, RunId, TokenName};
 use domain::message::Message;
+use domain::rest::Health;
 use domain::run::State;
 use domain::token::{Severity, Token};
 use jiff::Timestamp;
@@ -82,6 +83,23 @@ impl Engine {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// How a plugin did lately, with whichever token's devices it rests longest. One that failed and has
+    /// other settings, or something else in its tables since, is well: for one that failed they are read.
+    pub async fn plugin_health(&self, plugin: &PluginName) -> Result<Health, store::Error> {
+        if !self.store.plugin_failed_lately(plugin).await? {
+            return Ok(Health::default());
+        }
+        let (settings, name) = (self.settings.clone(), plugin.clone());
+        // Files are read, and large ones take a second.
+        let mark =
+            tokio::task::spawn_blocking(move || settings.mark_with(&name, &settings.tables_now([&name])));
+        let mark = mark.await.unwrap_or_else(|panicked| {
+            tracing::error!("tables could not be read: {panicked}");
+            self.settings.mark_of(plugin)
+        });
+        self.store.plugin_health(plugin, None, &mark).await
     }
 
     /// A name for a run that begins now.

@@ -87,6 +87,18 @@ impl Settings {
         Tables(names.filter_map(|name| Some((name.clone(), tables.0.get(name)?.clone()))).collect())
     }
 
+    /// What tells this plugin, with what these tables hold for it, from others: one that failed may have
+    /// failed on a cell.
+    pub(crate) fn mark_with(&self, plugin: &PluginName, tables: &Tables) -> Digest {
+        let mark = self.mark_of(plugin);
+        let held = self.granted(plugin, tables);
+        if held.0.is_empty() {
+            return mark;
+        }
+        let tables = held.0.iter().map(|(name, table)| format!("\n{name} {}", table.digest()));
+        Digest::of(format!("{mark}{}", tables.collect::<String>()).as_bytes())
+    }
+
     /// What tells this plugin, as it is configured, from others.
     pub fn mark_of(&self, plugin: &PluginName) -> Digest {
         self.plugins.get(plugin).map_or_else(|| Digest::of(b""), |plugin| plugin.mark.clone())

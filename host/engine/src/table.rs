@@ -64,6 +64,8 @@ struct State {
     /// The operator has said since that columns may be missing.
     columns_may_go: bool,
     good: Option<Arc<CsvTable>>,
+    /// What was good before the reload that let columns go.
+    before: Option<Arc<CsvTable>>,
     wrong: Option<Wrong>,
     /// Whether it is right or wrong has changed since somebody was told.
     untold: bool,
@@ -108,7 +110,18 @@ impl TableFile {
     /// The configuration is read again, and policies are loaded again: a column that is missing now is meant
     /// to be.
     pub fn reloaded(&self) {
-        self.state().columns_may_go = true;
+        let mut state = self.state();
+        (state.columns_may_go, state.before) = (true, None);
+    }
+
+    /// A policy that is used on looks at a column that was not meant to go, then: what the table held before the reload
+    /// is used on as well. False if no column went.
+    pub fn take_back(&self) -> bool {
+        let mut state = self.state();
+        let Some(before) = state.before.take() else { return false };
+        // Looked at again, the file is wrong: a column of it is gone.
+        (state.good, state.stamp) = (Some(before), None);
+        true
     }
 
     /// The state of the table that counts now: the file's, or, if that is wrong, the last that was
@@ -171,8 +184,12 @@ impl TableFile {
             }
             let (first, again) = (draft.open().map_err(failed)?, draft.open().map_err(failed)?);
             let table = CsvTable::read(&first, again, draft.digest.clone(), &self.source, &shown)?;
-            if let Some(good) = state.good.as_ref().filter(|_| !state.columns_may_go) {
-                self.keeps_columns(good, &table, &shown)?;
+            let lost = state.good.as_ref().map(|good| self.keeps_columns(good, &table, &shown));
+            if let Some(Err(gone)) = lost {
+                if !state.columns_may_go {
+                    return Err(gone);
+                }
+                state.before.clone_from(&state.good);
             }
             self.copies.name(draft).map_err(failed)?;
             (state.stamp, state.columns_may_go) = (stamp, false);

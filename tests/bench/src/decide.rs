@@ -69,6 +69,7 @@ pub(crate) fn compare(arguments: Arguments) -> anyhow::Result<()> {
         program: std::env::current_exe().context("this program does not know its own file")?,
         arguments: vec![COMPILE.to_owned()],
         notice: |_| (),
+        retry: false,
     };
     let sandbox = Sandbox::new(compiler, Some(folder.path().to_owned()))?;
     let load = |settings: &Value| -> anyhow::Result<(Plugin, Duration)> {

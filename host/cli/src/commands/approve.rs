@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::Unused).await?;
     let run = find(&app, &arguments.run).await?;
     let approved = asked(&run);
     if approved.is_empty() {
@@ -37,6 +37,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         return Err(problem.hint(format!("`deputy runs show {}` shows what came of it", run.id)));
     }
     let workflow = app.workflow(&run.workflow)?;
+    let app = app.with_policies_of(&workflow);
     let tokens = Some(approved.keys().cloned().collect());
     let manner = Manner { tokens, approved, rails: arguments.rails.meant(), ..Manner::default() };
     carry_out(common, &app, &workflow, manner).await

@@ -86,15 +86,16 @@ pub(crate) struct Manner {
 
 /// Carries `deputy run` out.
 pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::Unused).await?;
     let workflow = app.workflow(&arguments.workflow)?;
+    let app = app.with_policies_of(&workflow);
     let manner = Manner { dry: arguments.dry_run, ..arguments.scope.manner(&app)? };
     carry_out(common, &app, &workflow, manner).await
 }
 
 /// Carries `deputy plan` out.
 pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::Unused).await?;
     let workflow = match &arguments.workflow {
         Some(name) => app.workflow(name)?,
         None => {
@@ -108,6 +109,7 @@ pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome 
             }
         }
     };
+    let app = app.with_policies_of(&workflow);
     let manner = Manner { dry: true, actions: arguments.actions, ..arguments.scope.manner(&app)? };
     carry_out(common, &app, &workflow, manner).await
 }

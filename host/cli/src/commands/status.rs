@@ -83,10 +83,10 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     }
 
     for name in app.config.plugins.keys() {
-        let health = app.engine.store.plugin_health(name, None, &app.engine.settings.mark_of(name)).await?;
+        let health = app.engine.plugin_health(name).await?;
         if let Some(until) = health.rests_at(now) {
             attention.push(format!(
-                "plugin `{name}` fails on everything and rests until {}: {}; mend it or its settings, or type `deputy plugin rest {name} --end`",
+                "plugin `{name}` fails on everything and rests until {}: {}; mend it, its settings or its tables, or type `deputy plugin rest {name} --end`",
                 time(until),
                 health.why
             ));

@@ -52,7 +52,7 @@ async fn list(common: &Common) -> Outcome {
 }
 
 async fn check(common: &Common) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::Checked).await?;
     let mut wrong = false;
     for table in app.engine.settings.tables.values() {
         table.now();

@@ -184,6 +184,15 @@ pub fn needs_a_person(run: &Run) -> Vec<String> {
                 }
             }
             // That a plugin rests is told as long as it does, by whoever looks at plugins.
+            Outcome::Decided(decided) if decided.resting.is_none() => {
+                let policy = decided.policy.as_ref().map_or("the policy", |policy| policy.as_str());
+                let why = decided.faults.first().map_or("", |note| &*note.reason);
+                format!(
+                    "{policy} failed on {} of {}: {why}; mend the plugin, its settings or its tables",
+                    decided.failed_on(),
+                    super::devices(decided.devices),
+                )
+            }
             _ => continue,
         };
         let told = step.token.as_ref().map_or(line.clone(), |token| anyone(&line, token));

@@ -46,10 +46,11 @@ pub(crate) async fn decide(
     });
     let mut deciding = Deciding {
         lane,
-        mark: lane.engine.settings.mark_of(&name),
+        mark: lane.engine.settings.mark_with(&name, &tables),
         health: Health::default(),
+        failed_lately: false,
         faults: BTreeMap::new(),
-        asked: 0,
+        work: Work::default(),
         decided: Decided {
             policy: Some(name.clone()),
             default: match on_fault {
@@ -63,12 +64,12 @@ pub(crate) async fn decide(
         policy,
     };
     let all = deciding.all(context, on_fault).await;
-    let Deciding { mut decided, faults, asked, .. } = deciding;
+    let Deciding { mut decided, faults, mut work, .. } = deciding;
     let failed_on = faults.values().map(|note| note.devices).sum();
     decided.faults = faults.into_values().collect();
+    work.usage = decided.usage;
     // Whatever ended it, what was asked was asked.
-    let work = Work { usage: decided.usage, devices: asked, held: decided.held, faults: failed_on };
-    if asked > 0 {
+    if work.devices > 0 {
         store.plugin_worked(&name, &digest, work, lane.engine.now()).await?;
     }
     for fault in &decided.faults {
@@ -110,15 +111,18 @@ struct Deciding<'a> {
     policy: Arc<dyn Policy>,
     mark: Digest,
     health: Health,
+    /// It is on record that it failed, perhaps as it was configured then.
+    failed_lately: bool,
     decided: Decided,
     faults: BTreeMap<Arc<str>, FaultNote>,
-    /// Devices it was really asked about.
-    asked: u64,
+    /// What became of the devices it was really asked about.
+    work: Work,
 }
 
 impl Deciding<'_> {
     async fn all(&mut self, context: Arc<Context>, on_fault: &OnFault) -> Result<(), Error> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
+        self.failed_lately = store.plugin_failed_lately(self.policy.name()).await?;
         self.health = store.plugin_health(self.policy.name(), Some(&lane.token), &self.mark).await?;
         self.rest(false);
         let mut after: Option<DeviceId> = None;
@@ -168,7 +172,11 @@ impl Deciding<'_> {
             Error::Policy(Unusable { error, hint: None })
         })?;
         let verdicts = answered.answer;
-        self.asked += devices.len() as u64;
+        self.work.devices += devices.len() as u64;
+        self.work.faults += verdicts.iter().filter(|verdict| verdict.fault).count() as u64;
+        self.work.held +=
+            verdicts.iter().filter(|verdict| matches!(verdict.decision, Decision::Hold { .. })).count()
+                as u64;
         self.decided.usage += answered.usage;
         let (store, name, token) = (&self.lane.engine.store, self.policy.name(), &self.lane.token);
         match verdicts.first() {
@@ -176,11 +184,12 @@ impl Deciding<'_> {
             Some(first) if verdicts.len() > 1 && verdicts.iter().all(|verdict| verdict.fault) => {
                 let now = self.lane.engine.now();
                 let (health, news) = store.plugin_failed(name, token, &self.mark, &first.reason, now).await?;
-                self.health = health;
+                (self.health, self.failed_lately) = (health, true);
                 self.rest(news);
             }
-            _ if self.health.failures > 0 && verdicts.iter().any(|verdict| !verdict.fault) => {
+            _ if self.failed_lately && verdicts.iter().any(|verdict| !verdict.fault) => {
                 store.plugin_forgiven(name, Some(token)).await?;
+                self.failed_lately = false;
                 if self.health.rests > 0 {
                     tracing::info!(plugin = %name, "the plugin `{name}` works again");
                 }
