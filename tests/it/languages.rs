@@ -205,7 +205,14 @@ fn a_policy_in_c_imports_nothing() {
 
 #[test]
 fn a_policy_in_typescript_imports_the_contract_alone() {
-    check("typescript", expect![""]);
+    check(
+        "typescript",
+        expect![[r#"
+        imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
+        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }
+    "#]],
+    );
 }
 
 #[test]
@@ -617,10 +624,10 @@ fn what_is_no_project_is_not_built() {
     check_mistake(
         &["build"],
         expect![[r#"
-        error: cannot read plugin.toml
-          caused by: No such file or directory (os error 2)
-        hint: a policy's folder has a plugin.toml; `deputy plugin new NAME` makes one
-    "#]],
+            error: cannot read plugin.toml
+              caused by: No such file or directory (os error 2)
+            hint: a policy's folder has a plugin.toml; `deputy plugin new NAME --language LANGUAGE` makes one
+        "#]],
     );
     check_mistake(
         &["build", "full"],

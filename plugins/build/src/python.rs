@@ -22,7 +22,9 @@ pub(crate) fn build(folder: &Path, world: &str) -> Result<Vec<u8>, Error> {
     fs::create_dir_all(&output).map_err(io("create", &output))?;
     let component = output.join("component.wasm");
     progress("building with componentize-py: a few seconds");
-    let mut command = Command::new(environment.join("bin/componentize-py"));
+    // Not its script in `bin`, which is no more when the project's folder has got another name.
+    let mut command = Command::new(environment.join("bin/python"));
+    command.args(["-c", "import sys, componentize_py; sys.exit(componentize_py.script())"]);
     // What else the environment holds can be imported by the policy.
     command.current_dir(folder).env("VIRTUAL_ENV", &environment);
     // Where in the tool it was found tells an author nothing.

@@ -3,6 +3,7 @@
 //! As in a run of the workflow that asks the plugin, where there is one: its tables, and the wall clock of its
 //! time zone. The command line may say otherwise.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -101,11 +102,16 @@ pub(super) fn tables(
     Ok(Arc::new(tables))
 }
 
+/// The names of columns are not looked for beyond this.
+const LINE: u64 = 1 << 16;
+
 /// A file that is looked into by its first column.
 fn first_column(path: PathBuf) -> Outcome<Source> {
-    let text = std::fs::read(&path).map_err(|error| Problem::file("read", &path, &error))?;
-    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
+    let mut line = Vec::new();
+    let file = std::fs::File::open(&path).map_err(|error| Problem::file("read", &path, &error))?;
+    let read = BufReader::new(file.take(LINE)).read_until(b'\n', &mut line);
+    read.map_err(|error| Problem::file("read", &path, &error))?;
+    let line = String::from_utf8_lossy(&line);
     let first = line.trim_start_matches('\u{feff}').split(',').next().unwrap_or_default();
     let key = first.trim().trim_matches('"').to_owned();
     Ok(Source { path, key, delimiter: b',', encoding: Encoding::Utf8 })
