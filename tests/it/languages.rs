@@ -217,7 +217,14 @@ fn a_policy_in_typescript_imports_the_contract_alone() {
 
 #[test]
 fn a_policy_in_python_imports_the_contract_alone() {
-    check("python", expect![""]);
+    check(
+        "python",
+        expect![[r#"
+        imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
+        exports    exports, deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }
+    "#]],
+    );
 }
 
 /// A project like that of its language, with the tools that are there, and with these pieces of its files replaced.
@@ -423,7 +430,7 @@ fn a_mistake_in_the_source_is_told_by_its_place_in_every_language() {
     check_source(
         "python",
         python,
-        &["File \"src/policy.py\", line 12", "SyntaxError: '(' was never closed"],
+        &["File \"src/policy.py\", line 11", "SyntaxError: '(' was never closed"],
         &["Stack backtrace", "exit status"],
     );
     let rust = ("src/lib.rs", "pub fn decide(", "pub fn decide decide(");

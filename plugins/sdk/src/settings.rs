@@ -127,8 +127,14 @@ impl<'a> At<'a> {
 
     /// A value below this one.
     pub fn below(&self, key: &str, value: &'a Value) -> Self {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        Self { value, pointer: format!("{}/{key}", self.pointer), ..self.clone() }
+        let mut pointer = String::with_capacity(self.pointer.len() + 1 + key.len());
+        pointer.push_str(&self.pointer);
+        pointer.push('/');
+        match key.contains(['~', '/']) {
+            true => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            false => pointer.push_str(key),
+        }
+        Self { value, pointer, part: self.part.clone(), problems: self.problems }
     }
 
     /// A table with no other keys than these. Keys it does not have are mistakes.
@@ -140,8 +146,9 @@ impl<'a> At<'a> {
                 Table { at: self.clone(), entries: &[] }
             }
         };
-        for (key, at) in table.iter().filter(|(key, _)| !keys.contains(key)) {
-            at.unknown(key, format!("unknown key `{key}`"), keys.iter().copied());
+        // A place costs fuel, so that it is only made of what is looked at.
+        for (key, value) in table.entries.iter().filter(|(key, _)| !keys.contains(key)) {
+            self.below(key, value).unknown(key, format!("unknown key `{key}`"), keys.iter().copied());
         }
         table
     }
@@ -304,7 +311,8 @@ impl<'a> Table<'a> {
 
     /// What stands under a key.
     pub fn get(&self, key: &str) -> Option<At<'a>> {
-        self.iter().find(|(known, _)| *known == key).map(|(_, at)| at)
+        let (key, value) = self.entries.iter().find(|(known, _)| *known == key)?;
+        Some(self.at.below(key, value))
     }
 
     /// What stands under a key that must be there.
