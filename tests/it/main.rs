@@ -20,6 +20,7 @@ mod faults;
 mod field;
 mod files;
 mod languages;
+mod memory;
 mod moving_in;
 mod network;
 mod outbox;

@@ -55,6 +55,8 @@ fn a_policy_that_loops_holds_every_device_and_is_named() {
               profile   none
               policy    bad failed on it: plugin `bad` ran out of fuel (N for one device)
                         since run RUN of TIME, by the component DIGEST…
+              asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -82,6 +84,8 @@ fn a_policy_that_eats_memory_holds_every_device_and_is_named() {
               profile   none
               policy    bad failed on it: plugin `bad` wanted more than its 64 MiB of memory
                         since run RUN of TIME, by the component DIGEST…
+              asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -109,6 +113,8 @@ fn a_policy_that_traps_holds_every_device_and_is_named() {
               profile   none
               policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
                         since run RUN of TIME, by the component DIGEST…
+              asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -135,6 +141,8 @@ fn a_policy_that_traps_on_one_device_holds_that_one_alone() {
               profile   none
               policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
                         since run RUN of TIME, by the component DIGEST…
+              asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -161,6 +169,8 @@ fn a_policy_that_loops_on_one_device_holds_that_one_alone() {
               profile   none
               policy    bad failed on it: plugin `bad` ran out of fuel (N for one device)
                         since run RUN of TIME, by the component DIGEST…
+              asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -187,6 +197,8 @@ fn a_policy_that_eats_memory_on_one_device_holds_that_one_alone() {
               profile   none
               policy    bad failed on it: plugin `bad` wanted more than its 64 MiB of memory
                         since run RUN of TIME, by the component DIGEST…
+              asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );

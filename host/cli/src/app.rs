@@ -156,6 +156,8 @@ pub(crate) fn settings(config: &Config, policies: Policies<'_>, before: Option<&
             .map(|(name, plugin)| (name.clone(), plugin_settings(plugin)))
             .collect(),
         channels: config.channels.clone(),
+        keep: config.keep,
+        min_free: config.min_free,
         workflows: config
             .workflows
             .iter()
@@ -189,7 +191,7 @@ fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
     let PluginConfig { sha256, settings, limits, tables, .. } = plugin;
     let digest = sha256.as_ref().map_or("", Digest::as_str);
     let mark = Digest::of(format!("{digest}\n{settings}\n{limits:?}\n{tables:?}").as_bytes());
-    PluginSettings { tables: tables.clone(), mark }
+    PluginSettings { tables: tables.clone(), settings: settings.to_string(), mark }
 }
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;

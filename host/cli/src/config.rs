@@ -9,6 +9,7 @@ mod channels;
 mod file;
 mod folders;
 mod hidden;
+mod keep;
 pub(crate) mod limits;
 pub(crate) mod mentions;
 mod profiles;
@@ -23,6 +24,8 @@ use domain::profile::{Definition, Profile};
 use domain::workflow::{OnFault, Step, Workflow};
 use engine::apple::Network;
 use engine::channel::Channel;
+use engine::keep::Keep;
+use engine::room::MIN_FREE;
 use engine::settings::TokenSettings;
 use engine::table;
 use sandbox::Limits;
@@ -45,6 +48,10 @@ pub(crate) struct Config {
     pub path: String,
     /// The database.
     pub store: PathBuf,
+    /// How much its disk must have free, in bytes.
+    pub min_free: u64,
+    /// How long, and how much, is kept.
+    pub keep: Keep,
     /// Where the key is that seals secrets.
     pub key: KeySource,
     /// The tokens.
@@ -121,6 +128,8 @@ impl Config {
                 return Ok(Self {
                     path: name.clone(),
                     store: meant.store,
+                    min_free: meant.min_free,
+                    keep: meant.keep,
                     key: meant.key,
                     tokens: meant.tokens,
                     plugins: meant.plugins,
@@ -166,6 +175,8 @@ fn in_what_is_hidden(mistakes: &Mistakes, source: Source<'_>) -> Mistakes {
 /// What `deputy.toml` alone means.
 struct Meant {
     store: PathBuf,
+    min_free: u64,
+    keep: Keep,
     key: KeySource,
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
@@ -180,6 +191,8 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
     let network = apple::network(&file.apple, folder, &mut findings);
     let meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
+        min_free: min_free(file.store.min_free.as_deref(), &mut findings),
+        keep: keep::keep(&file.keep),
         key: key_source(&file.secrets, folder, &mut findings),
         tokens: named("tokens", file.tokens, &mut findings, |at, table, findings| {
             token(at, table, &network, findings)
@@ -203,6 +216,15 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
     }
     findings.finish()?;
     Ok(meant)
+}
+
+fn min_free(typed: Option<&str>, findings: &mut Findings<'_>) -> u64 {
+    let Some(text) = typed else { return MIN_FREE };
+    limits::bytes(text).unwrap_or_else(|| {
+        let help = "write a number and KiB, MiB or GiB, such as `64MiB`".to_owned();
+        findings.at("/store/min_free", format!("`{text}` is not an amount of space"), Some(help));
+        MIN_FREE
+    })
 }
 
 /// A table of tables, each under a name of the operator's.

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod exit;
 mod logging;
+mod moment;
 mod output;
 
 use std::path::PathBuf;

@@ -139,6 +139,13 @@ impl RunId {
     pub fn new(now: jiff::Timestamp, entropy: u32) -> Self {
         Self(named_after(now, entropy))
     }
+
+    /// When it began, to the second.
+    pub fn began(&self) -> Option<jiff::Timestamp> {
+        let moment = self.0.get(..15)?;
+        let moment = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", moment).ok()?;
+        Some(moment.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    }
 }
 
 impl MessageId {
@@ -255,5 +262,6 @@ mod tests {
     fn a_run_id_says_when_the_run_began() {
         let id = RunId::new("2026-01-09T09:13:20Z".parse().unwrap(), 123_456);
         check::<RunId>(id.as_str(), expect!["20260109-091320-bm5mbb"]);
+        assert_eq!(id.began(), "2026-01-09T09:13:20Z".parse().ok());
     }
 }

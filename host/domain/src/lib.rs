@@ -5,6 +5,7 @@
 
 pub mod id;
 
+pub mod announce;
 pub mod apple_profile;
 pub mod device;
 pub mod difference;

@@ -12,7 +12,6 @@ use crate::review::Decision;
 use crate::run::{
     Applied, Decided, Outcome, Planned, Reminded, Reviewed, Run, State, StepRecord, Synced, Trigger,
 };
-use crate::workflow::When;
 
 pub use many::needs_a_person;
 
@@ -67,40 +66,8 @@ fn broke_a_rail(step: &StepRecord) -> bool {
     matches!(step.outcome, Some(Outcome::Refused { .. }))
 }
 
-/// Whether such a run is worth telling people about.
-pub fn is_worth_telling(run: &Run, when: When) -> bool {
-    let worst = run.worst();
-    let needs_attention = run.steps.iter().any(needs_attention);
-    let failed = worst.is_bad() || run.steps.iter().any(left_devices_out);
-    match when {
-        When::Always => true,
-        When::Changed => run.changed_something() || failed,
-        When::Failed => failed,
-        When::NeedsAttention => needs_attention,
-    }
-}
-
-/// Somebody has to see to it. That a plugin rests is told when it begins, not by each run until it ends.
-fn needs_attention(step: &StepRecord) -> bool {
-    match &step.outcome {
-        Some(Outcome::Decided(Decided { resting: Some(resting), .. })) => resting.news,
-        outcome => {
-            outcome.as_ref().is_some_and(|it| matches!(it.state(), State::Refused | State::NeedsPerson))
-        }
-    }
-}
-
-/// Devices the policy failed on, or that nobody can read: they get nothing until somebody looks.
-fn left_devices_out(step: &StepRecord) -> bool {
-    match &step.outcome {
-        Some(Outcome::Decided(decided)) => !decided.faults.is_empty(),
-        Some(Outcome::Synced(synced)) => synced.set_aside > 0 || many_left(synced),
-        _ => false,
-    }
-}
-
 /// So many devices left at once that somebody should look whether they really did.
-fn many_left(synced: &Synced) -> bool {
+pub(crate) fn many_left(synced: &Synced) -> bool {
     synced.gone > 50 && synced.gone > synced.devices / 10
 }
 

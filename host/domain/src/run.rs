@@ -203,6 +203,15 @@ pub struct Decided {
     /// The tables it could look into, as they were.
     #[serde(default)]
     pub tables: BTreeMap<TableName, Digest>,
+    /// The settings it had; what they were is kept by this digest.
+    #[serde(default)]
+    pub settings: Option<Digest>,
+    /// The profiles it could assign; the list is kept by this digest.
+    #[serde(default)]
+    pub profiles: Option<Digest>,
+    /// How far the workflow's wall clock was ahead of UTC, in seconds.
+    #[serde(default)]
+    pub utc_offset: Option<i32>,
     /// What asking it took.
     #[serde(default)]
     pub usage: Usage,

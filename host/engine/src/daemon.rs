@@ -25,6 +25,7 @@ use crate::runner::{self, RunOptions};
 use crate::settings::Settings;
 use crate::stop::Stopper;
 use crate::store::NewRun;
+use crate::upkeep;
 
 /// What can happen to a daemon.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ pub async fn serve(
     // Beside the loop: no run waits for a channel, and no channel for a run.
     let (current, engines) = watch::channel(engine.clone());
     let no_more = Stopper::default();
+    let upkeep = tokio::spawn(upkeep::look_after(engines.clone(), no_more.listener()));
     let deliveries = tokio::spawn(outbox::deliver(engines, no_more.listener()));
     let mut runs = Runs::default();
     let mut due = runs.catch_up(&engine).await?;
@@ -114,6 +116,9 @@ pub async fn serve(
     no_more.stop();
     if let Err(panicked) = deliveries.await {
         tracing::error!("the outbox broke off: {panicked}");
+    }
+    if let Err(panicked) = upkeep.await {
+        tracing::error!("the upkeep broke off: {panicked}");
     }
     tracing::info!("stopped");
     Ok(())

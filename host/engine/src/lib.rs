@@ -5,6 +5,7 @@
 pub mod daemon;
 pub mod runner;
 mod step;
+mod upkeep;
 
 pub mod engine;
 pub mod failure;
@@ -21,5 +22,7 @@ pub mod store;
 
 pub mod clock;
 pub mod copies;
+pub mod keep;
 pub mod lock;
+pub mod room;
 pub mod stop;

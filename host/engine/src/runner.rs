@@ -220,7 +220,15 @@ struct Running<'a> {
 impl Running<'_> {
     async fn all(&self, stop: &Stop) -> Result<(), Error> {
         let tokens = tokens_of(self.engine, self.workflow, self.options.tokens.as_deref());
-        let steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
+        let mut steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
+        if let Some(failure) = self.engine.short_of_room() {
+            let (engine, run) = (self.engine, self.id);
+            tracing::error!(%run, "{}", failure.error);
+            let number = engine.store.begin_step(run, 0, "room", None, engine.now()).await?;
+            engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?;
+            // People are told, as far as there is room for that.
+            steps.retain(|(_, step)| !step.is_per_token());
+        }
         for stretch in steps.chunk_by(|a, b| a.1.is_per_token() == b.1.is_per_token()) {
             if stretch[0].1.is_per_token() {
                 self.lanes(&tokens, stretch, stop).await?;

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::apple::{Credentials, Network, Options};
 use crate::channel::Channel;
+use crate::keep::Keep;
 use crate::table::TableFile;
 
 /// Everything that is configured. A plugin that cannot be used is in it with the reason: it costs
@@ -33,6 +34,10 @@ pub struct Settings {
     pub plugins: BTreeMap<PluginName, PluginSettings>,
     /// Where messages go.
     pub channels: BTreeMap<ChannelName, Channel>,
+    /// How long, and how much, is kept.
+    pub keep: Keep,
+    /// How much the disk of the store must have free for a run to begin, in bytes.
+    pub min_free: u64,
     /// What is done, and when.
     pub workflows: BTreeMap<WorkflowName, Arc<Workflow>>,
 }
@@ -42,6 +47,8 @@ pub struct Settings {
 pub struct PluginSettings {
     /// The tables it may look into.
     pub tables: Vec<TableName>,
+    /// What it is told, as JSON.
+    pub settings: String,
     /// A digest of the component, its settings, limits and grants: what another one did says nothing of it.
     pub mark: Digest,
 }

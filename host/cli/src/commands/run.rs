@@ -132,6 +132,7 @@ pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, m
     if !dry {
         channel::left(&app.engine.deliver_now(PATIENCE).await?);
     }
+    app.engine.forget_a_little().await?;
     Ok(exit)
 }
 

@@ -6,6 +6,7 @@ use domain::document::Version1;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::keep::KeepTable;
 use super::limits::LimitsTable;
 
 /// Deputy's configuration. It may hold the password of a proxy or the address of a webhook, so it is not printed.
@@ -21,6 +22,9 @@ pub(super) struct ConfigFile {
     /// Where the key is that seals secrets. One of the keys.
     #[serde(default)]
     pub(super) secrets: SecretsTable,
+    /// How long, and how much, is kept.
+    #[serde(default)]
+    pub(super) keep: KeepTable,
     /// How Apple's service is reached.
     #[serde(default)]
     pub(super) apple: AppleTable,
@@ -44,6 +48,10 @@ pub(super) struct StoreTable {
     /// The database file. Default: `state/deputy.db`.
     #[serde(default)]
     pub(super) path: Option<String>,
+    /// No run begins while its disk has less free. Default: `64MiB`.
+    #[serde(default)]
+    #[schemars(example = "1GiB")]
+    pub(super) min_free: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

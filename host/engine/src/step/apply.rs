@@ -124,7 +124,7 @@ async fn assign_all(
             return Ok(());
         }
         lane.go_on()?;
-        store.actions_sent(&actions, &id).await?;
+        store.actions_sent(&actions, &id, lane.engine.now()).await?;
         let serials: Vec<SerialNumber> = actions.iter().map(|action| action.serial_number.clone()).collect();
         applied.calls += 1;
         // If a stop does not wait for the answer, they stay in flight: the next run asks.

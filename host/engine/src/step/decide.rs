@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::device::Device;
-use domain::id::{Digest, PluginName, SerialNumber};
+use domain::id::{Digest, PluginName, ProfileName, SerialNumber};
 use domain::policy::{Policy, Question};
 use domain::rest::Health;
 use domain::run::{Decided, FaultNote, Resting};
@@ -33,9 +33,14 @@ pub(crate) async fn decide(
 ) -> Result<Decided, Error> {
     let policy = find(lane, policy, Question::Assignment)?;
     let (name, digest, store) = (policy.name().clone(), policy.digest().clone(), &lane.engine.store);
-    let profiles = lane.engine.settings.profiles.keys().cloned().collect();
+    let profiles: Vec<ProfileName> = lane.engine.settings.profiles.keys().cloned().collect();
     let defined = store.defined_profiles(&lane.token).await?;
     let tables = lane.tables(&name);
+    // What it is told is kept, once for each wording: whoever asks later why it said this can ask it again.
+    let plugin = lane.engine.settings.plugins.get(&name);
+    let settings = store.keep_text(plugin.map_or("{}", |plugin| &plugin.settings), lane.now).await?;
+    let list = serde_json::to_string(&profiles).expect("names are always JSON");
+    let profile_list = store.keep_text(&list, lane.now).await?;
     let context = Arc::new(Context {
         now: lane.now,
         utc_offset: lane.about.utc_offset,
@@ -58,6 +63,9 @@ pub(crate) async fn decide(
                 OnFault::Hold | OnFault::Fail => None,
             },
             digest: Some(digest.clone()),
+            settings: Some(settings),
+            profiles: Some(profile_list),
+            utc_offset: Some(lane.about.utc_offset.seconds()),
             tables: tables.0.iter().map(|(name, table)| (name.clone(), table.digest().clone())).collect(),
             ..Decided::default()
         },

@@ -87,7 +87,7 @@ impl Store {
             connection.execute("UPDATE token SET name = ?2 WHERE name = ?1", [old.as_str(), new.as_str()])?;
             for table in tables_with_tokens(connection)? {
                 connection.execute(
-                    &format!("UPDATE \"{table}\" SET token = ?2 WHERE token = ?1"),
+                    &format!("UPDATE OR REPLACE \"{table}\" SET token = ?2 WHERE token = ?1"),
                     [old.as_str(), new.as_str()],
                 )?;
             }
@@ -105,7 +105,7 @@ impl Store {
             // Devices, their verdicts, history and actions, profiles and the token before go with it.
             connection.execute("DELETE FROM token WHERE name = ?1", [name.as_str()])?;
             connection.execute("DELETE FROM token_key WHERE token = ?1", [name.as_str()])?;
-            for table in ["told", "muted"] {
+            for table in ["told", "muted", "said"] {
                 connection.execute(&format!("DELETE FROM {table} WHERE token = ?1"), [name.as_str()])?;
             }
             Ok(belongings)

@@ -9,6 +9,7 @@ mod belongings;
 mod devices;
 mod history;
 mod inventory;
+mod keep;
 mod outbox;
 mod plans;
 mod plugins;
@@ -17,6 +18,8 @@ mod removals;
 mod renewal;
 mod reseal;
 mod runs;
+mod said;
+mod texts;
 mod token_keys;
 mod tokens;
 mod told;
@@ -40,15 +43,17 @@ use crate::secrets::{self, Key};
 pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
 pub use belongings::{Belongings, Renamed};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
-pub use history::Seen;
+pub use history::{PastDevices, Seen};
 pub use inventory::{PageResult, Pages};
+pub use keep::Forgettable;
 pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
 pub(crate) use outbox::{LONGEST_PAUSE, enqueue};
 pub use plans::RecordedPlan;
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
-pub use runs::NewRun;
+pub use runs::{Asking, NewRun};
+pub use said::{Said, Saying, Topic};
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
@@ -63,6 +68,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0006-outbox.sql")),
     M::up(include_str!("migrations/0007-plugins.sql")),
     M::up(include_str!("migrations/0008-reminders.sql")),
+    M::up(include_str!("migrations/0011-memory.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
@@ -287,6 +293,11 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(at)?;
     // Another process may be writing: the daemon, while somebody runs a command.
     connection.busy_timeout(Duration::from_secs(30)).map_err(at)?;
+    // What is forgotten is given back to the disk, in files that begin with this. Older ones use it again.
+    let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(at)?;
+    if pages == 0 {
+        connection.pragma_update(None, "auto_vacuum", "incremental").map_err(at)?;
+    }
     // A page of the index of serial numbers is written often: it is kept in memory (16 MB) and copied
     // from the log to the file seldom (every 32 MB).
     connection

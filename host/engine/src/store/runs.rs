@@ -1,7 +1,7 @@
 //! Runs and their steps.
 
-use domain::id::{RunId, TokenName, WorkflowName};
-use domain::run::{Outcome, Run, State, StepRecord, Trigger};
+use domain::id::{PluginName, RunId, TokenName, WorkflowName};
+use domain::run::{Decided, Outcome, Run, State, StepRecord, Trigger};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -23,6 +23,26 @@ pub struct NewRun {
     /// `Running`, or `Skipped` for a time that is only recorded.
     pub state: State,
 }
+
+/// That a policy was asked about the devices of a token.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// In which run.
+    pub run: RunId,
+    /// Of which workflow.
+    pub workflow: WorkflowName,
+    /// When it began to be asked.
+    pub at: Timestamp,
+    /// The time it was told: the run's own start.
+    pub now: Timestamp,
+    /// Nothing was to be changed at Apple.
+    pub dry: bool,
+    /// Who it was, what it was told, and what that came to.
+    pub decided: Decided,
+}
+
+/// As many steps are looked through for one that asked a certain policy.
+const ASKINGS: u32 = 100;
 
 const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state";
 
@@ -142,6 +162,56 @@ impl Store {
         .await
     }
 
+    /// The last time by then that a policy was asked about the devices of a token, and answered; of this
+    /// policy, if one is named.
+    pub async fn last_asking(
+        &self,
+        token: &TokenName,
+        then: Timestamp,
+        policy: Option<&PluginName>,
+    ) -> Result<Option<Asking>, Error> {
+        let (token, policy) = (token.clone(), policy.cloned());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT r.id, r.workflow, s.started_at, r.started_at, r.dry, s.outcome
+                 FROM step s JOIN run r ON r.id = s.run
+                 WHERE s.uses = 'decide' AND s.token = ?1 AND s.started_at <= ?2 AND s.outcome IS NOT NULL
+                 ORDER BY s.started_at DESC, s.number DESC LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![token.as_str(), millis(then), ASKINGS])?;
+            while let Some(row) = rows.next()? {
+                let asking = asking(row)?;
+                let wanted = |it: &Asking| policy.is_none() || it.decided.policy == policy;
+                if asking.as_ref().is_some_and(wanted) {
+                    return Ok(asking);
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Who a run asked about the devices of a token, the last time if it asked twice.
+    pub async fn asking_of(&self, token: &TokenName, run: &RunId) -> Result<Option<Asking>, Error> {
+        let (token, run) = (token.clone(), run.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT r.id, r.workflow, s.started_at, r.started_at, r.dry, s.outcome
+                 FROM step s JOIN run r ON r.id = s.run
+                 WHERE s.run = ?2 AND s.uses = 'decide' AND s.token = ?1 AND s.outcome IS NOT NULL
+                 ORDER BY s.number DESC",
+            )?;
+            let mut rows = statement.query([token.as_str(), run.as_str()])?;
+            while let Some(row) = rows.next()? {
+                if let Some(asking) = asking(row)? {
+                    return Ok(Some(asking));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// Runs that were never closed. Whether somebody still works on them is not for the store to say.
     pub async fn open_runs(&self) -> Result<Vec<RunId>, Error> {
         self.read(|connection| {
@@ -168,6 +238,20 @@ impl Store {
         })
         .await
     }
+}
+
+/// None if the policy was not to be asked, or not to its end.
+fn asking(row: &Row<'_>) -> Result<Option<Asking>, Error> {
+    let outcome: String = row.get(5)?;
+    let Outcome::Decided(decided) = from_json(&outcome, "outcome")? else { return Ok(None) };
+    Ok(Some(Asking {
+        run: typed(row.get(0)?, "run id")?,
+        workflow: typed(row.get(1)?, "workflow name")?,
+        at: time(row.get(2)?)?,
+        now: time(row.get(3)?)?,
+        dry: row.get(4)?,
+        decided,
+    }))
 }
 
 fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {

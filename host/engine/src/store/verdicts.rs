@@ -1,4 +1,4 @@
-//! What policies said of each device: the last verdict, rewritten only when it changes.
+//! What policies said of each device: the last verdict, rewritten only when it changes, and those before it.
 
 use domain::id::{Digest, PluginName, RunId, SerialNumber, TokenName};
 use domain::verdict::{Decision, Verdict};
@@ -15,7 +15,7 @@ pub struct StoredVerdict {
     pub verdict: Verdict,
     /// The plugin that decided.
     pub policy: PluginName,
-    /// Its digest then.
+    /// The digest of its component then. One that says the same later is not noted: the step that asked it is.
     pub digest: Digest,
     /// The run in which it was decided so for the first time.
     pub run: RunId,
@@ -42,9 +42,9 @@ impl Store {
                      profile = excluded.profile, hold_until = excluded.hold_until, reason = excluded.reason,
                      fault = excluded.fault, policy = excluded.policy, digest = excluded.digest,
                      run = excluded.run, decided_at = excluded.decided_at
-                 WHERE (decision, profile, hold_until, reason, fault, policy, digest) IS NOT
+                 WHERE (decision, profile, hold_until, reason, fault, policy) IS NOT
                      (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
-                      excluded.policy, excluded.digest)",
+                      excluded.policy)",
             )?;
             for (device, verdict) in verdicts {
                 let (decision, profile, until) = match &verdict.decision {
@@ -76,25 +76,77 @@ impl Store {
         token: &TokenName,
         serial: &SerialNumber,
     ) -> Result<Option<StoredVerdict>, Error> {
+        Ok(self.verdicts_of(token, serial, 1).await?.pop())
+    }
+
+    /// The verdicts on a device, the newest first; at most `limit`.
+    pub async fn verdicts_of(
+        &self,
+        token: &TokenName,
+        serial: &SerialNumber,
+        limit: u32,
+    ) -> Result<Vec<StoredVerdict>, Error> {
         let (token, serial) = (token.clone(), serial.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at
-                 FROM verdict v JOIN device d ON d.id = v.device WHERE token = ?1 AND serial_number = ?2",
+                "WITH it AS (SELECT id FROM device WHERE token = ?1 AND serial_number = ?2)
+                 SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at,
+                     9223372036854775807 AS number FROM verdict WHERE device IN it
+                 UNION ALL
+                 SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at, number
+                     FROM verdict_history WHERE device IN it
+                 ORDER BY number DESC LIMIT ?3",
             )?;
-            let mut rows = statement.query(params![token.as_str(), serial.as_str()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let Some(verdict) = verdict(row, 0)? else { return Ok(None) };
-            Ok(Some(StoredVerdict {
-                verdict,
-                policy: typed(row.get(5)?, "plugin name")?,
-                digest: typed(row.get(6)?, "digest")?,
-                run: typed(row.get(7)?, "run id")?,
-                decided_at: super::time(row.get(8)?)?,
-            }))
+            let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.extend(stored(row)?);
+            }
+            Ok(found)
         })
         .await
     }
+
+    /// The verdicts on these devices as they were then, in their order; none for one that was not decided
+    /// about, or of which too little is kept.
+    pub async fn verdicts_as_of(
+        &self,
+        devices: Vec<DeviceId>,
+        then: Timestamp,
+    ) -> Result<Vec<Option<Verdict>>, Error> {
+        self.read(move |connection| {
+            let mut now = connection.prepare_cached(
+                "SELECT decision, profile, hold_until, reason, fault FROM verdict
+                 WHERE device = ?1 AND decided_at <= ?2",
+            )?;
+            let mut before = connection.prepare_cached(
+                "SELECT decision, profile, hold_until, reason, fault FROM verdict_history
+                 WHERE device = ?1 AND decided_at <= ?2 ORDER BY number DESC LIMIT 1",
+            )?;
+            let mut found = Vec::with_capacity(devices.len());
+            for device in devices {
+                let key = params![device, millis(then)];
+                let mut rows = now.query(key)?;
+                found.push(match rows.next()? {
+                    Some(row) => verdict(row, 0)?,
+                    None => before.query(key)?.next()?.map_or(Ok(None), |row| verdict(row, 0))?,
+                });
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+fn stored(row: &Row<'_>) -> Result<Option<StoredVerdict>, Error> {
+    let Some(verdict) = verdict(row, 0)? else { return Ok(None) };
+    Ok(Some(StoredVerdict {
+        verdict,
+        policy: typed(row.get(5)?, "plugin name")?,
+        digest: typed(row.get(6)?, "digest")?,
+        run: typed(row.get(7)?, "run id")?,
+        decided_at: super::time(row.get(8)?)?,
+    }))
 }
 
 /// A verdict from five columns beginning with `first`; none if the device was never decided about.

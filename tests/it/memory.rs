@@ -1,0 +1,270 @@
+//! What Deputy remembers: every decision, also an earlier one; what people were told; and what is forgotten.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+use sim::{Endpoint, Fault};
+
+use crate::env::{NOTIFY, TestEnv};
+
+/// The id of the newest run.
+fn last_run(env: &TestEnv) -> String {
+    env.json(&["runs", "list", "--limit", "1"])["runs"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    let first = last_run(&env);
+    let changes = json!({ "asset_tag": "EXEC-7", "color": "SILVER" });
+    env.apple().change_device("main", "MAC1", &changes).unwrap();
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["device", "explain", "MAC1"]).succeeds(expect![[r#"
+        MAC1 of token main
+          is        MacBook Pro, Mac, OSX, SILVER
+          asset tag EXEC-7
+          at Apple  on this server since TIME by enroll-admin@main.example; profile assigned
+          profile   executive-mac
+          policy    rules says executive-mac: a Mac of the executive pool
+                    since run RUN of TIME, by the component DIGEST…
+          asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+          saw       asset_tag = EXEC-7, color = SILVER, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = executive-mac
+          done      run RUN: to executive-mac: sent TIME, succeeded, TIME
+                    run RUN: to standard: sent TIME, succeeded, TIME
+          since     TIME: Apple shows what was assigned
+          next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME
+    "#]]);
+    env.run(&["device", "explain", "MAC1", "--run", &first]).succeeds(expect![[r#"
+        MAC1 of token main
+          policy    rules says standard: everybody else
+                    since run RUN of TIME, by the component DIGEST…
+          asked     in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+          saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          done      run RUN: to standard: sent TIME, succeeded, TIME
+          since     TIME: changed at Apple
+                    asset_tag: POOL-1 -> EXEC-7
+                    color: nothing -> SILVER
+                    TIME: Apple shows what was assigned
+    "#]]);
+    env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
+        MAC1 of token main
+          TIME  run RUN: listed for the first time
+          TIME  run RUN: rules says standard: everybody else
+          TIME  run RUN: assignment of standard: succeeded
+          TIME  run RUN: changed at Apple
+              asset_tag: POOL-1 -> EXEC-7
+              color: nothing -> SILVER
+          TIME  run RUN: rules says executive-mac: a Mac of the executive pool
+          TIME  run RUN: assignment of executive-mac: succeeded
+          TIME  run RUN: Apple shows what was assigned
+    "#]]);
+    // The same by time: before the first run nothing was known of it.
+    let run = env.json(&["runs", "show", &first]);
+    let ended = run["run"]["ended_at"].as_str().unwrap();
+    let explained = env.json(&["device", "explain", "MAC1", "--at", ended]);
+    assert_eq!(explained["device"][0]["asked"]["run"], first.as_str());
+    assert_eq!(explained["device"][0]["saw"]["asset_tag"], "POOL-1");
+    assert_eq!(explained["device"][0]["verdict"]["profile"], Value::Null);
+    assert_eq!(explained["device"][0]["verdict"]["decision"]["profile"], "standard");
+    let began = run["run"]["started_at"].as_str().unwrap();
+    env.run(&["device", "explain", "MAC1", "--at", began]).succeeds(expect![[r#"
+        MAC1 of token main
+          policy    was not asked: the device was not on this server then
+    "#]]);
+    env.run(&["device", "explain", "MAC1", "--at", "yesterday"]).fails(2, expect![[r#"
+        error: invalid value 'yesterday' for '--at <TIME>': `yesterday` is no time; write one such as TIME, a day such as DATE, or how long ago, such as 90m or 2d
+
+        For more information, try '--help'.
+    "#]]);
+}
+
+#[test]
+fn a_run_that_asked_nobody_explains_nothing() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["sync"]).is_done();
+    env.run(&["device", "explain", "MAC1", "--run", "last"]).fails(
+        2,
+        expect![[r#"
+        error: run RUN asked no policy about devices of main
+        hint: `deputy runs show RUN` tells what it did; `deputy device history MAC1` has all decisions
+    "#]],
+    );
+}
+
+/// `auto-assign` tells the log what its runs come to.
+fn telling(when: &str) -> TestEnv {
+    let env = TestEnv::new();
+    env.append("workflows/auto-assign.toml", &NOTIFY.replace("changed", when));
+    env.append(
+        "deputy.toml",
+        "\n[channels.told]\nkind = \"command\"\ncommand = [\"tee\", \"-a\", \"told.json\"]\n",
+    );
+    env.write("told.json", "");
+    env
+}
+
+/// The subjects of what was told so far.
+fn told(env: &TestEnv) -> String {
+    let text = env.read("told.json");
+    let messages = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let lines = messages.map(|it| format!("{}\n", it.unwrap()["subject"].as_str().unwrap()));
+    env.normal(&lines.collect::<String>())
+}
+
+#[test]
+fn a_failure_is_told_once_and_so_is_that_it_is_over() {
+    let env = telling("changed");
+    env.add("main", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.apple().sign_terms("main", false).unwrap();
+    for _ in 0..3 {
+        env.run(&["run", "auto-assign"]).ends_with(4);
+    }
+    // Something else goes wrong.
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Session).times(8));
+    env.run(&["run", "auto-assign"]).ends_with(5);
+    env.run(&["run", "auto-assign"]).ends_with(5);
+    env.apple().clear_faults();
+    env.apple().sign_terms("main", true).unwrap();
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   1 device by rules: standard 1
+          plan     nothing to do, 1 already right
+          apply    nothing to do
+          notify   nothing to tell
+    "#]]);
+    expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: Apple did not answer as it should; the next run tries again
+        run RUN of auto-assign, by hand: succeeded; works again
+    "#]]
+    .assert_eq(&told(&env));
+}
+
+#[test]
+fn a_rail_is_told_once_and_always_keeps_saying() {
+    for (when, times) in [("needs-attention", 1), ("always", 3)] {
+        let env = telling(when);
+        env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = 1");
+        env.add("main", &["MAC1", "MAC2"]);
+        for _ in 0..3 {
+            env.run(&["run", "auto-assign"]).ends_with(3);
+        }
+        assert_eq!(told(&env).lines().count(), times, "{when}");
+    }
+}
+
+#[test]
+fn old_runs_and_histories_are_forgotten_as_deputy_toml_says_and_what_is_needed_stays() {
+    let env = TestEnv::new();
+    env.append(
+        "deputy.toml",
+        "\n[keep]\nruns = { days = 30 }\nactions = { days = 60 }\ndevice_history = { days = 60 }\n",
+    );
+    env.add("main", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    let first = last_run(&env);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).is_done();
+    // All of it was a hundred days ago.
+    env.store()
+        .execute_batch(
+            "UPDATE run SET started_at = started_at - 8640000000, ended_at = ended_at - 8640000000;
+             UPDATE step SET started_at = started_at - 8640000000, ended_at = ended_at - 8640000000;
+             UPDATE device_history SET seen_at = seen_at - 8640000000;
+             UPDATE keeping SET ended_at = 0 WHERE place = 0",
+        )
+        .unwrap();
+    env.run(&["run", "auto-assign"]).is_done();
+    let runs = env.json(&["runs", "list"]);
+    let ids: Vec<&str> =
+        runs["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap()).collect();
+    // The newest, and the one that gave the device its profile.
+    assert_eq!((ids.len(), ids[1]), (2, first.as_str()));
+    env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
+        MAC1 of token main
+          TIME  run RUN: rules says standard: everybody else
+          TIME  run RUN: Apple shows what was assigned at TIME
+          TIME  run RUN: listed for the first time
+          TIME  run RUN: assignment of standard: succeeded
+    "#]]);
+}
+
+#[test]
+fn what_is_kept_is_checked_when_the_file_is_read() {
+    let env = TestEnv::new();
+    env.append(
+        "deputy.toml",
+        "\n[keep]\nruns = { days = 0 }\nverdicts = { count = 0 }\noutbox = { day = 3 }\n",
+    );
+    env.run(&["status"]).fails(
+        2,
+        expect![[r#"
+            error: must be at least 1
+               --> deputy.toml:101:17
+                |
+            101 | runs = { days = 0 }
+                |                 ^
+
+            error: must be at least 1
+               --> deputy.toml:102:22
+                |
+            102 | verdicts = { count = 0 }
+                |                      ^
+
+            error: unknown key `day`
+               --> deputy.toml:103:12
+                |
+            103 | outbox = { day = 3 }
+                |            ^^^
+                |
+                = help: did you mean `days`?
+        "#]],
+    );
+    env.edit("deputy.toml", "outbox = { day = 3 }\n", "");
+    env.run(&["status"]).fails(
+        2,
+        expect![[r#"
+            error: must be at least 1
+               --> deputy.toml:101:17
+                |
+            101 | runs = { days = 0 }
+                |                 ^
+
+            error: must be at least 1
+               --> deputy.toml:102:22
+                |
+            102 | verdicts = { count = 0 }
+                |                      ^
+        "#]],
+    );
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_stops_a_run_before_it_begins() {
+    let env = telling("changed");
+    env.edit("deputy.toml", "[store]", "[store]\nmin_free = \"900000000GiB\"");
+    env.add("main", &["MAC1"]);
+    let text = env.run(&["run", "auto-assign"]).text();
+    let free = text.split(" has ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or("?");
+    expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          room     failed: the disk of state has SOME MiB free, and a run wants 921600000000 MiB; nothing was done
+                   hint: make room there; what Deputy forgets, and when, `[keep]` in deputy.toml says; `min_free` of `[store]` is how much a run wants
+          notify   told log, told
+        TIME ERROR run RUN of auto-assign, by hand: needs a person
+          room     failed: the disk of state has SOME MiB free, and a run wants 921600000000 MiB; nothing was done
+                   hint: make room there; what Deputy forgets, and when, `[keep]` in deputy.toml says; `min_free` of `[store]` is how much a run wants
+    "#]].assert_eq(&text.replace(free, "SOME"));
+    assert_eq!(env.calls(Endpoint::Fetch).len(), 0);
+    assert_eq!(told(&env).lines().count(), 1);
+    env.edit("deputy.toml", "900000000GiB", "1MiB");
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(env.with_profile("main"), 1);
+}
