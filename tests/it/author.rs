@@ -1151,16 +1151,16 @@ fn a_file_that_looks_things_up_is_given_tables_by_the_command() {
 #[test]
 fn of_very_many_mistakes_in_settings_the_first_are_told_and_the_others_counted() {
     let rule = r#"{ "when": { "device_famly": "Mac" }, "assign": "standart" }"#;
-    let rules = vec![rule; 5_000].join(",");
+    let rules = vec![rule; 1_000].join(",");
     let env = with_files(&[("s.json", &format!("{{ \"rules\": [{rules}] }}"))]);
     let tries = ["plugin", "try", "plugins/rules.wasm", "--simulated", "1", "--settings", "s.json"];
     let ran = env.run(&tries);
     ran.ends_with(2);
     let text = ran.text();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 52, "{text}");
+    assert_eq!(lines.len(), 22, "{text}");
     expect![""]
-        .assert_eq(&[lines[0], lines[1], lines[50], lines[51]].map(|line| format!("{line}\n")).concat());
+        .assert_eq(&[lines[0], lines[1], lines[20], lines[21]].map(|line| format!("{line}\n")).concat());
     // As many that are right are no trouble.
     env.write("s.json", env.read("s.json").replace("famly", "family").replace("standart", "standard"));
     env.run(&tries).is_done();

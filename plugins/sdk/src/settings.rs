@@ -17,7 +17,7 @@ pub fn parse(json: &'static str) -> Option<Value> {
 }
 
 /// So many mistakes are told. Words cost fuel, and whoever has this many to mend will check again.
-const MOST: usize = 50;
+const MOST: usize = 20;
 
 /// Where mistakes are noted: the first of them, and how many more there are.
 #[derive(Debug, Default)]
