@@ -5,10 +5,12 @@
 
 pub mod id;
 
+pub mod agenda;
 pub mod announce;
 pub mod apple_profile;
 pub mod device;
 pub mod difference;
+pub mod freeze;
 pub mod history;
 pub mod message;
 pub mod pause;

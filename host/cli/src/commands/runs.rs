@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
-use crate::output::{or_dash, print, print_json, print_table, time};
+use crate::output::{grouped, maybe, or_dash, print, print_json, print_table, time};
 
 /// What `deputy runs` can do.
 #[derive(clap::Subcommand)]
@@ -61,12 +61,25 @@ async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit
             run.id.to_string(),
             run.workflow.to_string(),
             format!("{by}{dry}"),
+            maybe(run.trigger.scheduled_at(), "-"),
             time(run.started_at),
-            run.state.as_str().to_owned(),
+            state(run),
         ]
     });
-    print_table(["run", "workflow", "by", "started", "state"], rows.collect(), "no runs yet");
+    print_table(["run", "workflow", "by", "due", "started", "state"], rows.collect(), "no runs yet");
     Ok(Exit::Success)
+}
+
+/// How it stands or ended; of times that were skipped, how many and why.
+fn state(run: &Run) -> String {
+    match &run.skipped {
+        None => run.state.as_str().to_owned(),
+        Some(skipped) if skipped.times == 1 => format!("skipped: {}", skipped.why.as_str()),
+        Some(skipped) => {
+            let (times, from) = (grouped(skipped.times), time(skipped.from));
+            format!("{times} times skipped, from {from} on: {}", skipped.why.as_str())
+        }
+    }
 }
 
 async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {
