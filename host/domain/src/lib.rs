@@ -9,6 +9,7 @@ pub mod announce;
 pub mod apple_profile;
 pub mod device;
 pub mod difference;
+pub mod expected;
 pub mod history;
 pub mod message;
 pub mod pause;

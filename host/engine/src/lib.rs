@@ -8,6 +8,7 @@ mod step;
 mod upkeep;
 
 pub mod engine;
+pub mod expected;
 pub mod failure;
 pub mod lifecycle;
 pub mod profiles;

@@ -52,7 +52,7 @@ pub use plans::RecordedPlan;
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
-pub use runs::{Asking, NewRun};
+pub use runs::{Asking, NewRun, RunFilter};
 pub use said::{Said, Saying, Topic};
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
