@@ -266,6 +266,13 @@ impl TestEnv {
         self.daemons.borrow()[nth].id()
     }
 
+    /// The most memory a started command has had, in KiB, where the system tells.
+    pub(crate) fn memory(&self, nth: usize) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process_id(nth))).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
     /// Whether what was started has ended.
     pub(crate) fn has_ended(&self, nth: usize) -> bool {
         self.daemons.borrow_mut()[nth].try_wait().expect("it is our child").is_some()

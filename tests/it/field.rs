@@ -53,6 +53,7 @@ fn killed_between_two_pages_the_next_run_goes_on_at_the_page_after_the_last_it_s
           decide   5 devices by rules: standard 5
           plan     define standard, 5 first assignments
           apply    defined standard, 5 assigned, 1 call
+        note: run RUN of auto-assign was interrupted in sync for main; the next run goes on
     "#]]);
     expect!["session fetch fetch sync define assign"].assert_eq(&endpoints(&env));
     assert_eq!(env.with_profile("main"), 5);

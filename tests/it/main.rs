@@ -11,15 +11,18 @@ mod postbox;
 
 mod assign;
 mod author;
+mod boundaries;
 mod channels;
 mod check;
 mod crash;
 mod daemon;
 mod device;
+mod failing;
 mod faults;
 mod field;
 mod files;
 mod languages;
+mod many;
 mod memory;
 mod moving_in;
 mod network;

@@ -407,11 +407,7 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
         "serial_number,profile,due,note\nMAC7,lab-ipad,2020-01-02,order 7\nMAC8,lab-ipad,2999-01-02,\nMAC9,,,by hand\n",
     );
     env.append("deputy.toml", "\n[expected.spring]\ncsv = \"tables/spring.csv\"\nchannels = [\"told\"]\n");
-    env.edit(
-        "workflows/auto-assign.toml",
-        "policy = \"rules\"",
-        "policy = \"expected.spring\"",
-    );
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
     env.add("main", &["MAC1"]);
     env.run(&["run", "auto-assign"]).succeeds(expect![[r#""#]]);
     env.run(&["run", "auto-assign"]).is_done();

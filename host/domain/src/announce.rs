@@ -222,6 +222,7 @@ mod tests {
             started_at: time,
             ended_at: None,
             state: State::Running,
+            skipped: None,
             steps: line.split(',').map(step).collect(),
         }
     }

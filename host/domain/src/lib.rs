@@ -5,11 +5,13 @@
 
 pub mod id;
 
+pub mod agenda;
 pub mod announce;
 pub mod apple_profile;
 pub mod device;
 pub mod difference;
 pub mod expected;
+pub mod freeze;
 pub mod history;
 pub mod message;
 pub mod pause;

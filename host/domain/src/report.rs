@@ -4,14 +4,19 @@ mod many;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::id::ProfileName;
 use crate::plan::{Breach, Skip, Totals};
 use crate::removal::{Removal, Removed};
 use crate::review::Decision;
 use crate::run::{
-    Applied, Decided, Outcome, Planned, Reminded, Reviewed, Run, State, StepRecord, Synced, Trigger,
+    Applied, Decided, Outcome, Planned, Reminded, Reviewed, Run, SkipReason, SkippedTimes, State, StepRecord,
+    Synced, Trigger,
 };
+use crate::token::in_words;
 
 pub use many::needs_a_person;
 
@@ -31,7 +36,7 @@ pub fn steps(run: &Run) -> String {
     for step in steps {
         let token = step.token.as_ref().filter(|_| several_tokens);
         let whose = token.map_or(String::new(), |token| format!("{token}: "));
-        let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(step));
+        let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(run, step));
         for line in details(run, step) {
             let _ = writeln!(text, "           {line}");
         }
@@ -43,13 +48,19 @@ pub fn steps(run: &Run) -> String {
 pub fn heading(run: &Run) -> String {
     let dry = if run.dry { " (dry run)" } else { "" };
     let why = match &run.trigger {
-        Trigger::Schedule { .. } => "",
-        Trigger::CaughtUp { .. } => ", to catch up",
-        Trigger::Hand => ", by hand",
+        Trigger::Schedule { .. } => String::new(),
+        Trigger::CaughtUp { .. } => {
+            let late = run.lateness(Duration::ZERO).map(|late| format!(" {} late", in_words(late)));
+            format!(", to catch up{}", late.unwrap_or_default())
+        }
+        Trigger::Hand => ", by hand".to_owned(),
     };
+    if let Some(skipped) = &run.skipped {
+        return format!("run {} of {}: {}", run.id, run.workflow, skipped_line(run, skipped));
+    }
     let state = match run.state {
         State::Running => "running",
-        State::Skipped => "skipped, the run before it was still going",
+        State::Skipped => "skipped",
         State::Succeeded => "succeeded",
         State::Unavailable => "Apple did not answer as it should; the next run tries again",
         State::Stopped => "stopped before its end; the next run goes on",
@@ -62,6 +73,24 @@ pub fn heading(run: &Run) -> String {
     format!("run {} of {}{dry}{why}: {state}", run.id, run.workflow)
 }
 
+/// Which times were skipped, and why.
+fn skipped_line(run: &Run, skipped: &SkippedTimes) -> String {
+    let short = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let last = run.trigger.scheduled_at().unwrap_or(run.started_at);
+    let times = match skipped.times {
+        1 => format!("the time {}", short(last)),
+        many => format!("{many} times, {} to {},", short(skipped.from), short(last)),
+    };
+    let note = skipped.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
+    let why = match skipped.why {
+        SkipReason::Missed => "it went by while nothing could run",
+        SkipReason::Overlap => "the run before was still going",
+        SkipReason::Paused => "the workflow was paused",
+        SkipReason::Disabled => "the workflow's file says `enabled = false`",
+    };
+    format!("{times} skipped: {why}{note}")
+}
+
 fn broke_a_rail(step: &StepRecord) -> bool {
     matches!(step.outcome, Some(Outcome::Refused { .. }))
 }
@@ -71,9 +100,10 @@ pub(crate) fn many_left(synced: &Synced) -> bool {
     synced.gone > 50 && synced.gone > synced.devices / 10
 }
 
-fn step_line(step: &StepRecord) -> String {
+fn step_line(run: &Run, step: &StepRecord) -> String {
     match &step.outcome {
-        None => "going on".to_owned(),
+        None if run.state == State::Running => "going on".to_owned(),
+        None => "broken off".to_owned(),
         Some(Outcome::Synced(synced)) => synced_line(synced),
         Some(Outcome::Decided(decided)) => decided_line(decided),
         Some(Outcome::Planned(Planned { totals, .. })) => totals_line(totals),

@@ -5,10 +5,12 @@
 //! tells a run, on a terminal, a page or in a message, tells the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agenda::ON_TIME;
 use crate::id::{
     ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, TableName, TokenName, WorkflowName,
 };
@@ -34,8 +36,39 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// How it stands, or how it ended.
     pub state: State,
+    /// Which scheduled times were not used, and why; for a run that is `Skipped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<SkippedTimes>,
     /// What the steps came to, in the order they began.
     pub steps: Vec<StepRecord>,
+}
+
+/// Scheduled times in a row at which nothing was run. The last of them is the time of the trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedTimes {
+    /// Why.
+    pub why: SkipReason,
+    /// The first of them.
+    pub from: Timestamp,
+    /// How many they are.
+    pub times: u64,
+    /// Who wants that and why, if it is a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Why nothing was run at a scheduled time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// It went by while Deputy was off or the machine slept.
+    Missed,
+    /// The run before it was still going.
+    Overlap,
+    /// A person had paused the workflow.
+    Paused,
+    /// The workflow's file says `enabled = false`.
+    Disabled,
 }
 
 /// Who asked for a run.
@@ -62,7 +95,7 @@ pub enum Trigger {
 pub enum State {
     /// Going on.
     Running,
-    /// Its time came while the run before it was still going; nothing was done.
+    /// Scheduled times at which nothing was run, on record with their reason.
     Skipped,
     /// Everything was done.
     Succeeded,
@@ -370,7 +403,37 @@ impl Outcome {
     }
 }
 
+impl Trigger {
+    /// The scheduled time, if there is one.
+    pub fn scheduled_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Schedule { at } | Self::CaughtUp { at } => Some(*at),
+            Self::Hand => None,
+        }
+    }
+}
+
+impl SkipReason {
+    /// The word for it, the same everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missed => "missed",
+            Self::Overlap => "overlap",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl Run {
+    /// How long after its scheduled time it began, beyond the workflow's jitter; nothing if that is no
+    /// more than a moment.
+    pub fn lateness(&self, jitter: Duration) -> Option<Duration> {
+        let late = self.started_at.duration_since(self.trigger.scheduled_at()?).unsigned_abs();
+        let late = late.checked_sub(jitter).filter(|late| *late > ON_TIME.unsigned_abs());
+        late.filter(|_| self.skipped.is_none() && Some(self.started_at) > self.trigger.scheduled_at())
+    }
+
     /// The worst that befell it so far, of the steps that have ended.
     pub fn worst(&self) -> State {
         let outcomes = self.steps.iter().filter_map(|step| step.outcome.as_ref());

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod runner;
 mod step;
 mod upkeep;
+mod watch;
 
 pub mod engine;
 pub mod expected;

@@ -28,9 +28,10 @@ use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
 use crate::store::{NewRun, RecordedPlan};
+use crate::watch;
 
-/// Tokens served side by side in one run. Apple's latency, not our work, is what they wait for.
-const LANES: usize = 8;
+/// How long a run that was told to end may take for it: longer than a call is waited for.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// How a run is to be done.
 #[derive(Clone)]
@@ -145,27 +146,56 @@ impl RunOptions {
     }
 }
 
-/// Carries out a workflow and returns the run as it is on record. None if its scheduled time was
-/// taken already. Fails only if the store does.
+/// A run that is open in the store, and that this process works on.
+pub struct Opened {
+    /// Its name.
+    pub id: RunId,
+    /// When it began.
+    started_at: Timestamp,
+    /// Tells other processes that somebody works on it.
+    _held: Option<Held>,
+}
+
+impl Opened {
+    /// The run that is about to be opened. Taken before its row is there, so that no other process finds
+    /// it without anybody who works on it.
+    pub(crate) fn new(engine: &Engine, run: &NewRun) -> Result<Self, Error> {
+        Ok(Self { id: run.id.clone(), started_at: run.started_at, _held: engine.hold_run(&run.id)? })
+    }
+}
+
+/// Carries out a workflow now and returns the run as it is on record. Fails only if the store does.
 pub async fn run(
     engine: &Engine,
     workflow: &Workflow,
     options: RunOptions,
     stop: &Stop,
 ) -> Result<Option<Run>, Error> {
-    let (id, now) = (engine.new_run_id(), engine.now());
-    let _held = engine.hold_run(&id)?;
-    let opened = NewRun {
-        id: id.clone(),
+    let run = NewRun {
+        id: engine.new_run_id(),
         workflow: workflow.name.clone(),
         trigger: options.trigger.clone(),
         dry: options.dry,
-        started_at: now,
+        started_at: engine.now(),
         state: State::Running,
+        skipped: None,
     };
-    if !engine.store.open_run(opened).await? {
+    let opened = Opened::new(engine, &run)?;
+    if !engine.store.open_run(run).await? {
         return Ok(None);
     }
+    carry_out(engine, workflow, options, opened, stop).await
+}
+
+/// Carries out a run that is open, and closes it.
+pub(crate) async fn carry_out(
+    engine: &Engine,
+    workflow: &Workflow,
+    options: RunOptions,
+    opened: Opened,
+    stop: &Stop,
+) -> Result<Option<Run>, Error> {
+    let (id, now) = (opened.id.clone(), opened.started_at);
     tracing::info!(run = %id, workflow = %workflow.name, "run {id} of {} begins", workflow.name);
 
     let limit = Stopper::default();
@@ -176,28 +206,39 @@ pub async fn run(
         let work = running.all(&listener);
         tokio::pin!(work);
         tokio::select! {
-            done = &mut work => done,
+            done = &mut work => Some(done),
             // Whichever comes first ends the run between two pages or two calls, or, soon, in a call
             // that is not answered.
-            () = stop.wait() => { limit.stop(); work.await }
+            () = stop.wait() => { limit.stop(); soon(&id, work).await }
             () = tokio::time::sleep(workflow.timeout) => {
                 tracing::warn!(run = %id, "run {id} has reached its limit of {}", Span(workflow.timeout));
                 limit.stop();
-                work.await
+                soon(&id, work).await
             }
         }
     };
-    let state = match &done {
-        Ok(()) => engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.end()),
-        Err(_) => State::Failed,
+    let (state, done) = match done {
+        Some(Ok(())) => (engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.end()), Ok(())),
+        Some(Err(error)) => (State::Failed, Err(error)),
+        None => (State::Stopped, Ok(())),
     };
     engine.store.close_run(&id, state, engine.now()).await?;
     done?;
     let run = engine.store.run(&id).await?;
     if let Some(run) = &run {
         tracing::info!(run = %id, workflow = %workflow.name, state = state.as_str(), "{}", domain::report::heading(run));
+        if !run.dry {
+            watch::after_run(engine, workflow, run).await;
+        }
     }
     Ok(run)
+}
+
+/// The end of a run that was told to end. None if it does not come soon: something hangs that does not
+/// listen, and is left behind as if the process had ended.
+async fn soon<T>(run: &RunId, work: impl Future<Output = T>) -> Option<T> {
+    let done = tokio::time::timeout(GRACE, work).await;
+    done.inspect_err(|_| tracing::error!(%run, "run {run} does not come to an end and is left behind")).ok()
 }
 
 /// The tokens a workflow serves: its own, or all that are configured; of these, the ones asked for.
@@ -245,7 +286,7 @@ impl Running<'_> {
     async fn lanes(&self, tokens: &[TokenName], steps: &[(u32, &Step)], stop: &Stop) -> Result<(), Error> {
         let steps: Arc<Vec<(u32, Step)>> =
             Arc::new(steps.iter().map(|(place, step)| (*place, (*step).clone())).collect());
-        let places = Places::new(LANES);
+        let places = self.engine.places();
         let mut going = JoinSet::new();
         for token in tokens {
             let lane = TokenRun {
@@ -406,7 +447,7 @@ impl TokenRun {
             client,
             stop: &self.stop,
             observer: &self.observer,
-            place: self.places.take().await,
+            place: self.places.take(&self.stop).await,
             read_back: 0,
         };
         Ok((lane, held))

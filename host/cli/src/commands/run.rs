@@ -176,7 +176,9 @@ pub(crate) async fn execute(
     workflow: &Workflow,
     manner: Manner,
 ) -> Outcome<Option<Run>> {
-    app.engine.close_interrupted_runs().await?;
+    for interrupted in app.engine.close_interrupted_runs().await? {
+        eprintln!("note: {interrupted}");
+    }
     let (observer, bars) = observer(common.json);
     let options = RunOptions {
         dry: manner.dry,

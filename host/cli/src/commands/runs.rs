@@ -12,7 +12,7 @@ use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::moment::Moment;
-use crate::output::{or_dash, print, print_json, print_table, time};
+use crate::output::{grouped, maybe, or_dash, print, print_json, print_table, time};
 
 /// What `deputy runs` can do.
 #[derive(clap::Subcommand)]
@@ -23,7 +23,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME")]
         workflow: Option<WorkflowName>,
         /// Only in this state, such as succeeded, failed or needs-person; may be repeated
-        #[arg(long = "state", value_name = "STATE", value_parser = state)]
+        #[arg(long = "state", value_name = "STATE", value_parser = in_state)]
         states: Vec<State>,
         /// Only those that did something for this token
         #[arg(long, value_name = "NAME")]
@@ -50,7 +50,7 @@ pub(crate) enum Command {
     Replay(replay::Arguments),
 }
 
-fn state(word: &str) -> Result<State, String> {
+fn in_state(word: &str) -> Result<State, String> {
     State::from_word(word).ok_or_else(|| {
         let words: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
         let help = domain::document::suggestion(word, &words);
@@ -90,16 +90,29 @@ async fn list(common: &Common, app: &App, filter: RunFilter) -> Outcome {
             run.id.to_string(),
             run.workflow.to_string(),
             format!("{by}{dry}"),
+            maybe(run.trigger.scheduled_at(), "-"),
             time(run.started_at),
-            run.state.as_str().to_owned(),
+            state(run),
         ]
     });
     print_table(
-        ["run", "workflow", "by", "started", "state"],
+        ["run", "workflow", "by", "due", "started", "state"],
         rows.collect(),
         if is_filtered { "no such runs" } else { "no runs yet" },
     );
     Ok(Exit::Success)
+}
+
+/// How it stands or ended; of times that were skipped, how many and why.
+fn state(run: &Run) -> String {
+    match &run.skipped {
+        None => run.state.as_str().to_owned(),
+        Some(skipped) if skipped.times == 1 => format!("skipped: {}", skipped.why.as_str()),
+        Some(skipped) => {
+            let (times, from) = (grouped(skipped.times), time(skipped.from));
+            format!("{times} times skipped, from {from} on: {}", skipped.why.as_str())
+        }
+    }
 }
 
 async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {

@@ -37,7 +37,7 @@ pub(super) fn lines(run: &Run) -> String {
     for ((_, uses), alike) in steps {
         if let Some((outcome, tokens)) = &alike.well {
             let sum = StepRecord { outcome: Some(outcome.clone()), ..blank(run, uses) };
-            let _ = writeln!(text, "  {uses:<8} {}: {}", count(*tokens, "token"), step_line(&sum));
+            let _ = writeln!(text, "  {uses:<8} {}: {}", count(*tokens, "token"), step_line(run, &sum));
         }
         for ((line, hint), tokens) in &alike.badly {
             let _ = writeln!(text, "  {uses:<8} {}: {line}", names(tokens));
@@ -47,7 +47,7 @@ pub(super) fn lines(run: &Run) -> String {
         }
         for step in &alike.apart {
             let whose = step.token.as_ref().map_or(String::new(), |token| format!("{token}: "));
-            let _ = writeln!(text, "  {uses:<8} {whose}{}", step_line(step));
+            let _ = writeln!(text, "  {uses:<8} {whose}{}", step_line(run, step));
             for line in details(run, step) {
                 let _ = writeln!(text, "           {line}");
             }
@@ -280,6 +280,7 @@ mod tests {
             started_at: jiff::Timestamp::UNIX_EPOCH,
             ended_at: None,
             state: State::NeedsPerson,
+            skipped: None,
             steps,
         };
         expect![[r#"

@@ -19,6 +19,7 @@ mod renewal;
 mod reseal;
 mod runs;
 mod said;
+mod schedule;
 mod texts;
 mod token_keys;
 mod tokens;
@@ -52,8 +53,9 @@ pub use plans::RecordedPlan;
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
-pub use runs::{Asking, NewRun, RunFilter};
+pub use runs::{Asking, Interrupted, NewRun, RunFilter};
 pub use said::{Said, Saying, Topic};
+pub use schedule::{DaemonNote, Dealt, InForce, Progress};
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
@@ -68,6 +70,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0006-outbox.sql")),
     M::up(include_str!("migrations/0007-plugins.sql")),
     M::up(include_str!("migrations/0008-reminders.sql")),
+    M::up(include_str!("migrations/0009-schedule.sql")),
     M::up(include_str!("migrations/0011-memory.sql")),
 ];
 

@@ -1,11 +1,13 @@
 //! Runs and their steps.
 
+use std::fmt;
+
 use domain::id::{PluginName, RunId, TokenName, WorkflowName};
-use domain::run::{Decided, Outcome, Run, State, StepRecord, Trigger};
+use domain::run::{Decided, Outcome, Run, SkippedTimes, State, StepRecord, Trigger};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Error, Store, absent, from_json, maybe_time, millis, time, to_json, typed};
+use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
 
 /// A run about to be opened.
 #[derive(Clone, Debug)]
@@ -20,8 +22,44 @@ pub struct NewRun {
     pub dry: bool,
     /// Now.
     pub started_at: Timestamp,
-    /// `Running`, or `Skipped` for a time that is only recorded.
+    /// `Running`, or `Skipped` for times that are only recorded.
     pub state: State,
+    /// Which times, and why.
+    pub skipped: Option<SkippedTimes>,
+}
+
+/// A run under which the process ended.
+#[derive(Clone, Debug)]
+pub struct Interrupted {
+    /// Which.
+    pub run: RunId,
+    /// Of what.
+    pub workflow: WorkflowName,
+    /// The steps that had begun and not ended.
+    pub steps: Vec<String>,
+    /// Actions that were sent, and of which it is not known what became.
+    pub in_flight: u64,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMED: usize = 5;
+        let Self { run, workflow, steps, in_flight } = self;
+        write!(f, "run {run} of {workflow} was interrupted ")?;
+        match steps.as_slice() {
+            [] => f.write_str("between two steps")?,
+            steps => write!(f, "in {}", steps[..steps.len().min(NAMED)].join(", "))?,
+        }
+        if steps.len() > NAMED {
+            write!(f, " and {} more", steps.len() - NAMED)?;
+        }
+        match in_flight {
+            0 => f.write_str("; the next run goes on"),
+            devices => {
+                write!(f, "; the next run asks first what became of what was sent for {devices} devices")
+            }
+        }
+    }
 }
 
 /// That a policy was asked about the devices of a token.
@@ -59,35 +97,12 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
-const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state";
+const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state, skipped";
 
 impl Store {
     /// Opens a run. False if another process has taken this scheduled time already.
     pub async fn open_run(&self, run: NewRun) -> Result<bool, Error> {
-        self.write(move |connection| {
-            let scheduled = match run.trigger {
-                Trigger::Schedule { at } | Trigger::CaughtUp { at } => Some(millis(at)),
-                Trigger::Hand => None,
-            };
-            let ended = (run.state != State::Running).then(|| millis(run.started_at));
-            let opened = connection.execute(
-                "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (workflow, scheduled_at) WHERE scheduled_at IS NOT NULL DO NOTHING",
-                params![
-                    run.id.as_str(),
-                    run.workflow.as_str(),
-                    to_json(&run.trigger),
-                    scheduled,
-                    run.dry,
-                    millis(run.started_at),
-                    ended,
-                    run.state.as_str(),
-                ],
-            )?;
-            Ok(opened == 1)
-        })
-        .await
+        self.write(move |connection| insert(connection, &run)).await
     }
 
     /// Closes a run. What it planned in earnest and never sent will not be sent any more.
@@ -258,18 +273,103 @@ impl Store {
         .await
     }
 
-    /// The last scheduled time of a workflow that is on record, carried out or skipped.
-    pub async fn last_scheduled(&self, workflow: &WorkflowName) -> Result<Option<Timestamp>, Error> {
-        let workflow = workflow.clone();
+    /// What a run has left that nobody works on any more.
+    pub async fn left_by(&self, run: &RunId) -> Result<Interrupted, Error> {
+        let run = run.clone();
         self.read(move |connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT max(scheduled_at) FROM run WHERE workflow = ?1")?;
-            let last: Option<Option<i64>> =
-                statement.query_row([workflow.as_str()], |row| row.get(0)).map(Some).or_else(absent)?;
-            maybe_time(last.flatten())
+            let workflow: String =
+                connection
+                    .query_row("SELECT workflow FROM run WHERE id = ?1", [run.as_str()], |row| row.get(0))?;
+            let mut statement = connection.prepare_cached(
+                "SELECT uses, token FROM step WHERE run = ?1 AND ended_at IS NULL ORDER BY number",
+            )?;
+            let mut rows = statement.query([run.as_str()])?;
+            let mut steps = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (uses, token): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+                steps.push(token.map_or_else(|| uses.clone(), |token| format!("{uses} for {token}")));
+            }
+            let in_flight = connection.query_row(
+                "SELECT count(*) FROM action WHERE run = ?1 AND state = 'sent'",
+                [run.as_str()],
+                |row| row.get(0),
+            )?;
+            Ok(Interrupted { run, workflow: typed(workflow, "workflow name")?, steps, in_flight })
         })
         .await
     }
+
+    /// The last run of a workflow in earnest: not a dry one, nor a time that was skipped.
+    pub async fn last_run(&self, workflow: &WorkflowName) -> Result<Option<Run>, Error> {
+        let workflow = workflow.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM run WHERE workflow = ?1 AND NOT dry AND state != 'skipped'
+                 ORDER BY started_at DESC, id DESC LIMIT 1"
+            ))?;
+            let mut rows = statement.query([workflow.as_str()])?;
+            rows.next()?.map(|row| run(connection, row)).transpose()
+        })
+        .await
+    }
+}
+
+/// Writes a run. False if another process has taken this scheduled time already. Times that are skipped
+/// for the same reason as those right before them become one row with those.
+pub(super) fn insert(connection: &Connection, run: &NewRun) -> Result<bool, Error> {
+    let scheduled = run.trigger.scheduled_at().map(millis);
+    if let Some(skipped) = &run.skipped
+        && let Some((before, so_far)) = skipped_before(connection, run, skipped.from)?
+        && (so_far.why, &so_far.note) == (skipped.why, &skipped.note)
+    {
+        let skipped = SkippedTimes {
+            from: so_far.from.min(skipped.from),
+            times: so_far.times + skipped.times,
+            ..so_far
+        };
+        connection.execute(
+            "UPDATE run SET trigger = ?2, scheduled_at = ?3, started_at = ?4, ended_at = ?4, skipped = ?5
+             WHERE id = ?1",
+            params![before, to_json(&run.trigger), scheduled, millis(run.started_at), to_json(&skipped)],
+        )?;
+        return Ok(true);
+    }
+    let ended = (run.state != State::Running).then(|| millis(run.started_at));
+    let opened = connection.execute(
+        "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state, skipped)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (workflow, scheduled_at) WHERE scheduled_at IS NOT NULL DO NOTHING",
+        params![
+            run.id.as_str(),
+            run.workflow.as_str(),
+            to_json(&run.trigger),
+            scheduled,
+            run.dry,
+            millis(run.started_at),
+            ended,
+            run.state.as_str(),
+            run.skipped.as_ref().map(to_json),
+        ],
+    )?;
+    Ok(opened == 1)
+}
+
+/// The row of a workflow's last scheduled time, if that was before this one and nothing was run at it. After
+/// a clock went back there may be rows of times that are still to come.
+fn skipped_before(
+    connection: &Connection,
+    run: &NewRun,
+    at: Timestamp,
+) -> Result<Option<(String, SkippedTimes)>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, skipped, scheduled_at FROM run WHERE workflow = ?1 AND scheduled_at IS NOT NULL
+         ORDER BY scheduled_at DESC LIMIT 1",
+    )?;
+    let mut rows = statement.query([run.workflow.as_str()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (id, skipped, last): (String, Option<String>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let Some(skipped) = skipped.filter(|_| last < millis(at)) else { return Ok(None) };
+    Ok(Some((id, from_json(&skipped, "set of skipped times")?)))
 }
 
 /// None if the policy was not to be asked, or not to its end.
@@ -289,6 +389,7 @@ fn asking(row: &Row<'_>) -> Result<Option<Asking>, Error> {
 fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
     let id: String = row.get(0)?;
     let (trigger, state): (String, String) = (row.get(2)?, row.get(6)?);
+    let skipped: Option<String> = row.get(7)?;
     let mut statement = connection.prepare_cached(
         "SELECT place, uses, token, started_at, ended_at, outcome FROM step WHERE run = ?1 ORDER BY number",
     )?;
@@ -313,6 +414,7 @@ fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
         started_at: time(row.get(4)?)?,
         ended_at: maybe_time(row.get(5)?)?,
         state: State::from_word(&state).ok_or(Error::Corrupt { what: "run state", text: state })?,
+        skipped: skipped.map(|text| from_json(&text, "set of skipped times")).transpose()?,
         steps,
     })
 }
