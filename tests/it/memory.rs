@@ -409,16 +409,50 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
     env.append("deputy.toml", "\n[expected.spring]\ncsv = \"tables/spring.csv\"\nchannels = [\"told\"]\n");
     env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
     env.add("main", &["MAC1"]);
-    env.run(&["run", "auto-assign"]).succeeds(expect![[r#""#]]);
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   1 device by expected.spring: ignored 1
+          plan     nothing to do, 1 ignored by the policy
+          apply    nothing to do
+          notify   nothing to tell
+    "#]]);
     env.run(&["run", "auto-assign"]).is_done();
-    env.run(&["expected", "list"]).succeeds(expect![[r#""#]]);
+    let days = env.json(&["expected", "list", "--late"])["expected"][0]["late_by_days"].to_string();
+    let listed = env.run(&["expected", "list"]).text().replace(&days, "MANY");
+    expect![[r#"
+        SERIAL  LIST    PROFILE   DUE         STATE              NOTE
+        MAC7    spring  lab-ipad  DATE  late by MANY days  order 7
+        MAC8    spring  lab-ipad  DATE  awaited            -
+        MAC9    spring  -         -           awaited            by hand
+    "#]]
+    .assert_eq(&listed);
     env.add("main", &["MAC7", "MAC9"]);
     env.run(&["run", "auto-assign"]).is_done();
-    expect![[r#""#]].assert_eq(&told(&env));
-    expect![[r#""#]].assert_eq(&env.at_apple("main"));
-    env.run(&["expected", "list", "spring", "--missing"]).succeeds(expect![[r#""#]]);
+    expect![[r#"
+        1 of the expected devices `spring` did not come
+        run RUN of auto-assign, by hand: succeeded
+        1 late of the expected devices `spring` came
+    "#]]
+    .assert_eq(&told(&env));
+    expect![[r#"
+        MAC1: nothing
+        MAC7: Lab iPad
+        MAC9: nothing
+    "#]]
+    .assert_eq(&env.at_apple("main"));
+    env.run(&["expected", "list", "spring", "--missing"]).succeeds(expect![[r#"
+        SERIAL  LIST    PROFILE   DUE         STATE    NOTE
+        MAC8    spring  lab-ipad  DATE  awaited  -
+    "#]]);
     assert_eq!(env.json(&["expected", "list", "--late"])["expected"], json!([]));
-    env.run(&["expected", "list", "summer"]).fails(2, expect![[r#""#]]);
+    env.run(&["expected", "list", "summer"]).fails(
+        2,
+        expect![[r#"
+        error: there is no list of expected devices `summer`
+        hint: one of `spring`
+    "#]],
+    );
     let explained = env.json(&["device", "explain", "MAC7"]);
     assert_eq!(explained["device"][0]["verdict"]["policy"], "expected.spring");
 }
@@ -427,11 +461,40 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
 fn a_list_that_is_wrong_is_told_before_anything_is_done() {
     let env = TestEnv::new();
     env.append("deputy.toml", "\n[expected.spring]\ncsv = \"spring.csv\"\ntoken = \"mian\"\n");
-    env.run(&["status"]).fails(2, expect![[r#""#]]);
+    env.run(&["status"]).fails(
+        2,
+        expect![[r#"
+        error: deputy.toml has no token `mian`
+           --> deputy.toml:102:9
+            |
+        102 | token = "mian"
+            |         ^^^^^^
+            |
+            = help: did you mean `main`?
+    "#]],
+    );
     env.edit("deputy.toml", "token = \"mian\"\n", "");
     env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
     env.add("main", &["MAC1", "MAC2"]);
-    env.run(&["run", "auto-assign"]).fails(4, expect![[r#""#]]);
+    env.run(&["run", "auto-assign"]).fails(
+        4,
+        expect![[r#"
+        run RUN of auto-assign, by hand: needs a person
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   failed: the list `expected.spring` cannot be read
+        error: cannot be read: No such file or directory (os error 2)
+         --> spring.csv
+          = help: put it there, or change `csv` of the table in deputy.toml
+                   hint: mend the file; a daemon looks again when it reloads, on SIGHUP
+    "#]],
+    );
     env.write("spring.csv", "serial_number,profile\nMAC1,kiosk\n");
-    env.run(&["run", "auto-assign"]).succeeds(expect![[r#""#]]);
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by expected.spring: held 1, ignored 1
+                   1 device held, such as MAC1: the list `expected.spring` names `kiosk`, and no profile is called so
+          plan     nothing to do, 1 held because the policy failed, 1 ignored by the policy
+          apply    nothing to do
+    "#]]);
 }
