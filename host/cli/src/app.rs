@@ -377,7 +377,7 @@ fn sandbox_that(retry: bool, cache: Option<PathBuf>) -> Result<Sandbox, sandbox:
     let notice = |what: &str| {
         // Whether it comes to this depends on the machine, so that only a person who waits is told.
         if std::io::stderr().is_terminal() {
-            eprintln!("compiling {what}; this is done once, and kept for the next start");
+            eprintln!("compiling {what}; one that carries an interpreter takes up to a minute");
         }
     };
     Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice, retry }, cache)

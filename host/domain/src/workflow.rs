@@ -8,7 +8,7 @@ mod file;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -210,9 +210,14 @@ impl Workflow {
         })
     }
 
-    /// How far the wall clock of its time zone is ahead of UTC then; of UTC, if it has no schedule.
+    /// Its time zone; UTC, if it has no schedule.
+    pub fn timezone(&self) -> TimeZone {
+        self.timing.as_ref().map_or(TimeZone::UTC, |timing| timing.schedule.timezone().clone())
+    }
+
+    /// How far the wall clock of its time zone is ahead of UTC then.
     pub fn utc_offset(&self, now: Timestamp) -> Offset {
-        self.timing.as_ref().map_or(Offset::UTC, |timing| timing.schedule.timezone().to_offset(now))
+        self.timezone().to_offset(now)
     }
 }
 

@@ -88,6 +88,12 @@ impl Bounds {
         }
     }
 
+    /// The line for deputy.toml, where these are not what holds without one.
+    pub(super) fn to_write(&self) -> Option<&'static str> {
+        let guessed = self.origin == Origin::Guessed(Preset::Interpreter);
+        guessed.then_some("limits = { preset = \"interpreter\" }")
+    }
+
     /// The limits in words, under their headings.
     pub(super) fn rows(&self) -> [(&'static str, String); 6] {
         let Limits { memory_bytes, time, fuel_per_call, fuel_per_device, .. } = &self.limits;
