@@ -6,6 +6,7 @@
 mod apple;
 pub(crate) mod certificates;
 mod channels;
+mod expected;
 mod file;
 mod folders;
 mod hidden;
@@ -24,6 +25,7 @@ use domain::profile::{Definition, Profile};
 use domain::workflow::{Defaults, OnFault, Uses, Workflow};
 use engine::apple::Network;
 use engine::channel::Channel;
+use engine::expected::ExpectedList;
 use engine::keep::Keep;
 use engine::room::MIN_FREE;
 use engine::settings::TokenSettings;
@@ -61,6 +63,8 @@ pub(crate) struct Config {
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// The tables.
     pub tables: BTreeMap<TableName, table::Source>,
+    /// Lists of devices that are expected; each is a table of the same name.
+    pub expected: BTreeMap<TableName, ExpectedList>,
     /// The channels.
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
@@ -137,6 +141,7 @@ impl Config {
                     tokens: meant.tokens,
                     plugins: meant.plugins,
                     tables: meant.tables,
+                    expected: meant.expected,
                     channels: meant.channels,
                     profiles,
                     doubts,
@@ -184,6 +189,7 @@ struct Meant {
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
     tables: BTreeMap<TableName, table::Source>,
+    expected: BTreeMap<TableName, ExpectedList>,
     channels: BTreeMap<ChannelName, Channel>,
     defaults: Defaults,
 }
@@ -193,12 +199,20 @@ fn machine_zone() -> TimeZone {
     TimeZone::try_system().unwrap_or(TimeZone::UTC)
 }
 
+impl Meant {
+    /// What can be asked: the plugins, and the lists of expected devices.
+    fn policies(&self) -> impl Iterator<Item = &str> {
+        let plugins = self.plugins.keys().map(PluginName::as_str);
+        plugins.chain(self.expected.keys().map(TableName::as_str))
+    }
+}
+
 type Files<K, V> = BTreeMap<K, (V, String)>;
 
 fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mistakes> {
     let mut findings = Findings::new(source);
     let network = apple::network(&file.apple, folder, &mut findings);
-    let meant = Meant {
+    let mut meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
         min_free: min_free(file.store.min_free.as_deref(), &mut findings),
         keep: keep::keep(&file.keep),
@@ -212,11 +226,15 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
         tables: named("tables", file.tables, &mut findings, |at, table, findings| {
             tables::meant(at, table, folder, findings)
         }),
+        expected: BTreeMap::new(),
         channels: named("channels", file.channels, &mut findings, |at, table, findings| {
             channels::channel(at, table, folder, findings)
         }),
         defaults: file.defaults.meant(machine_zone(), &mut findings),
     };
+    for (name, table) in file.expected {
+        expected::add(&name, table, folder, &mut meant, &mut findings);
+    }
     for (index, channel) in meant.defaults.channels.iter().flatten().enumerate() {
         let names = meant.channels.keys().map(ChannelName::as_str);
         known(&format!("/defaults/channels/{index}"), "channel", channel.as_str(), names, &mut findings);
@@ -320,7 +338,7 @@ fn check_names(
             let at = format!("/steps/{index}");
             match &step.uses {
                 Uses::Decide { policy, on_fault } => {
-                    let names = meant.plugins.keys().map(PluginName::as_str);
+                    let names = meant.policies();
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                     if let OnFault::Assign(profile) = on_fault
                         && !profiles.contains_key(profile)
@@ -332,11 +350,11 @@ fn check_names(
                     }
                 }
                 Uses::Plan { review: Some(review), .. } => {
-                    let names = meant.plugins.keys().map(PluginName::as_str);
+                    let names = meant.policies();
                     known(&format!("{at}/review"), "plugin", review.as_str(), names, &mut findings);
                 }
                 Uses::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
-                    let names = meant.plugins.keys().map(PluginName::as_str);
+                    let names = meant.policies();
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                 }
                 Uses::Remind { channels: None, .. } if meant.channels.is_empty() => {

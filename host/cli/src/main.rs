@@ -73,6 +73,9 @@ enum Command {
     /// Devices: list, explain, history, disown
     #[command(subcommand)]
     Device(commands::device::Command),
+    /// Devices that are expected: list
+    #[command(subcommand)]
+    Expected(commands::expected::Command),
     /// Workflows: list, check
     #[command(subcommand)]
     Workflow(commands::workflow::Command),
@@ -82,7 +85,7 @@ enum Command {
     Run(commands::run::Arguments),
     /// Let a plan go ahead that a review has asked a person about
     Approve(commands::approve::Arguments),
-    /// Past runs: list, show
+    /// Past runs: list, show, replay
     #[command(subcommand)]
     Runs(commands::runs::Command),
     /// Ways to reach people: list, test
@@ -148,6 +151,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Unassign(arguments) => commands::unassign::run(&common, &arguments).await,
         Command::Sync(arguments) => commands::sync::run(&common, &arguments).await,
         Command::Device(command) => commands::device::run(&common, command).await,
+        Command::Expected(command) => commands::expected::run(&common, command).await,
         Command::Workflow(command) => commands::workflow::run(&common, command).await,
         Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,

@@ -10,6 +10,7 @@ pub mod announce;
 pub mod apple_profile;
 pub mod device;
 pub mod difference;
+pub mod expected;
 pub mod freeze;
 pub mod history;
 pub mod message;

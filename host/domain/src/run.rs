@@ -508,20 +508,22 @@ impl State {
         }
     }
 
+    /// Every one there is.
+    pub const ALL: [Self; 9] = [
+        Self::Running,
+        Self::Skipped,
+        Self::Succeeded,
+        Self::Unavailable,
+        Self::Stopped,
+        Self::Interrupted,
+        Self::Failed,
+        Self::Refused,
+        Self::NeedsPerson,
+    ];
+
     /// From its word.
     pub fn from_word(word: &str) -> Option<Self> {
-        const ALL: [State; 9] = [
-            State::Running,
-            State::Skipped,
-            State::Succeeded,
-            State::Unavailable,
-            State::Stopped,
-            State::Interrupted,
-            State::Failed,
-            State::Refused,
-            State::NeedsPerson,
-        ];
-        ALL.into_iter().find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// It was refused, or cannot go on without somebody.

@@ -6,8 +6,10 @@ pub mod daemon;
 pub mod runner;
 mod step;
 mod upkeep;
+mod watch;
 
 pub mod engine;
+pub mod expected;
 pub mod failure;
 pub mod lifecycle;
 pub mod profiles;

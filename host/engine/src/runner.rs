@@ -29,6 +29,7 @@ use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
 use crate::store::{NewRun, RecordedPlan, Verdicts};
+use crate::watch;
 
 /// How long a run that was told to end may take for it: longer than a call is waited for.
 const GRACE: Duration = Duration::from_secs(20);
@@ -227,6 +228,9 @@ pub(crate) async fn carry_out(
     let run = engine.store.run(&id).await?;
     if let Some(run) = &run {
         tracing::info!(run = %id, workflow = %workflow.name, state = state.as_str(), "{}", domain::report::heading(run));
+        if !run.dry {
+            watch::after_run(engine, workflow, run).await;
+        }
     }
     Ok(run)
 }

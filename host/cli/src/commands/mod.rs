@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod channel;
 pub(crate) mod demo;
 pub(crate) mod device;
+pub(crate) mod expected;
 pub(crate) mod init;
 pub(crate) mod outbox;
 pub(crate) mod plugin;

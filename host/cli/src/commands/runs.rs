@@ -1,13 +1,17 @@
 //! `deputy runs`: what was done, and what came of it.
 
-use domain::id::{RunId, WorkflowName};
+mod replay;
+
+use domain::id::{RunId, TokenName, WorkflowName};
 use domain::report::report;
-use domain::run::{Outcome as StepOutcome, Planned, Run, Trigger};
+use domain::run::{Outcome as StepOutcome, Planned, Run, State, Trigger};
+use engine::store::RunFilter;
 use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
+use crate::moment::Moment;
 use crate::output::{grouped, maybe, or_dash, print, print_json, print_table, time};
 
 /// What `deputy runs` can do.
@@ -18,6 +22,15 @@ pub(crate) enum Command {
         /// Only of this workflow
         #[arg(long, value_name = "NAME")]
         workflow: Option<WorkflowName>,
+        /// Only in this state, such as succeeded, failed or needs-person; may be repeated
+        #[arg(long = "state", value_name = "STATE", value_parser = in_state)]
+        states: Vec<State>,
+        /// Only those that did something for this token
+        #[arg(long, value_name = "NAME")]
+        token: Option<TokenName>,
+        /// Only those that began since then: a time, a day, or how long ago, such as 2d
+        #[arg(long, value_name = "TIME")]
+        since: Option<Moment>,
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: u32,
@@ -33,19 +46,35 @@ pub(crate) enum Command {
         #[arg(long)]
         policies: bool,
     },
+    /// Ask a policy again about what a run decided on, and show what would be different; sends nothing
+    Replay(replay::Arguments),
+}
+
+fn in_state(word: &str) -> Result<State, String> {
+    State::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+        let help = domain::document::suggestion(word, &words);
+        format!("`{word}` is no state of a run{}", help.map_or(String::new(), |help| format!("; {help}")))
+    })
 }
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     match command {
-        Command::List { workflow, limit } => list(common, &app, workflow.as_ref(), limit).await,
+        Command::List { workflow, states, token, since, limit } => {
+            let since = since.map(|since| since.before(app.engine.now()));
+            list(common, &app, RunFilter { workflow, states, token, since, limit }).await
+        }
         Command::Show { run, actions, policies } => show(common, &app, &run, actions, policies).await,
+        Command::Replay(arguments) => replay::run(common, &app, &arguments).await,
     }
 }
 
-async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit: u32) -> Outcome {
-    let runs = app.engine.store.runs(workflow, limit).await?;
+async fn list(common: &Common, app: &App, filter: RunFilter) -> Outcome {
+    let limit = filter.limit;
+    let is_filtered = filter != RunFilter { limit, ..RunFilter::default() };
+    let runs = app.engine.store.find_runs(filter).await?;
     if common.json {
         print_json("runs", &json!(runs));
         return Ok(Exit::Success);
@@ -66,7 +95,11 @@ async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit
             state(run),
         ]
     });
-    print_table(["run", "workflow", "by", "due", "started", "state"], rows.collect(), "no runs yet");
+    print_table(
+        ["run", "workflow", "by", "due", "started", "state"],
+        rows.collect(),
+        if is_filtered { "no such runs" } else { "no runs yet" },
+    );
     Ok(Exit::Success)
 }
 

@@ -53,7 +53,7 @@ pub use plans::{RecordedPlan, Verdicts};
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
-pub use runs::{Asking, Interrupted, NewRun};
+pub use runs::{Asking, Interrupted, NewRun, RunFilter};
 pub use said::{Said, Saying, Topic};
 pub use schedule::{DaemonNote, Dealt, InForce, Progress};
 pub use token_keys::{KeyRecord, TokenKey};

@@ -82,6 +82,21 @@ pub struct Asking {
 /// As many steps are looked through for one that asked a certain policy.
 const ASKINGS: u32 = 100;
 
+/// Which runs are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this workflow.
+    pub workflow: Option<WorkflowName>,
+    /// In one of these states; in any, if there are none.
+    pub states: Vec<State>,
+    /// That did something for this token.
+    pub token: Option<TokenName>,
+    /// That began then or later.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state, skipped";
 
 impl Store {
@@ -170,12 +185,29 @@ impl Store {
 
     /// The newest runs, newest first, with their steps.
     pub async fn runs(&self, workflow: Option<&WorkflowName>, limit: u32) -> Result<Vec<Run>, Error> {
-        let workflow = workflow.cloned();
+        self.find_runs(RunFilter { workflow: workflow.cloned(), limit, ..RunFilter::default() }).await
+    }
+
+    /// Certain runs, newest first, with their steps.
+    pub async fn find_runs(&self, filter: RunFilter) -> Result<Vec<Run>, Error> {
+        let RunFilter { workflow, states, token, since, limit } = filter;
+        let states: Vec<&str> = states.into_iter().map(State::as_str).collect();
+        let states = (!states.is_empty()).then(|| to_json(&states));
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, id DESC LIMIT ?2"
+                "SELECT {COLUMNS} FROM run WHERE (?1 IS NULL OR workflow = ?1)
+                     AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2)))
+                     AND (?3 IS NULL OR EXISTS (SELECT 1 FROM step WHERE run = run.id AND token = ?3))
+                     AND (?4 IS NULL OR started_at >= ?4)
+                 ORDER BY started_at DESC, id DESC LIMIT ?5"
             ))?;
-            let mut rows = statement.query(params![workflow.as_ref().map(WorkflowName::as_str), limit])?;
+            let mut rows = statement.query(params![
+                workflow.as_ref().map(WorkflowName::as_str),
+                states,
+                token.as_ref().map(TokenName::as_str),
+                since.map(millis),
+                limit
+            ])?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
                 runs.push(run(connection, row)?);

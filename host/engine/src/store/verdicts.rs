@@ -114,20 +114,20 @@ impl Store {
         .await
     }
 
-    /// The verdicts on these devices as they were then, in their order; none for one that was not decided
+    /// The verdicts on these devices as they were then, and whose, in their order; none for one that was not decided
     /// about, or of which too little is kept.
     pub async fn verdicts_as_of(
         &self,
         devices: Vec<DeviceId>,
         then: Timestamp,
-    ) -> Result<Vec<Option<Verdict>>, Error> {
+    ) -> Result<Vec<Option<(Verdict, PluginName)>>, Error> {
         self.read(move |connection| {
             let mut now = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault FROM verdict
+                "SELECT decision, profile, hold_until, reason, fault, policy FROM verdict
                  WHERE device = ?1 AND decided_at <= ?2",
             )?;
             let mut before = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault FROM verdict_history
+                "SELECT decision, profile, hold_until, reason, fault, policy FROM verdict_history
                  WHERE device = ?1 AND decided_at <= ?2 ORDER BY number DESC LIMIT 1",
             )?;
             let mut found = Vec::with_capacity(devices.len());
@@ -135,14 +135,19 @@ impl Store {
                 let key = params![device, millis(then)];
                 let mut rows = now.query(key)?;
                 found.push(match rows.next()? {
-                    Some(row) => verdict(row, 0)?,
-                    None => before.query(key)?.next()?.map_or(Ok(None), |row| verdict(row, 0))?,
+                    Some(row) => whose(row)?,
+                    None => before.query(key)?.next()?.map_or(Ok(None), whose)?,
                 });
             }
             Ok(found)
         })
         .await
     }
+}
+
+fn whose(row: &Row<'_>) -> Result<Option<(Verdict, PluginName)>, Error> {
+    let policy = typed(row.get(5)?, "plugin name")?;
+    Ok(verdict(row, 0)?.map(|verdict| (verdict, policy)))
 }
 
 fn stored(row: &Row<'_>) -> Result<Option<StoredVerdict>, Error> {

@@ -146,12 +146,16 @@ pub(super) fn between(
     Ok(difference)
 }
 
-fn words(Change { device: Device { serial_number, .. }, old, new }: Change<'_>) -> String {
+/// One change for people, in a line.
+pub(in crate::commands) fn words(
+    Change { device: Device { serial_number, .. }, old, new }: Change<'_>,
+) -> String {
     let said = |verdict: &Verdict| format!("{} ({})", Said::of(verdict), verdict.reason);
     format!("{serial_number}: {} -> {}", said(old), said(new))
 }
 
-fn as_json(Change { device, old, new }: Change<'_>) -> Value {
+/// The same as data.
+pub(in crate::commands) fn as_json(Change { device, old, new }: Change<'_>) -> Value {
     let said = |verdict: &Verdict| json!({ "verdict": verdict.decision, "reason": &*verdict.reason, "fault": verdict.fault });
     json!({ "serial_number": device.serial_number, "old": said(old), "new": said(new) })
 }
@@ -164,7 +168,7 @@ fn total(difference: &Difference, old: &Plugin, new: &Plugin) -> Value {
 }
 
 /// What is different, as data.
-pub(super) fn counted(difference: &Difference) -> Value {
+pub(in crate::commands) fn counted(difference: &Difference) -> Value {
     let moves = difference.by_size().into_iter().map(|(old, new, moved)| {
         json!({ "old": old, "new": new, "devices": moved.devices, "examples": moved.examples })
     });

@@ -3,7 +3,7 @@
 mod bench;
 mod build;
 mod check;
-mod diff;
+pub(in crate::commands) mod diff;
 mod inspect;
 pub(crate) mod list;
 mod new;
@@ -13,7 +13,7 @@ mod trust;
 mod r#try;
 
 mod asker;
-mod bounds;
+pub(in crate::commands) mod bounds;
 mod devices;
 mod fuel;
 mod odd;
@@ -22,7 +22,7 @@ mod project;
 mod properties;
 mod saved;
 mod schema;
-mod subject;
+pub(in crate::commands) mod subject;
 mod surroundings;
 
 use domain::policy::Question;

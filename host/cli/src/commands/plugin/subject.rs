@@ -72,9 +72,9 @@ pub(super) struct Subject {
 
 /// Settings, and where they stand, for pointing at mistakes.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(in crate::commands) struct Settings {
     /// The table, as the component gets it.
-    pub(super) value: Value,
+    pub(in crate::commands) value: Value,
     /// The file; none if there are no settings.
     path: Option<String>,
     /// Its text, if it is TOML.
@@ -263,7 +263,7 @@ impl Settings {
     }
 
     /// The settings in a file: TOML, or JSON if it is called so.
-    pub(super) fn read(file: &Path) -> Outcome<Self> {
+    pub(in crate::commands) fn read(file: &Path) -> Outcome<Self> {
         let text = std::fs::read_to_string(file).map_err(|error| Problem::file("read", file, &error))?;
         let path = file.display().to_string();
         if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
