@@ -4,6 +4,7 @@
 //! goes further. A step that lacks what it builds on is a mistake in the file, not at run time.
 
 mod file;
+mod promises;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::schedule::Schedule;
 use crate::verdict::{Decision, Verdict};
 
 pub use file::WorkflowFile;
+pub use promises::{Ping, Promises, SecretPlace};
 
 /// What to do, in which order, and when.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Workflow {
     pub timing: Option<Timing>,
     /// After this long a run is stopped, cleanly.
     pub timeout: Duration,
+    /// What it promises, and who is told whether it keeps that.
+    pub promises: Promises,
     /// In order.
     pub steps: Vec<Step>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::id::TokenName;
-use domain::workflow::{Full, Retry, Step, Workflow};
+use domain::workflow::{Full, Promises, Retry, Step, Workflow};
 
 use crate::Common;
 use crate::app::{App, Policies};
@@ -33,6 +33,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         description: String::new(),
         tokens: Some(tokens),
         timing: None,
+        promises: Promises::default(),
         timeout: Duration::from_secs(24 * 3600),
         steps: vec![Step::Sync { full, retry }],
     };

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::promises::{self, PingTable};
 use super::{Full, Missed, OnFault, Overlap, Retry, Step, Timing, When, Workflow};
 use crate::document::{Findings, Mistakes, Source, Version1};
 use crate::duration::Span;
@@ -33,6 +34,14 @@ pub struct WorkflowFile {
     /// When it runs by itself. Without it, only `deputy run NAME` starts it.
     #[serde(default)]
     schedule: Option<ScheduleTable>,
+    /// No device of its tokens is without the profile it is to have for longer. Watched after each run and also while
+    /// none happens; told once when that is broken and once when it is so again.
+    #[serde(default)]
+    #[schemars(example = "4h")]
+    fresh_within: Option<String>,
+    /// A call after each good run, to an address that raises the alarm when none comes.
+    #[serde(default)]
+    ping: Option<PingTable>,
     /// What it does, in order.
     #[schemars(length(min = 1))]
     steps: Vec<StepTable>,
@@ -193,11 +202,12 @@ impl Workflow {
             .filter_map(|(index, table)| step(&format!("/steps/{index}"), table, &mut findings))
             .collect();
         check_order(&file.steps, &mut findings);
+        let promises = promises::meant(file.fresh_within.as_deref(), file.ping.as_ref(), &mut findings);
         match (name, timing) {
             (Some(name), timing) if timing.as_ref().is_none_or(Option::is_some) => {
                 findings.finish()?;
                 let description = file.description.unwrap_or_default();
-                Ok(Self { name, description, tokens, timing: timing.flatten(), timeout, steps })
+                Ok(Self { name, description, tokens, timing: timing.flatten(), timeout, promises, steps })
             }
             _ => Err(findings.into_mistakes()),
         }
