@@ -1,10 +1,15 @@
 //! What Deputy remembers: every decision, also an earlier one; what people were told; and what is forgotten.
 
+use std::sync::{Arc, Mutex};
+
 use expect_test::expect;
 use serde_json::{Value, json};
-use sim::{Endpoint, Fault};
+use sim::{AssignStatus, Endpoint, Fault};
 
+use crate::channels::secret;
 use crate::env::{NOTIFY, TestEnv};
+use crate::hook::Hook;
+use crate::net;
 
 /// The id of the newest run.
 fn last_run(env: &TestEnv) -> String {
@@ -110,7 +115,9 @@ fn telling(when: &str) -> TestEnv {
 fn told(env: &TestEnv) -> String {
     let text = env.read("told.json");
     let messages = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-    let lines = messages.map(|it| format!("{}\n", it.unwrap()["subject"].as_str().unwrap()));
+    // The last may just be being written.
+    let messages = messages.map_while(Result::ok);
+    let lines = messages.map(|it| format!("{}\n", it["subject"].as_str().unwrap()));
     env.normal(&lines.collect::<String>())
 }
 
@@ -497,4 +504,128 @@ fn a_list_that_is_wrong_is_told_before_anything_is_done() {
           plan     nothing to do, 1 held because the policy failed, 1 ignored by the policy
           apply    nothing to do
     "#]]);
+}
+
+#[test]
+fn a_promise_that_is_broken_is_told_once_and_so_is_that_it_is_kept_again() {
+    let env = telling("failed");
+    env.edit(
+        "workflows/auto-assign.toml",
+        "name = \"auto-assign\"",
+        "name = \"auto-assign\"\nfresh_within = \"4h\"",
+    );
+    env.add("main", &["MAC1", "MAC2"]);
+    env.apple().answer_assignments("main", &["MAC1"], AssignStatus::Throttled, 1, 60).unwrap();
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(told(&env), "", "it has just come");
+    env.store().execute_batch("UPDATE device SET seen_at = seen_at - 18000000").unwrap();
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).is_done();
+    let status = env.run(&["status"]);
+    status.ends_with(4);
+    let text = status.text();
+    expect![[r#"
+        needs a person:
+          auto-assign: a device of `main` is without its profile for more than 4h: MAC1, since TIME: deputy device list --without-profile
+    "#]].assert_eq(&text[text.find("needs a person").unwrap()..]);
+    env.store().execute_batch("UPDATE device SET wait_until = 1 WHERE wait_until IS NOT NULL").unwrap();
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["status"]).is_done();
+    // Nobody has looked for so long that nobody can know.
+    env.store().execute_batch("UPDATE token SET synced_at = synced_at - 18000000").unwrap();
+    env.run(&["status"]).ends_with(4);
+    expect![[r#"
+        auto-assign: a device of `main` is without its profile for more than 4h: MAC1, since TIME
+        auto-assign: every device has its profile within 4h again
+    "#]]
+    .assert_eq(&told(&env));
+}
+
+#[test]
+fn while_nothing_runs_the_daemon_watches_what_is_promised() {
+    let env = telling("failed");
+    env.edit(
+        "workflows/auto-assign.toml",
+        "name = \"auto-assign\"",
+        "name = \"auto-assign\"\nfresh_within = \"4h\"",
+    );
+    env.edit("workflows/auto-assign.toml", "cron = \"*/15 * * * *\"", "cron = \"0 0 1 1 *\"");
+    env.run(&["sync"]).is_done();
+    env.store().execute_batch("UPDATE token SET synced_at = synced_at - 18000000").unwrap();
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("it is told", || !told(&env).is_empty());
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+    expect![[r#"
+        auto-assign: the devices of `main` were not fetched for more than 4h, but last TIME
+    "#]]
+    .assert_eq(&told(&env));
+}
+
+#[test]
+fn a_good_run_pings_and_a_bad_one_only_says_so_if_that_is_wanted() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let address = net::answering(move |first| {
+        log.lock().unwrap().push(first.to_owned());
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned()
+    });
+    let env = telling("failed");
+    secret(&env, "state/ping-url", &format!("http://{address}/a-secret"));
+    env.edit(
+        "workflows/auto-assign.toml",
+        "[schedule]",
+        "[ping]\nurl_from = { file = \"state/ping-url\" }\nfailures = true\n\n[schedule]",
+    );
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["plan", "auto-assign"]).is_done();
+    env.apple().sign_terms("main", false).unwrap();
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    env.edit("workflows/auto-assign.toml", "failures = true\n", "");
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    let asked = asked.lock().unwrap().join("\n");
+    expect![[r#"
+        GET /a-secret HTTP/1.1
+        GET /a-secret/fail HTTP/1.1"#]]
+    .assert_eq(&asked);
+    env.edit(
+        "workflows/auto-assign.toml",
+        "url_from = {",
+        "url = \"https://hc.example.com/a-secret\"\nurl_from = {",
+    );
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: unknown key `url`
+          --> workflows/auto-assign.toml:10:1
+           |
+        10 | url = "https://hc.example.com/a-secret"
+           | ^^^
+           |
+           = help: did you mean `url_from`?
+    "#]],
+    );
+}
+
+#[test]
+fn a_ping_that_does_not_get_through_fails_no_run_and_is_told_once() {
+    let env = telling("failed");
+    secret(&env, "state/ping-url", &format!("http://{}/a-secret", net::nowhere()));
+    env.edit(
+        "workflows/auto-assign.toml",
+        "[schedule]",
+        "[ping]\nurl_from = { file = \"state/ping-url\" }\n\n[schedule]",
+    );
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["run", "auto-assign"]).is_done();
+    let hook = Hook::start();
+    secret(&env, "state/ping-url", &hook.url);
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(hook.count(), 1);
+    expect![[r#"
+        the ping of auto-assign does not get through
+        the ping of auto-assign gets through again
+    "#]]
+    .assert_eq(&told(&env));
+    let all = env.read("told.json") + &env.run(&["runs", "show", "last"]).text();
+    assert!(!all.contains("secret-path") && !all.contains("a-secret"), "{all}");
 }

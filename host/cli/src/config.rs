@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use domain::document::{Findings, Mistakes, Source};
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
-use domain::workflow::{Defaults, OnFault, Uses, Workflow};
+use domain::workflow::{Defaults, OnFault, Ping, SecretPlace, Uses, Workflow};
 use engine::apple::Network;
 use engine::channel::Channel;
 use engine::expected::ExpectedList;
@@ -145,13 +145,24 @@ impl Config {
                     channels: meant.channels,
                     profiles,
                     doubts,
-                    workflows: workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect(),
+                    workflows: workflows
+                        .into_iter()
+                        .map(|(name, (workflow, _))| (name, from_here(workflow, folder)))
+                        .collect(),
                     text: shown.clone(),
                 });
             }
         }
         Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
     }
+}
+
+/// Paths in a workflow are meant from the folder of `deputy.toml`, wherever the program is started.
+fn from_here(mut workflow: Workflow, folder: &Path) -> Workflow {
+    if let Some(Ping { url_from: SecretPlace::File(file), .. }) = &mut workflow.promises.ping {
+        *file = folder.join(&*file);
+    }
+    workflow
 }
 
 /// Where the store is and where its key, if `deputy.toml` is right so far.

@@ -12,6 +12,7 @@ pub mod device;
 pub mod difference;
 pub mod expected;
 pub mod freeze;
+pub mod freshness;
 pub mod history;
 pub mod message;
 pub mod pause;

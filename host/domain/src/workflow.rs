@@ -7,6 +7,7 @@
 mod condition;
 mod defaults;
 mod file;
+mod promises;
 mod rails;
 mod steps;
 mod when;
@@ -27,6 +28,7 @@ use crate::verdict::{Decision, Verdict};
 pub use condition::{Came, Condition, Was};
 pub use defaults::{Defaults, DefaultsTable};
 pub use file::WorkflowFile;
+pub use promises::{Ping, Promises, SecretPlace};
 
 /// What to do, in which order, and when.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct Workflow {
     pub timing: Option<Timing>,
     /// After this long a run is stopped, cleanly.
     pub timeout: Duration,
+    /// What it promises, and who is told whether it keeps that.
+    pub promises: Promises,
     /// In order.
     pub steps: Vec<Step>,
 }

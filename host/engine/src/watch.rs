@@ -5,11 +5,14 @@ use domain::run::Run;
 use domain::workflow::Workflow;
 
 use crate::engine::Engine;
-use crate::expected;
 use crate::failure::Error;
+use crate::{expected, freshness, ping};
 
 /// After a run in earnest: what concerns its workflow. No trouble here is the run's.
 pub(crate) async fn after_run(engine: &Engine, workflow: &Workflow, run: &Run) {
+    let name = &workflow.name;
+    noted(&format!("what {name} promises"), freshness::watch(engine, workflow).await);
+    noted(&format!("the ping of {name}"), ping::after(engine, workflow, run).await);
     let asked =
         |list: &&domain::id::TableName| workflow.policies().any(|policy| policy.as_str() == list.as_str());
     for list in engine.settings.expected.keys().filter(asked) {
@@ -19,6 +22,9 @@ pub(crate) async fn after_run(engine: &Engine, workflow: &Workflow, run: &Run) {
 
 /// Now and then: everything.
 pub(crate) async fn now_and_then(engine: &Engine) {
+    for workflow in engine.settings.workflows.values() {
+        noted(&format!("what {} promises", workflow.name), freshness::watch(engine, workflow).await);
+    }
     for list in engine.settings.expected.keys() {
         noted(&format!("the list `{list}`"), expected::watch(engine, list).await);
     }

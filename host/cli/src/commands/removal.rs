@@ -9,7 +9,7 @@ use domain::device::ProfileStatus;
 use domain::id::{SerialNumber, TokenName};
 use domain::removal::{Removal, is_confirmed, to_be_typed};
 use domain::report::report;
-use domain::workflow::{Step, Uses, Workflow};
+use domain::workflow::{Promises, Step, Uses, Workflow};
 use engine::store::StoredDevice;
 use serde_json::json;
 
@@ -56,6 +56,7 @@ pub(crate) async fn remove(common: &Common, app: &App, wanted: Wanted<'_>) -> Ou
         enabled: true,
         tokens: Some(vec![token.clone()]),
         timing: None,
+        promises: Promises::default(),
         timeout: Duration::from_secs(24 * 3600),
         steps: vec![step],
     };

@@ -1,8 +1,10 @@
 //! `deputy status`: tokens, last and next runs, and what needs a person.
 
+use domain::duration::Span;
 use domain::report::needs_a_person;
 use domain::run::State;
 use domain::token::from_now;
+use engine::freshness::freshness;
 use engine::lifecycle;
 use serde_json::json;
 
@@ -107,10 +109,19 @@ pub(crate) async fn run(common: &Common) -> Outcome {
                     .map(|why| format!("run {} of {}: {why}", run.id, run.workflow)),
             );
         }
+        let fresh = freshness(&app.engine, workflow).await?;
+        for (token, freshness) in fresh.iter().filter(|(_, freshness)| freshness.kind().is_some()) {
+            let is_here = stored.iter().any(|stored| stored.token.name == *token);
+            if let Some(within) = workflow.promises.fresh_within.filter(|_| is_here) {
+                let words = freshness.in_words(token, Span(within));
+                attention.push(format!("{}: {words}: deputy device list --without-profile", workflow.name));
+            }
+        }
         let state = last.as_ref().map_or("never run".to_owned(), |run| {
             format!("{}, {}", run.state.as_str(), from_now(run.started_at, now))
         });
         workflow_data.push(json!({
+            "fresh": fresh.iter().map(|(token, freshness)| json!({ "token": token, "state": freshness })).collect::<Vec<_>>(),
             "name": workflow.name, "next": next,
             "last": last.map(|run| json!({ "run": run.id, "state": run.state, "started_at": run.started_at })),
         }));

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::promises::{self, PingTable};
 use super::steps::{self, StepTable};
 use super::{Defaults, Missed, Overlap, Timing, Workflow};
 use crate::document::{Findings, Mistakes, Source, Version1};
@@ -35,6 +36,14 @@ pub struct WorkflowFile {
     /// When it runs by itself. Without it, only `deputy run NAME` starts it.
     #[serde(default)]
     schedule: Option<ScheduleTable>,
+    /// No device of its tokens is without the profile it is to have for longer. Watched after each run and also while
+    /// none happens; told once when that is broken and once when it is so again.
+    #[serde(default)]
+    #[schemars(example = "4h")]
+    fresh_within: Option<String>,
+    /// A call after each good run, to an address that raises the alarm when none comes.
+    #[serde(default)]
+    ping: Option<PingTable>,
     /// What it does, in order.
     #[schemars(length(min = 1))]
     steps: Vec<StepTable>,
@@ -87,12 +96,13 @@ impl Workflow {
         let timeout = file.schedule.as_ref().and_then(|table| table.timeout.as_deref());
         let timeout = span("/schedule/timeout", timeout, defaults.timeout, &mut findings);
         let steps = steps::meant(&file.steps, defaults, &mut findings);
+        let promises = promises::meant(file.fresh_within.as_deref(), file.ping.as_ref(), &mut findings);
         match (name, timing) {
             (Some(name), timing) if timing.as_ref().is_none_or(Option::is_some) => {
                 findings.finish()?;
-                let (description, enabled) =
-                    (file.description.unwrap_or_default(), file.enabled.unwrap_or(true));
-                Ok(Self { name, description, enabled, tokens, timing: timing.flatten(), timeout, steps })
+                let description = file.description.unwrap_or_default();
+                let (enabled, timing) = (file.enabled.unwrap_or(true), timing.flatten());
+                Ok(Self { name, description, enabled, tokens, timing, timeout, promises, steps })
             }
             _ => Err(findings.into_mistakes()),
         }
