@@ -13,12 +13,14 @@ use crate::output::{maybe, or_dash, print_json, print_table};
 /// What `deputy expected` can do.
 #[derive(clap::Subcommand)]
 #[command(after_help = "\
-A list is a CSV file with the columns serial_number, profile, due and note, of which only the first must be there:
+A list is a CSV file with the columns serial_number, profile, due and note; only
+the first must be there:
 
   [expected.spring-order]
   csv = \"tables/spring-order.csv\"
 
-A device in it gets its profile the moment it appears, if a workflow asks the list before other policies:
+A device in it gets its profile the moment it appears, if a workflow asks the
+list before other policies:
 
   [[steps]]
   uses = \"decide\"

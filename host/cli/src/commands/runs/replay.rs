@@ -34,12 +34,13 @@ use crate::output::{bar, print, print_json, time};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  deputy runs replay 20260201-091500-k3f9wq                         the same policy again: nothing should change
-  deputy runs replay last --policy site-policy                      as deputy.toml has it now
+  deputy runs replay 20260201-091500-k3f9wq       the same policy: nothing changes
+  deputy runs replay last --policy site-policy    as deputy.toml has it now
   deputy runs replay last --policy build/policy.wasm --all --exit-code
 
-Nothing is sent to Apple, and nothing is stored. With --json: run, tokens, old and new (policy, digest, settings),
-devices, changed, reworded, moves (old, new, devices, examples), forgotten, by_others.")]
+Nothing is sent to Apple, and nothing is stored. With --json: run, tokens, old
+and new (policy, digest, settings), devices, changed, reworded, moves (old, new,
+devices, examples), forgotten, by_others.")]
 pub(crate) struct Arguments {
     /// The run, or `last`
     run: String,
