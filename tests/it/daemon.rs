@@ -68,6 +68,7 @@ fn after_a_kill_in_the_middle_the_next_run_reads_back_and_assigns_the_rest_once(
           decide   2500 devices by rules: executive-mac 54, lab-ipad 263, standard 2183
           plan     define lab-ipad, standard, 2446 first assignments, 54 already right
           apply    defined lab-ipad, standard, 2446 assigned, 4 calls
+        note: run RUN of auto-assign was interrupted in apply for main; the next run asks first what became of what was sent for 54 devices
     "#]]);
     let runs = env.json(&["runs", "list"]);
     let states: Vec<_> = runs["runs"].as_array().unwrap().iter().map(|run| &run["state"]).collect();

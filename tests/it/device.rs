@@ -23,6 +23,7 @@ fn a_device_has_a_history_of_what_changed_and_what_was_done() {
     env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
         MAC1 of token main
           TIME  run RUN: listed for the first time
+          TIME  run RUN: rules says standard: everybody else
           TIME  run RUN: assignment of standard: succeeded
           TIME  run RUN: changed at Apple
               asset_tag: POOL-1 -> POOL-2

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -181,6 +182,18 @@ impl TestEnv {
         Ran { env: self, arguments: arguments.join(" "), output }
     }
 
+    /// The same with something in the pipe before it.
+    pub(crate) fn run_in_pipe(&self, input: &str, arguments: &[&str]) -> Ran<'_> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut pipe = child.stdin.take().expect("it has a pipe");
+        pipe.write_all(input.as_bytes()).expect("the program reads");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it is our child");
+        Ran { env: self, arguments: arguments.join(" "), output }
+    }
+
     /// Starts a command and kills its process when it has worked for so long, or has ended before.
     pub(crate) fn kill_after(&self, time: Duration, arguments: &[&str]) {
         let began = Instant::now();
@@ -264,6 +277,13 @@ impl TestEnv {
     /// The system's number of what was started.
     pub(crate) fn process_id(&self, nth: usize) -> u32 {
         self.daemons.borrow()[nth].id()
+    }
+
+    /// The most memory a started command has had, in KiB, where the system tells.
+    pub(crate) fn memory(&self, nth: usize) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process_id(nth))).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// Whether what was started has ended.

@@ -53,6 +53,7 @@ fn killed_between_two_pages_the_next_run_goes_on_at_the_page_after_the_last_it_s
           decide   5 devices by rules: standard 5
           plan     define standard, 5 first assignments
           apply    defined standard, 5 assigned, 1 call
+        note: run RUN of auto-assign was interrupted in sync for main; the next run goes on
     "#]]);
     expect!["session fetch fetch sync define assign"].assert_eq(&endpoints(&env));
     assert_eq!(env.with_profile("main"), 5);
@@ -109,7 +110,9 @@ fn a_throttled_device_is_left_alone_for_as_long_as_apple_says_and_it_is_told_why
           profile   none
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
-          done      run RUN: to standard: throttled, TIME
+          asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+          saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          done      run RUN: to standard: sent TIME, throttled, TIME
           next      nothing before TIME: Apple wants it left alone for so long; then at the next run of auto-assign, TIME
     "#]]);
 }

@@ -1,16 +1,17 @@
-//! Plugins in operation: tables and grants, trust, reviews that ask, faults and rests.
+//! Plugins in operation: tables and grants, trust, reviews that ask. What becomes of those that fail is in
+//! `failing.rs`.
 
 use domain::id::Digest;
-use expect_test::{Expect, expect};
+use expect_test::expect;
 
 use crate::env::TestEnv;
 
 /// A plugin `guest` that behaves so, beside `rules`.
-fn with_guest(behaviour: &str, keys: &str) -> TestEnv {
+pub(crate) fn with_guest(behaviour: &str, keys: &str) -> TestEnv {
     with_guest_in(TestEnv::new(), behaviour, keys)
 }
 
-fn with_guest_in(env: TestEnv, behaviour: &str, keys: &str) -> TestEnv {
+pub(crate) fn with_guest_in(env: TestEnv, behaviour: &str, keys: &str) -> TestEnv {
     env.write("plugins/guest.wasm", artifacts::THREE_QUESTIONS);
     let digest = Digest::of(artifacts::THREE_QUESTIONS);
     env.append(
@@ -23,8 +24,12 @@ fn with_guest_in(env: TestEnv, behaviour: &str, keys: &str) -> TestEnv {
 }
 
 /// The same, asked about devices, with the tables it looks into.
-fn that_looks(grants: &str) -> TestEnv {
-    let env = with_guest("look", grants);
+pub(crate) fn that_looks(grants: &str) -> TestEnv {
+    that_looks_and(grants, "look")
+}
+
+pub(crate) fn that_looks_and(grants: &str, behaviour: &str) -> TestEnv {
+    let env = with_guest(behaviour, grants);
     std::fs::create_dir_all(env.file("tables")).unwrap();
     env.write("tables/assets.csv", "serial,site,room\nMAC1,Lyon,12\nmac2,\"Paris, 8e\",\n");
     env.write("tables/people.csv", "serial;mail\nMAC3;ann@example.com\n");
@@ -45,7 +50,7 @@ fn that_reviews(behaviour: &str) -> TestEnv {
     env
 }
 
-const GRANTED: &str = "grants = { tables = [\"assets\", \"people\"] }";
+pub(crate) const GRANTED: &str = "grants = { tables = [\"assets\", \"people\"] }";
 
 #[test]
 fn a_policy_gets_the_rows_of_tables_that_it_was_granted() {
@@ -257,35 +262,55 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
         run RUN of auto-assign (dry run), by hand: needs a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: lab-ipad 2
-          plan     waits for a person: define lab-ipad, 2 reassignments
+          plan     would wait for a person: define lab-ipad, 2 reassignments
                    guest asks for a person: 2 devices change:
                      [31msee
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   hint: `deputy run auto-assign` asks in earnest; `deputy approve RUN --yes` carries out this very plan
 
-        SERIAL  TOKEN  GETS      HAS                               BECAUSE
-        MAC1    main   lab-ipad  ID  everybody else
-        MAC2    main   lab-ipad  ID  everybody else
+        SERIAL  TOKEN  GETS      HAS       BECAUSE
+        MAC1    main   lab-ipad  standard  everybody else
+        MAC2    main   lab-ipad  standard  everybody else
     "#]]);
     env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: waits for a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: lab-ipad 2
           plan     waits for a person: define lab-ipad, 2 reassignments
                    guest asks for a person: 2 devices change:
                      [31msee
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: lab-ipad 2
+          plan     waits for a person: define lab-ipad, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     env.run(&["status"]).ends_with(4);
     // One device more: another plan, which is asked about again.
     env.add("main", &["MAC3"]);
     env.run(&["approve", "last"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: waits for a person
           sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by rules: lab-ipad 3
           plan     waits for a person: define lab-ipad, 1 first assignment, 2 reassignments
                    guest asks for a person: 2 devices change:
                      [31msee
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   it is not the plan of run RUN, which it takes the place of: 1 device more, such as MAC3
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   3 devices by rules: lab-ipad 3
+          plan     waits for a person: define lab-ipad, 1 first assignment, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   it is not the plan of run RUN, which it takes the place of: 1 device more, such as MAC3
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     env.run(&["approve", "last"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
@@ -329,172 +354,20 @@ fn a_review_that_fails_asks_a_person() {
     let env = that_reviews("trap");
     env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"rules\"\non_fault = \"fail\"");
     env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: waits for a person
           sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
           decide   2 devices by rules: standard 2
           plan     waits for a person: define standard, 2 first assignments
                    guest could not say: plugin `guest` trapped: wasm `unreachable` instruction executed
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 first assignments
+                   guest could not say: plugin `guest` trapped: wasm `unreachable` instruction executed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     assert_eq!(env.with_profile("main"), 0);
-}
-
-/// A run in which the policy fails on one device of three.
-#[track_caller]
-fn check_fault(on_fault: &str, code: i32, expected: Expect, at_apple: Expect) {
-    let env = with_guest("trap-on-bad", "");
-    let asked = format!("policy = \"guest\"\non_fault = {on_fault}");
-    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", &asked);
-    env.add("main", &["MAC1", "MAC2", "MACBAD"]);
-    env.run(&["run", "auto-assign"]).fails(code, expected);
-    at_apple.assert_eq(&env.at_apple("main"));
-}
-
-#[test]
-fn a_fault_falls_to_the_default_of_the_workflow() {
-    check_fault(
-        "{ assign = \"standard\" }",
-        0,
-        expect![[r#"
-            run RUN of auto-assign, by hand: succeeded
-              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
-              decide   3 devices by guest: held 3
-                       1 device held, or given standard if without a profile, such as MACBAD: plugin `guest` trapped: wasm `unreachable` instruction executed
-              plan     define standard, 1 first assignment, 2 held by the policy
-              apply    defined standard, 1 assigned, 1 call
-        "#]],
-        expect![[r#"
-        MAC1: nothing
-        MAC2: nothing
-        MACBAD: Standard
-    "#]],
-    );
-}
-
-#[test]
-fn a_fault_fails_the_run_if_the_workflow_wants_that() {
-    check_fault(
-        "\"fail\"",
-        1,
-        expect![[r#"
-            run RUN of auto-assign, by hand: failed
-              sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
-              decide   failed: the policy `guest` failed on 1 device, such as MACBAD: plugin `guest` trapped: wasm `unreachable` instruction executed
-                       hint: nothing was done for this token, as `on_fault = "fail"` wants
-        "#]],
-        expect![[r#"
-        MAC1: nothing
-        MAC2: nothing
-        MACBAD: nothing
-    "#]],
-    );
-}
-
-#[test]
-fn a_default_that_is_no_profile_is_a_mistake() {
-    check_fault(
-        "{ assign = \"standrad\" }",
-        2,
-        expect![[r#"
-        error: no profile is called `standrad`
-          --> workflows/auto-assign.toml:22:23
-           |
-        22 | on_fault = { assign = "standrad" }
-           |                       ^^^^^^^^^^
-           |
-           = help: did you mean `standard`?
-    "#]],
-        expect![[r#"
-        MAC1: nothing
-        MAC2: nothing
-        MACBAD: nothing
-    "#]],
-    );
-}
-
-#[test]
-fn a_plugin_that_fails_on_everything_rests_says_so_once_and_can_be_woken() {
-    let env = with_guest("trap", "");
-    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"guest\"");
-    env.add("main", &["MAC1", "MAC2"]);
-    env.run(&["run", "auto-assign"]).is_done();
-    env.run(&["run", "auto-assign"]).is_done();
-    env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
-          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
-          decide   2 devices by guest: held 2
-                   2 devices held, such as MAC1: plugin `guest` trapped: wasm `unreachable` instruction executed
-                   guest rests until TIME
-                   hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest guest --end`
-          plan     nothing to do, 2 held because the policy failed
-          apply    nothing to do
-    "#]]);
-    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
-        run RUN of auto-assign, by hand: succeeded
-          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
-          decide   2 devices by guest: held 2
-                   2 devices held, such as MAC1: plugin `guest` trapped: wasm `unreachable` instruction executed; it rests, having failed on everything
-                   guest rests until TIME
-                   hint: mend the plugin or its settings, which wakes it, or type `deputy plugin rest guest --end`
-          plan     nothing to do, 2 held because the policy failed
-          apply    nothing to do
-    "#]]);
-    let status = env.json(&["status"]);
-    expect!["plugin `guest` fails on everything and rests until TIME: plugin `guest` trapped: wasm `unreachable` instruction executed; mend it or its settings, or type `deputy plugin rest guest --end`"].assert_eq(&env.normal(status["status"]["needs_a_person"][0].as_str().unwrap()));
-    let plugins = env.json(&["plugin", "list"]);
-    assert_eq!(plugins["plugins"][0]["state"], "resting");
-    assert_eq!(plugins["plugins"][0]["work"][0]["devices"], 6);
-    env.run(&["plugin", "rest", "guest", "--end"]).succeeds(expect![[r#"
-        guest is awake: the next run asks it again
-    "#]]);
-    // Other settings make another policy of it.
-    env.run(&["run", "auto-assign"]).is_done();
-    env.edit("deputy.toml", "behaviour = \"trap\"", "behaviour = \"none\"");
-    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
-        run RUN of auto-assign, by hand: succeeded
-          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
-          decide   2 devices by guest: held 2
-          plan     nothing to do, 2 held by the policy
-          apply    nothing to do
-    "#]]);
-    env.run(&["plugin", "rest", "guest"]).succeeds(expect![[r#"
-        guest does not rest
-    "#]]);
-}
-
-#[test]
-fn a_plugin_that_fails_on_the_devices_of_one_token_rests_for_no_other() {
-    let env = with_guest_in(TestEnv::with_tokens(&["main", "other"]), "trap-on-bad", "");
-    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"guest\"");
-    env.add("main", &["MAC1BAD", "MAC2BAD"]);
-    env.add("other", &["MAC3", "MAC4"]);
-    for code in [0, 0, 4, 0] {
-        env.run(&["run", "auto-assign"]).ends_with(code);
-    }
-    let decided = env.run(&["run", "auto-assign"]).text();
-    let decided = decided
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.contains("decide ") || line.contains("rests until"));
-    expect![[r#"
-        decide   main: 2 devices by guest: held 2
-        guest rests until TIME
-        decide   other: 2 devices by guest: held 2"#]]
-    .assert_eq(&decided.collect::<Vec<_>>().join("\n"));
-    let rests = env.json(&["plugin", "rest", "guest"]);
-    assert!(rests["rest"]["rests_until"].is_string(), "{rests}");
-}
-
-#[test]
-fn a_daemon_that_reloads_keeps_a_plugin_whose_file_is_broken_and_names_it() {
-    let env = with_guest("none", "");
-    let daemon = env.start(&["serve"], "log");
-    env.until("it serves", || env.read("log").contains("serving;"));
-    env.write("plugins/guest.wasm", "broken");
-    env.signal(daemon, "-HUP");
-    env.until("it has read its files again", || env.read("log").contains("configuration read again"));
-    let log = env.read("log");
-    assert!(log.contains("plugin `guest` cannot be used: "), "{log}");
-    assert!(log.contains("what was loaded before is used on"), "{log}");
-    assert_eq!(env.end(daemon, "-TERM"), Some(0));
 }

@@ -231,6 +231,78 @@ fn what_is_acknowledged_is_told_once_more_and_what_is_snoozed_later() {
 }
 
 #[test]
+fn what_is_taken_back_is_what_was_snoozed_and_what_still_is_is_said() {
+    let mut year = Year::new(7);
+    year.env.run(&["token", "snooze", "main", "token", "--for", "4d"]).succeeds(expect![[r#"
+        No reminders of `token` of `main` before TIME, but that all is well again. Then the most urgent one comes.
+    "#]]);
+    year.env.run(&["token", "snooze", "main", "--for", "9d"]).is_done();
+    year.env.run(&["token", "snooze", "main", "token", "--undo"]).succeeds(expect![[r#"
+        Of `token` of `main` nothing is snoozed by itself, but everything of `main` is, until TIME.
+        hint: `deputy token snooze main --undo` ends that
+    "#]]);
+    year.look("all of it is snoozed still");
+    year.env.run(&["token", "snooze", "main", "token", "--for", "4d"]).is_done();
+    year.env.run(&["token", "snooze", "main", "--undo"]).succeeds(expect![[r#"
+        Reminders of `main` come again.
+    "#]]);
+    year.look("all taken back, that of the token alone as well");
+    year.told(expect![[r#"
+        all taken back, that of the token alone as well: 14d, warning: the server token `main` of main Ltd ends in 7 days
+    "#]]);
+}
+
+#[test]
+fn what_is_acknowledged_stays_so_when_a_snooze_is_taken_back() {
+    let mut year = Year::new(7);
+    year.env.run(&["token", "acknowledge", "main", "token", "--note", "Ada renews"]).is_done();
+    year.env.run(&["token", "snooze", "main", "--for", "9d"]).is_done();
+    year.env.run(&["token", "snooze", "main", "--undo"]).is_done();
+    year.look("7 days left, acknowledged");
+    let shown = year.env.run(&["token", "show", "main"]).text();
+    assert!(shown.contains("token: acknowledged (Ada renews)"), "{shown}");
+    year.told(expect![[r#""#]]);
+}
+
+#[test]
+fn a_snooze_needs_an_end_that_is_still_to_come() {
+    let env = Year::new(7).env;
+    env.run(&["token", "snooze", "main"]).fails(
+        2,
+        expect![[r#"
+        error: the following required arguments were not provided:
+          <--for <TIME>|--until <DATE>|--undo>
+
+        Usage: deputy token snooze <--for <TIME>|--until <DATE>|--undo> <NAME> [FACT]
+
+        For more information, try '--help'.
+    "#]],
+    );
+    env.run(&["token", "snooze", "main", "--for", "1d", "--undo"]).fails(
+        2,
+        expect![[r#"
+        error: the argument '--for <TIME>' cannot be used with '--undo'
+
+        Usage: deputy token snooze <--for <TIME>|--until <DATE>|--undo> <NAME> [FACT]
+
+        For more information, try '--help'.
+    "#]],
+    );
+    env.run(&["token", "snooze", "main", "terms", "--until", "2020-01-01T09:00:00"])
+        .fails(2, expect![[r#"
+            error: that moment has passed
+            hint: write one that is still to come; `deputy token snooze main terms --undo` ends what is snoozed
+        "#]]);
+    env.run(&["token", "acknowledge", "main", "terms"]).fails(
+        2,
+        expect![[r#"
+        error: nothing is wrong with `terms` of `main`, and it has no end: there is nothing to know
+        hint: `deputy token snooze main --for 7d` holds back what is still to come
+    "#]],
+    );
+}
+
+#[test]
 fn every_refusal_of_apples_is_told_once_and_that_it_is_over() {
     type Act = fn(&TestEnv);
     // What it is, how it comes about, and how it is mended.

@@ -52,6 +52,7 @@ fn a_profile_is_taken_away_only_when_that_is_confirmed() {
     env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
         MAC1 of token main
           TIME  run RUN: listed for the first time
+          TIME  run RUN: rules says standard: everybody else
           TIME  run RUN: assignment of standard: succeeded
           TIME  run RUN: removal of its profile: succeeded
     "#]]);
@@ -64,8 +65,10 @@ fn a_profile_is_taken_away_only_when_that_is_confirmed() {
           profile   none
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
-          done      run RUN: removal of its profile: succeeded, TIME
-                    run RUN: to standard: succeeded, TIME
+          asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
+          saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          done      run RUN: removal of its profile: sent TIME, succeeded, TIME
+                    run RUN: to standard: sent TIME, succeeded, TIME
           next      gets standard at the next run of auto-assign, TIME
     "#]]);
     env.run(&["runs", "list"]).is_done();
@@ -126,7 +129,9 @@ fn a_removal_whose_answer_is_lost_is_read_back_and_not_sent_twice() {
     env.run(&["device", "history", "MAC2"]).succeeds(expect![[r#"
         MAC2 of token main
           TIME  run RUN: listed for the first time
+          TIME  run RUN: rules says standard: everybody else
           TIME  run RUN: assignment of standard: succeeded
+          TIME  run RUN: Apple shows what was assigned
           TIME  run RUN: removal of its profile: dropped
           TIME  run RUN: left this server
           TIME  run RUN: release from the organisation: succeeded
@@ -189,6 +194,7 @@ fn a_device_is_released_only_when_it_is_named_twice() {
     env.run(&["device", "history", "MAC1"]).succeeds(expect![[r#"
         MAC1 of token main
           TIME  run RUN: listed for the first time
+          TIME  run RUN: rules says standard: everybody else
           TIME  run RUN: assignment of standard: succeeded
           TIME  run RUN: left this server
           TIME  run RUN: release from the organisation: succeeded
@@ -217,13 +223,13 @@ fn as_many_are_taken_away_in_one_call_as_apple_allows() {
     let env = TestEnv::new();
     let serials = env.apple().generate_devices("main", 1_200, 1).unwrap();
     env.run(&["sync"]).is_done();
-    let mut arguments = vec!["unassign", "--token", "main", "--yes"];
+    let mut arguments = vec!["unassign", "--token", "main", "--yes", "--removals=100%"];
     arguments.extend(serials.iter().map(|serial| &**serial));
     let run = env.json(&arguments);
     assert_eq!(run["run"]["actions"].as_array().unwrap().len(), 1_200);
     let calls: Vec<usize> = env.calls(Endpoint::Clear).iter().map(|call| call.devices_in).collect();
     assert_eq!(calls, [1_000, 200]);
-    drop(arguments.splice(0..4, ["device", "disown", "--token", "main"]));
+    drop(arguments.splice(0..5, ["device", "disown", "--token", "main"]));
     env.run(&arguments).ends_with(2);
     assert_eq!(env.calls(Endpoint::Disown), []);
 }

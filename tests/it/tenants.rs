@@ -51,8 +51,8 @@ fn healthy_tokens_are_served_while_others_hang_and_each_sick_one_is_told_with_it
         asked.len() == names.len()
     });
     assert!(!env.has_ended(run), "the hanging ones do not hang: {}", env.read("run.log"));
-    if let Some(memory) = memory(&env, run) {
-        println!("{} tokens: {memory}", names.len());
+    if let Some(memory) = env.memory(run) {
+        println!("{} tokens: {memory} KiB", names.len());
     }
     // Needs a person: the worst that befell it.
     assert_eq!(env.end(run, "-INT"), Some(4), "{}", env.read("run.log"));
@@ -127,10 +127,4 @@ fn last_steps(env: &TestEnv) -> BTreeMap<String, Value> {
     let steps = run["run"]["steps"].as_array().cloned().unwrap_or_default();
     let of_token = |step: Value| Some((step["token"].as_str()?.to_owned(), step));
     steps.into_iter().filter_map(of_token).collect()
-}
-
-/// The most memory a process has had, where the system tells.
-fn memory(env: &TestEnv, nth: usize) -> Option<String> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", env.process_id(nth))).ok()?;
-    status.lines().find(|line| line.starts_with("VmHWM")).map(str::to_owned)
 }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::document::{Findings, Source};
+use domain::expected::ExpectedPolicy;
 use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
 use domain::policy::{Policy, Setup};
 use domain::table::Table as _;
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Uses, Workflow};
 use engine::clock::SystemClock;
 use engine::copies::Copies;
 use engine::engine::Engine;
+use engine::expected::ExpectedList;
 use engine::secrets::{Key, KeyId, OpenError};
 use engine::settings::{PluginSettings, Settings, Unusable};
 use engine::store::{self, Store};
@@ -22,13 +24,38 @@ use sandbox::{Compiler, Limits, Plugin, PluginSpec, Sandbox};
 use crate::config::{Config, KeySource, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
 
-/// Whether a command asks policies. Loading one compiles it, the first time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Policies {
-    /// It does.
-    Loaded,
-    /// It does not.
+/// Which policies a command asks. Loading one compiles it, the first time.
+#[derive(Clone, Copy)]
+pub(crate) enum Policies<'a> {
+    /// All there are.
+    All,
+    /// All there are, and what could not be compiled lately is tried once more.
+    Checked,
+    /// Those that this workflow asks.
+    Of(&'a Workflow),
+    /// None.
     Unused,
+}
+
+impl Policies<'_> {
+    fn include(self, name: &PluginName) -> bool {
+        match self {
+            Self::All | Self::Checked => true,
+            Self::Of(workflow) => workflow.policies().any(|policy| policy == name),
+            Self::Unused => false,
+        }
+    }
+
+    /// Whether somebody is reminded, for which there is a policy that ships.
+    fn remind(self, config: &Config) -> bool {
+        let reminds =
+            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step.uses, Uses::Remind { .. }));
+        match self {
+            Self::All | Self::Checked => config.workflows.values().any(reminds),
+            Self::Of(workflow) => reminds(workflow),
+            Self::Unused => false,
+        }
+    }
 }
 
 /// The configuration and an engine over its store.
@@ -41,11 +68,17 @@ pub(crate) struct App {
 
 impl App {
     /// Reads the configuration, opens the store, and loads the policies if they are needed.
-    pub(crate) async fn open(path: &Path, policies: Policies) -> Outcome<Self> {
+    pub(crate) async fn open(path: &Path, policies: Policies<'_>) -> Outcome<Self> {
         let config = Config::read(path)?;
         let store = open_store(&config).await?.0;
         let engine = Engine::new(store, settings(&config, policies, None), Arc::new(SystemClock))?;
         Ok(Self { config, engine })
+    }
+
+    /// The same with the policies that this workflow asks: what a run of it needs.
+    pub(crate) fn with_policies_of(self, workflow: &Workflow) -> Self {
+        let settings = settings(&self.config, Policies::Of(workflow), Some(&self.engine.settings));
+        Self { engine: self.engine.with_settings(settings), ..self }
     }
 
     /// The workflow of this name.
@@ -108,7 +141,7 @@ pub(crate) fn unknown(what: &str, name: &str, names: &[&str]) -> Problem {
 
 /// What the files mean, ready to be worked with. Tables keep what was read of them `before`, and so does
 /// a plugin that was good and is the one that is pinned, if its file is broken now.
-pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Settings>) -> Settings {
+pub(crate) fn settings(config: &Config, policies: Policies<'_>, before: Option<&Settings>) -> Settings {
     let mut settings = Settings {
         tokens: config.tokens.clone(),
         profiles: config
@@ -125,21 +158,35 @@ pub(crate) fn settings(config: &Config, policies: Policies, before: Option<&Sett
             .map(|(name, plugin)| (name.clone(), plugin_settings(plugin)))
             .collect(),
         channels: config.channels.clone(),
+        expected: config.expected.clone(),
+        keep: config.keep,
+        min_free: config.min_free,
         workflows: config
             .workflows
             .iter()
             .map(|(name, workflow)| (name.clone(), Arc::new(workflow.clone())))
             .collect(),
     };
-    if policies == Policies::Loaded {
-        let sandbox = sandbox(Some(cache_folder(config)));
-        settings.policies = load_all(config, &settings, &sandbox, before);
-        let reminds =
-            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Remind { .. }));
-        if config.workflows.values().any(reminds) {
-            let kept = before.and_then(|before| before.reminders.clone()).filter(Result::is_ok);
-            settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config, &sandbox)));
+    for name in config.expected.keys() {
+        let plugin = plugin_of(name);
+        let mark = Digest::of(plugin.as_str().as_bytes());
+        let known = PluginSettings { tables: vec![name.clone()], settings: "{}".to_owned(), mark };
+        settings.plugins.insert(plugin, known);
+    }
+    if matches!(policies, Policies::Unused) {
+        return settings;
+    }
+    let sandbox = sandbox_that(matches!(policies, Policies::Checked), Some(cache_folder(config)));
+    settings.policies = load_all(config, policies, &settings, &sandbox, before);
+    for (name, list) in &config.expected {
+        if policies.include(&plugin_of(name)) {
+            let loaded = load_list(&settings, name, list);
+            settings.policies.insert(plugin_of(name), loaded);
         }
+    }
+    if policies.remind(config) {
+        let kept = before.and_then(|before| before.reminders.clone()).filter(Result::is_ok);
+        settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config, &sandbox)));
     }
     settings
 }
@@ -159,13 +206,14 @@ fn plugin_settings(plugin: &PluginConfig) -> PluginSettings {
     let PluginConfig { sha256, settings, limits, tables, .. } = plugin;
     let digest = sha256.as_ref().map_or("", Digest::as_str);
     let mark = Digest::of(format!("{digest}\n{settings}\n{limits:?}\n{tables:?}").as_bytes());
-    PluginSettings { tables: tables.clone(), mark }
+    PluginSettings { tables: tables.clone(), settings: settings.to_string(), mark }
 }
 
 type Loaded = Result<Arc<dyn Policy>, Unusable>;
 
 fn load_all(
     config: &Config,
+    policies: Policies<'_>,
     settings: &Settings,
     sandbox: &Result<Sandbox, sandbox::Error>,
     before: Option<&Settings>,
@@ -178,18 +226,43 @@ fn load_all(
         let same = before.filter(|before| before.mark_of(name) == settings.mark_of(name));
         match (loaded, same.and_then(|before| before.policies.get(name))) {
             (Err(unusable), Some(Ok(good))) => {
-                tracing::warn!(plugin = %name, "{}; what was loaded before is used on", unusable.error);
+                // It goes on with all it was loaded with: a table without a column that it looks at is no use to it.
+                let kept = plugin.tables.iter().filter(|table| settings.tables[*table].take_back());
+                let tables = domain::document::list_of(kept.map(TableName::as_str));
+                let tables = match tables.is_empty() {
+                    true => String::new(),
+                    false => format!(", with {tables} as it was then"),
+                };
+                tracing::error!(plugin = %name, "{}; what was loaded before is used on{tables}", unusable.error);
                 Ok(good.clone())
             }
             (loaded, _) => loaded,
         }
     };
-    let loaded = config.plugins.iter().map(|(name, plugin)| (name.clone(), one(name, plugin))).collect();
+    let wanted = config.plugins.iter().filter(|(name, _)| policies.include(name));
+    let loaded = wanted.map(|(name, plugin)| (name.clone(), one(name, plugin))).collect();
     let pinned = config.plugins.values().filter_map(|plugin| plugin.sha256.as_ref());
     if let Err(error) = Copies::of_plugins(&config.store).tidy(pinned) {
         tracing::warn!("old copies of plugins are not deleted: {error}");
     }
     loaded
+}
+
+/// The policy that a list of expected devices is has the name of its table.
+fn plugin_of(list: &TableName) -> PluginName {
+    list.as_str().parse().expect("the names of tables and plugins keep to the same rule")
+}
+
+fn load_list(settings: &Settings, name: &TableName, list: &ExpectedList) -> Loaded {
+    let file = &settings.tables[name];
+    if file.now().is_none() {
+        let wrong = file.wrong().map_or_else(String::new, |wrong| format!("\n{wrong}"));
+        return Err(Unusable {
+            error: format!("the list `{name}` cannot be read{wrong}"),
+            hint: Some("mend the file; a daemon looks again when it reloads, on SIGHUP".to_owned()),
+        });
+    }
+    Ok(Arc::new(ExpectedPolicy::new(plugin_of(name), name.clone(), list.token.clone())))
 }
 
 /// The reminder policy that is part of this program, with its default settings.
@@ -289,8 +362,12 @@ pub(crate) fn load(
     }
 }
 
-/// Where plugins run. This very program compiles them, in a process of its own.
+/// Where plugins run, for somebody who tries one. This very program compiles them, in a process of its own.
 pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error> {
+    sandbox_that(true, cache)
+}
+
+fn sandbox_that(retry: bool, cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error> {
     // On Linux by a name that stays right when the file is replaced under a daemon.
     let itself = Path::new("/proc/self/exe");
     let program = if itself.exists() { Ok(itself.to_owned()) } else { std::env::current_exe() };
@@ -300,10 +377,10 @@ pub(crate) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, sandbox::Error>
     let notice = |what: &str| {
         // Whether it comes to this depends on the machine, so that only a person who waits is told.
         if std::io::stderr().is_terminal() {
-            eprintln!("compiling {what}; this is done once, and kept for the next start");
+            eprintln!("compiling {what}; one that carries an interpreter takes up to a minute");
         }
     };
-    Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice }, cache)
+    Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice, retry }, cache)
 }
 
 /// The command of the process that compiles.

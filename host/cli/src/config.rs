@@ -6,9 +6,11 @@
 mod apple;
 pub(crate) mod certificates;
 mod channels;
+mod expected;
 mod file;
 mod folders;
 mod hidden;
+mod keep;
 pub(crate) mod limits;
 pub(crate) mod mentions;
 mod profiles;
@@ -20,11 +22,16 @@ use std::path::{Path, PathBuf};
 use domain::document::{Findings, Mistakes, Source};
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
-use domain::workflow::{OnFault, Step, Workflow};
+use domain::rails::Rails;
+use domain::workflow::{Defaults, OnFault, Ping, SecretPlace, Uses, Workflow};
 use engine::apple::Network;
 use engine::channel::Channel;
+use engine::expected::ExpectedList;
+use engine::keep::Keep;
+use engine::room::MIN_FREE;
 use engine::settings::TokenSettings;
 use engine::table;
+use jiff::tz::TimeZone;
 use sandbox::Limits;
 use url::Url;
 
@@ -45,6 +52,10 @@ pub(crate) struct Config {
     pub path: String,
     /// The database.
     pub store: PathBuf,
+    /// How much its disk must have free, in bytes.
+    pub min_free: u64,
+    /// How long, and how much, is kept.
+    pub keep: Keep,
     /// Where the key is that seals secrets.
     pub key: KeySource,
     /// The tokens.
@@ -53,6 +64,8 @@ pub(crate) struct Config {
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// The tables.
     pub tables: BTreeMap<TableName, table::Source>,
+    /// Lists of devices that are expected; each is a table of the same name.
+    pub expected: BTreeMap<TableName, ExpectedList>,
     /// The channels.
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
@@ -61,6 +74,8 @@ pub(crate) struct Config {
     pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
     pub workflows: BTreeMap<WorkflowName, Workflow>,
+    /// What holds for all of them, and the rails of what people do without one.
+    pub defaults: Defaults,
 }
 
 /// Where the key is that seals secrets.
@@ -105,12 +120,14 @@ impl Config {
         let source = Source { path: &name, text: &shown };
         let profiles = read_profiles(folder, None, &mut wrong)?;
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
-        let workflows = read_workflows(folder, &mut wrong)?;
         let read = Source { path: &name, text: &text }.read::<ConfigFile>();
         let read = read.or_else(|mistakes| {
             source.read::<ConfigFile>().and_then(|_| Err(in_what_is_hidden(&mistakes, source)))
         });
         let meant = read.and_then(|file| mean(file, source, folder));
+        let ours = || Defaults::of_machine(machine_zone());
+        let defaults = meant.as_ref().map_or_else(|_| ours(), |meant| meant.defaults.clone());
+        let workflows = read_workflows(folder, &defaults, &mut wrong)?;
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
             Ok(meant) => {
@@ -118,23 +135,50 @@ impl Config {
                 if !wrong.is_empty() {
                     return Err(Problem::new(Exit::Usage, wrong.join("\n\n")));
                 }
+                let mut defaults = meant.defaults;
+                protected_from_here(&mut defaults.rails, folder);
                 return Ok(Self {
                     path: name.clone(),
                     store: meant.store,
+                    min_free: meant.min_free,
+                    keep: meant.keep,
                     key: meant.key,
                     tokens: meant.tokens,
                     plugins: meant.plugins,
                     tables: meant.tables,
+                    expected: meant.expected,
                     channels: meant.channels,
                     profiles,
                     doubts,
-                    workflows: workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect(),
+                    workflows: workflows
+                        .into_iter()
+                        .map(|(name, (workflow, _))| (name, from_here(workflow, folder)))
+                        .collect(),
+                    defaults,
                     text: shown.clone(),
                 });
             }
         }
         Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
     }
+}
+
+/// Paths in a workflow are meant from the folder of `deputy.toml`, wherever the program is started.
+fn from_here(mut workflow: Workflow, folder: &Path) -> Workflow {
+    if let Some(Ping { url_from: SecretPlace::File(file), .. }) = &mut workflow.promises.ping {
+        *file = folder.join(&*file);
+    }
+    for step in &mut workflow.steps {
+        if let Uses::Plan { rails, .. } = &mut step.uses {
+            protected_from_here(rails, folder);
+        }
+    }
+    workflow
+}
+
+/// The same for the file of protected devices.
+fn protected_from_here(rails: &mut Rails, folder: &Path) {
+    rails.protect_file = rails.protect_file.take().map(|path| folder.join(path));
 }
 
 /// Where the store is and where its key, if `deputy.toml` is right so far.
@@ -166,11 +210,28 @@ fn in_what_is_hidden(mistakes: &Mistakes, source: Source<'_>) -> Mistakes {
 /// What `deputy.toml` alone means.
 struct Meant {
     store: PathBuf,
+    min_free: u64,
+    keep: Keep,
     key: KeySource,
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
     tables: BTreeMap<TableName, table::Source>,
+    expected: BTreeMap<TableName, ExpectedList>,
     channels: BTreeMap<ChannelName, Channel>,
+    defaults: Defaults,
+}
+
+/// The clocks of this machine.
+fn machine_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+impl Meant {
+    /// What can be asked: the plugins, and the lists of expected devices.
+    fn policies(&self) -> impl Iterator<Item = &str> {
+        let plugins = self.plugins.keys().map(PluginName::as_str);
+        plugins.chain(self.expected.keys().map(TableName::as_str))
+    }
 }
 
 type Files<K, V> = BTreeMap<K, (V, String)>;
@@ -178,8 +239,10 @@ type Files<K, V> = BTreeMap<K, (V, String)>;
 fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mistakes> {
     let mut findings = Findings::new(source);
     let network = apple::network(&file.apple, folder, &mut findings);
-    let meant = Meant {
+    let mut meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
+        min_free: min_free(file.store.min_free.as_deref(), &mut findings),
+        keep: keep::keep(&file.keep),
         key: key_source(&file.secrets, folder, &mut findings),
         tokens: named("tokens", file.tokens, &mut findings, |at, table, findings| {
             token(at, table, &network, findings)
@@ -190,10 +253,19 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
         tables: named("tables", file.tables, &mut findings, |at, table, findings| {
             tables::meant(at, table, folder, findings)
         }),
+        expected: BTreeMap::new(),
         channels: named("channels", file.channels, &mut findings, |at, table, findings| {
             channels::channel(at, table, folder, findings)
         }),
+        defaults: file.defaults.meant(machine_zone(), &mut findings),
     };
+    for (name, table) in file.expected {
+        expected::add(&name, table, folder, &mut meant, &mut findings);
+    }
+    for (index, channel) in meant.defaults.channels.iter().flatten().enumerate() {
+        let names = meant.channels.keys().map(ChannelName::as_str);
+        known(&format!("/defaults/channels/{index}"), "channel", channel.as_str(), names, &mut findings);
+    }
     channels::check_contacts(&meant.tokens, &meant.channels, &mut findings);
     for (name, plugin) in &meant.plugins {
         for (index, table) in plugin.tables.iter().enumerate() {
@@ -203,6 +275,15 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
     }
     findings.finish()?;
     Ok(meant)
+}
+
+fn min_free(typed: Option<&str>, findings: &mut Findings<'_>) -> u64 {
+    let Some(text) = typed else { return MIN_FREE };
+    limits::bytes(text).unwrap_or_else(|| {
+        let help = "write a number and KiB, MiB or GiB, such as `64MiB`".to_owned();
+        findings.at("/store/min_free", format!("`{text}` is not an amount of space"), Some(help));
+        MIN_FREE
+    })
 }
 
 /// A table of tables, each under a name of the operator's.
@@ -282,9 +363,9 @@ fn check_names(
         }
         for (index, step) in workflow.steps.iter().enumerate() {
             let at = format!("/steps/{index}");
-            match step {
-                Step::Decide { policy, on_fault } => {
-                    let names = meant.plugins.keys().map(PluginName::as_str);
+            match &step.uses {
+                Uses::Decide { policy, on_fault } => {
+                    let names = meant.policies();
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                     if let OnFault::Assign(profile) = on_fault
                         && !profiles.contains_key(profile)
@@ -295,15 +376,15 @@ fn check_names(
                         findings.at(&format!("{at}/on_fault/assign"), message, help);
                     }
                 }
-                Step::Plan { review: Some(review), .. } => {
-                    let names = meant.plugins.keys().map(PluginName::as_str);
+                Uses::Plan { review: Some(review), .. } => {
+                    let names = meant.policies();
                     known(&format!("{at}/review"), "plugin", review.as_str(), names, &mut findings);
                 }
-                Step::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
-                    let names = meant.plugins.keys().map(PluginName::as_str);
+                Uses::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
+                    let names = meant.policies();
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                 }
-                Step::Remind { channels: None, .. } if meant.channels.is_empty() => {
+                Uses::Remind { channels: None, .. } if meant.channels.is_empty() => {
                     let help = "add `[channels.log]` with `kind = \"log\"`, or another kind".to_owned();
                     findings.at(
                         &format!("{at}/uses"),
@@ -311,7 +392,7 @@ fn check_names(
                         Some(help),
                     );
                 }
-                Step::Remind { channels, .. } | Step::Notify { channels, .. } => {
+                Uses::Remind { channels, .. } | Uses::Notify { channels, .. } => {
                     for (index, channel) in channels.iter().flatten().enumerate() {
                         let names = meant.channels.keys().map(ChannelName::as_str);
                         let at = format!("{at}/channels/{index}");

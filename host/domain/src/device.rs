@@ -81,10 +81,11 @@ impl Device {
 }
 
 /// Apple's `profile_status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileStatus {
     /// Never had a profile on this server.
+    #[default]
     Empty,
     /// Has one that the device has not fetched yet.
     Assigned,

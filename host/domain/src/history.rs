@@ -1,15 +1,20 @@
 //! What happened to a device, as far as Apple told: what changed, from what to what.
 //!
 //! What we did to it is recorded with the actions of runs. So the echo of an assignment of ours, the
-//! change that Apple reports because we made it, is no news and is left out.
+//! change that Apple reports because we made it, is no news. It is kept all the same, in short: from
+//! what a device is, what happened since and what we did follows what it was at any time ([`past`]).
+
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Device, Known};
+use crate::device::{Device, Known, ProfileStatus};
 use crate::id::{ProfileId, RunId};
+
+pub use past::{Past, as_of};
 
 /// One thing that happened to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +27,48 @@ pub struct PastChange {
     pub run: RunId,
     /// When it happened, by Apple's clock; a full fetch gives no time.
     pub at: Option<Timestamp>,
-    /// What is different.
+    /// What is different, and is news.
     pub fields: Vec<FieldChange>,
+    /// The profile by Apple's word until then, if the rest of the change is the echo of what we did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<ProfileState>,
+    /// Our own assignment counted until then, and no longer: Apple's word does.
+    #[serde(default, skip_serializing)]
+    pub ended: bool,
+}
+
+/// What Apple says of a device's profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileState {
+    /// Where the device is on its way to it.
+    #[serde(default, skip_serializing_if = "ProfileState::is_empty")]
+    pub status: ProfileStatus,
+    /// Which it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<ProfileId>,
+    /// When it was assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Timestamp>,
+    /// When the device fetched it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Timestamp>,
+}
+
+impl ProfileState {
+    /// That of a device.
+    pub fn of(device: &Device) -> Self {
+        Self {
+            status: device.profile_status,
+            uuid: device.profile_uuid.clone(),
+            assigned: device.profile_assign_time,
+            pushed: device.profile_push_time,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it asks about by reference")]
+    fn is_empty(status: &ProfileStatus) -> bool {
+        *status == ProfileStatus::Empty
+    }
 }
 
 /// What can happen to a device at Apple.
@@ -38,6 +83,12 @@ pub enum PastKind {
     Gone,
     /// Listed again after it had gone.
     Returned,
+    /// Apple shows what we did, and nothing else is different.
+    Shown,
+    /// Apple goes on showing what was before we assigned a profile, for so long that its word counts.
+    NotShown,
+    /// Our own doing alone, as Apple has it by its answer: a profile was taken away.
+    Done,
 }
 
 /// One field that is different. Times are written as Apple writes them.
@@ -59,6 +110,9 @@ impl PastKind {
             Self::Changed => "changed",
             Self::Gone => "gone",
             Self::Returned => "returned",
+            Self::Shown => "shown",
+            Self::NotShown => "not-shown",
+            Self::Done => "done",
         }
     }
 }
@@ -67,14 +121,17 @@ impl std::str::FromStr for PastKind {
     type Err = ();
 
     fn from_str(word: &str) -> Result<Self, ()> {
-        let all = [Self::Added, Self::Changed, Self::Gone, Self::Returned];
+        let all =
+            [Self::Added, Self::Changed, Self::Gone, Self::Returned, Self::Shown, Self::NotShown, Self::Done];
         all.into_iter().find(|kind| kind.as_str() == word).ok_or(())
     }
 }
 
-/// What Apple says now that it did not say before, without the echo of our own assignment.
-pub fn news(held: &Known, now: &Device) -> Vec<FieldChange> {
+/// What Apple says now that it did not say before, without the echo of our own assignment. And what it
+/// said of the profile before, if there was such an echo.
+pub fn news(held: &Known, now: &Device) -> (Vec<FieldChange>, Option<ProfileState>) {
     let mut news = differences(&held.device, now);
+    let all = news.len();
     let echo = |ours: &ProfileId| held.device.profile() != Some(ours) && now.profile() == Some(ours);
     if held.ours.as_ref().is_some_and(|ours| echo(&ours.profile)) {
         // A device that has fetched the profile already says more than we did.
@@ -85,7 +142,8 @@ pub fn news(held: &Known, now: &Device) -> Vec<FieldChange> {
             _ => true,
         });
     }
-    news
+    let before = (news.len() < all).then(|| ProfileState::of(&held.device));
+    (news, before)
 }
 
 /// Every field in which two descriptions of a device differ, by Apple's names.
@@ -99,8 +157,8 @@ pub fn differences(before: &Device, after: &Device) -> Vec<FieldChange> {
     names.into_iter().filter_map(change).collect()
 }
 
-/// A device as texts by Apple's names.
-fn fields(device: &Device) -> BTreeMap<String, String> {
+/// A device as texts by Apple's names, without what is not there.
+pub fn fields(device: &Device) -> BTreeMap<String, String> {
     let Device {
         serial_number: _,
         model,
@@ -167,7 +225,8 @@ mod tests {
     fn check(before: &str, ours: Option<&str>, after: &str, expected: Expect) {
         let ours = ours.map(|id| Assignment { profile: id.parse().unwrap(), at: Timestamp::UNIX_EPOCH });
         let held = Known { device: device(before), gone: false, ours, changed_at: None, pause: None };
-        let found = news(&held, &device(after));
+        let (found, before) = news(&held, &device(after));
+        assert_eq!(before.is_some(), found.len() < differences(&held.device, &device(after)).len());
         let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let lines = found.iter().map(|it| format!("{}: {} > {}\n", it.field, word(&it.from), word(&it.to)));
         expected.assert_eq(&lines.collect::<String>());

@@ -109,6 +109,11 @@ name! {
 }
 
 name! {
+    /// What a workflow calls one of its steps.
+    StepId, "step id", "lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64", label
+}
+
+name! {
     /// What the operator calls a channel in `deputy.toml`.
     ChannelName, "channel name", "lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64", label
 }
@@ -138,6 +143,13 @@ impl RunId {
     /// The id of a run that begins now. `entropy` supplies the letters at the end.
     pub fn new(now: jiff::Timestamp, entropy: u32) -> Self {
         Self(named_after(now, entropy))
+    }
+
+    /// When it began, to the second.
+    pub fn began(&self) -> Option<jiff::Timestamp> {
+        let moment = self.0.get(..15)?;
+        let moment = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", moment).ok()?;
+        Some(moment.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
     }
 }
 
@@ -255,5 +267,6 @@ mod tests {
     fn a_run_id_says_when_the_run_began() {
         let id = RunId::new("2026-01-09T09:13:20Z".parse().unwrap(), 123_456);
         check::<RunId>(id.as_str(), expect!["20260109-091320-bm5mbb"]);
+        assert_eq!(id.began(), "2026-01-09T09:13:20Z".parse().ok());
     }
 }

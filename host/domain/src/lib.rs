@@ -5,15 +5,22 @@
 
 pub mod id;
 
+pub mod agenda;
+pub mod announce;
 pub mod apple_profile;
 pub mod device;
 pub mod difference;
+pub mod expected;
+pub mod freeze;
+pub mod freshness;
 pub mod history;
 pub mod message;
 pub mod pause;
 pub mod plan;
+pub mod plan_file;
 pub mod policy;
 pub mod profile;
+pub mod rails;
 pub mod reminder;
 pub mod removal;
 pub mod report;
@@ -21,6 +28,7 @@ pub mod rest;
 pub mod review;
 pub mod run;
 pub mod schedule;
+pub mod serials;
 pub mod table;
 pub mod token;
 pub mod token_facts;

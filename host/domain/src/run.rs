@@ -3,19 +3,26 @@
 //! A run is open until it is closed with a state that says how it ended; a run found open with
 //! nobody working on it was interrupted. What a step came to is data, so that every place that
 //! tells a run, on a terminal, a page or in a message, tells the same.
+//!
+//! A plan that wants a person's word makes its run *wait*: nobody works on it any more, and it is not
+//! over. It ends when the plan is approved or refused, when another plan takes its place, or when it lapses.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::agenda::ON_TIME;
 use crate::id::{
-    ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, TableName, TokenName, WorkflowName,
+    ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, StepId, TableName, TokenName,
+    WorkflowName,
 };
-use crate::plan::{Breach, Totals};
+use crate::plan::{Origin, Outdated, Totals};
 use crate::policy::Usage;
+use crate::rails::Breach;
 use crate::removal::Removed;
-use crate::review::{Decision, Opinion};
+use crate::review::{Move, Opinion};
 
 /// One execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +35,48 @@ pub struct Run {
     pub trigger: Trigger,
     /// Nothing was sent to Apple that changes anything.
     pub dry: bool,
+    /// The same by the workflow's own wish, every time: it decides and records, and sends nothing.
+    #[serde(default)]
+    pub shadow: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// How it stands, or how it ended.
     pub state: State,
+    /// Which scheduled times were not used, and why; for a run that is `Skipped`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<SkippedTimes>,
     /// What the steps came to, in the order they began.
     pub steps: Vec<StepRecord>,
+}
+
+/// Scheduled times in a row at which nothing was run. The last of them is the time of the trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedTimes {
+    /// Why.
+    pub why: SkipReason,
+    /// The first of them.
+    pub from: Timestamp,
+    /// How many they are.
+    pub times: u64,
+    /// Who wants that and why, if it is a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Why nothing was run at a scheduled time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// It went by while Deputy was off or the machine slept.
+    Missed,
+    /// The run before it was still going.
+    Overlap,
+    /// A person had paused the workflow.
+    Paused,
+    /// The workflow's file says `enabled = false`.
+    Disabled,
 }
 
 /// Who asked for a run.
@@ -62,10 +103,14 @@ pub enum Trigger {
 pub enum State {
     /// Going on.
     Running,
-    /// Its time came while the run before it was still going; nothing was done.
+    /// Scheduled times at which nothing was run, on record with their reason.
     Skipped,
     /// Everything was done.
     Succeeded,
+    /// It waited for a person, and another run has carried its plan out.
+    Approved,
+    /// It waited for a person, and another plan has taken the place of its own.
+    Replaced,
     /// Apple or the network did not answer; the next run tries again.
     Unavailable,
     /// Stopped cleanly before its end: a signal, or its time limit.
@@ -74,10 +119,14 @@ pub enum State {
     Interrupted,
     /// Something went wrong.
     Failed,
-    /// A rail would have been broken, or a review said no; nothing was changed for that token.
+    /// A rail would have been broken, or a review or a person said no; nothing was changed for that token.
     Refused,
+    /// It waited for a person, and nobody approved its plan in time.
+    Lapsed,
     /// A person has to do something.
     NeedsPerson,
+    /// A plan of it waits for a person's word.
+    Waiting,
 }
 
 /// What one step came to, for one token or for the whole run.
@@ -87,6 +136,9 @@ pub struct StepRecord {
     pub index: u32,
     /// The word the workflow uses for it.
     pub uses: String,
+    /// What the workflow calls it, if that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<StepId>,
     /// For which token; none for a step of the whole run.
     pub token: Option<TokenName>,
     /// When it began.
@@ -107,20 +159,33 @@ pub enum Outcome {
     Decided(Decided),
     /// A plan was made.
     Planned(Planned),
-    /// The plan would have broken a rail.
+    /// A plan was made that waits for a person's word.
+    Waits(Waits),
+    /// The plan would have broken a rail, and whoever asked for it is told at once.
     Refused {
         /// What it would have done.
         totals: Totals,
         /// Which rails.
         breaches: Vec<Breach>,
     },
-    /// The rails let the plan pass, and its review did not.
+    /// The rails let the plan pass, and its review refuses it.
     Objected {
         /// What it would have done.
         totals: Totals,
         /// Who said what.
         review: Reviewed,
     },
+    /// A person has refused this very plan before.
+    Declined {
+        /// What it would have done.
+        totals: Totals,
+        /// The run that was refused.
+        run: RunId,
+    },
+    /// The plan that a person gave was made for a world that has moved on.
+    Outdated(Outdated),
+    /// The plan is not carried out, since the workflow runs in shadow mode.
+    Shadowed(Shadowed),
     /// The plan was carried out.
     Applied(Applied),
     /// Something was taken away, by hand.
@@ -133,6 +198,11 @@ pub enum Outcome {
         sent: Vec<ChannelName>,
         /// Those it could not be put in for, and why.
         failed: BTreeMap<ChannelName, String>,
+    },
+    /// Not done, because its condition did not hold.
+    LeftOut {
+        /// Why not.
+        why: String,
     },
     /// Not done, because there was no need.
     NotNeeded {
@@ -186,6 +256,9 @@ pub struct Decided {
     pub policy: Option<PluginName>,
     /// About how many devices.
     pub devices: u64,
+    /// Devices about which something else was decided than the last time.
+    #[serde(default)]
+    pub differently: u64,
     /// Devices by the profile they should get.
     pub assign: BTreeMap<ProfileName, u64>,
     /// Devices to be left as they are.
@@ -203,12 +276,34 @@ pub struct Decided {
     /// The tables it could look into, as they were.
     #[serde(default)]
     pub tables: BTreeMap<TableName, Digest>,
+    /// The settings it had; what they were is kept by this digest.
+    #[serde(default)]
+    pub settings: Option<Digest>,
+    /// The profiles it could assign; the list is kept by this digest.
+    #[serde(default)]
+    pub profiles: Option<Digest>,
+    /// How far the workflow's wall clock was ahead of UTC, in seconds.
+    #[serde(default)]
+    pub utc_offset: Option<i32>,
     /// What asking it took.
     #[serde(default)]
     pub usage: Usage,
     /// It rests, since it failed on everything again and again.
     #[serde(default)]
     pub resting: Option<Resting>,
+}
+
+impl Decided {
+    /// The devices it failed on.
+    pub fn failed_on(&self) -> u64 {
+        self.faults.iter().map(|note| note.devices).sum()
+    }
+
+    /// It rests, or failed on most devices: then something is wrong with it, not with them, and somebody has
+    /// to mend it.
+    pub fn is_failing(&self) -> bool {
+        self.resting.is_some() || self.failed_on() > self.devices / 2
+    }
 }
 
 /// A plugin that is left alone for a while.
@@ -228,9 +323,77 @@ pub struct Planned {
     /// The plan's numbers.
     #[serde(flatten)]
     pub totals: Totals,
+    /// The digest of the plan: which devices go from where to where, in what wording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// The profiles it gives to devices, as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contents: BTreeMap<ProfileName, Digest>,
+    /// The rails it breaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaches: Vec<Breach>,
     /// What was said of it, if somebody was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Reviewed>,
+    /// The run that waited with this very plan until a person approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<RunId>,
+    /// Where it comes from, if a person gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// How it differs from the plan that waited in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<Differs>,
+    /// Devices that came since a person's plan was made; it does not know them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub arrived: u64,
+    /// The earlier run that has the actions: this plan is the very same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<RunId>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A plan that waits for a person's word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// The plan.
+    #[serde(flatten)]
+    pub planned: Planned,
+    /// When it lapses; none in a dry run, which nobody has to answer.
+    pub until: Option<Timestamp>,
+}
+
+/// How a plan differs from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differs {
+    /// The run that made the other.
+    pub from: RunId,
+    /// Devices that only this one changes.
+    pub more: u64,
+    /// Devices that only the other changes.
+    pub fewer: u64,
+    /// Devices that come from or get another profile.
+    pub otherwise: u64,
+    /// Some of all these.
+    pub examples: Vec<SerialNumber>,
+    /// Profiles that say something else.
+    pub profiles: Vec<ProfileName>,
+}
+
+/// What a workflow in shadow mode would have done, beside what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadowed {
+    /// All devices.
+    pub devices: u64,
+    /// Devices that are on what it wants for them.
+    pub agree: u64,
+    /// Devices that it wants on something else, by what they are on and what it wants: the most first.
+    pub moves: Vec<Move>,
+    /// In earnest it would have waited for a person.
+    pub would_wait: bool,
 }
 
 /// What a policy said of a plan.
@@ -240,16 +403,11 @@ pub struct Reviewed {
     pub policy: PluginName,
     /// Its component.
     pub digest: Digest,
-    /// The digest of the plan it was asked about: which devices go from where to where.
-    pub plan: Digest,
-    /// What it said. A person's word counts in its place, if there is one.
+    /// What it said.
     pub opinion: Opinion,
     /// It failed, which counts as asking a person.
     #[serde(default)]
     pub fault: bool,
-    /// The run in which this very plan was asked about, if a person has approved it since.
-    #[serde(default)]
-    pub approved: Option<RunId>,
     /// The tables it could look into, as they were.
     #[serde(default)]
     pub tables: BTreeMap<TableName, Digest>,
@@ -258,10 +416,10 @@ pub struct Reviewed {
     pub usage: Usage,
 }
 
-impl Reviewed {
-    /// Whether the plan may go ahead.
-    pub fn lets_pass(&self) -> bool {
-        self.approved.is_some() || self.opinion.decision == Decision::Approve
+impl Waits {
+    /// A person was asked about it in this very run.
+    pub fn is_new(&self) -> bool {
+        self.until.is_some() && self.planned.same_as.is_none()
     }
 }
 
@@ -297,8 +455,8 @@ pub struct Applied {
     /// Of the devices assigned, those that Apple shows on their profile; none if it was not asked.
     #[serde(default)]
     pub confirmed: Option<u64>,
-    /// Profiles Apple would not take, and what it said.
-    pub refused_profiles: BTreeMap<ProfileName, String>,
+    /// Profiles Apple would not take, by our name or else its id, and what it said.
+    pub refused_profiles: BTreeMap<String, String>,
 }
 
 /// What looking at reminders came to.
@@ -320,12 +478,12 @@ impl Outcome {
     pub fn state(&self) -> State {
         match self {
             Self::Failed(failure) => failure.state,
-            Self::Refused { .. } => State::Refused,
-            Self::Objected { review, .. } if review.opinion.decision == Decision::Refuse => State::Refused,
-            Self::Objected { .. } => State::NeedsPerson,
-            Self::Decided(decided) if decided.resting.as_ref().is_some_and(|it| it.news) => {
-                State::NeedsPerson
+            Self::Refused { .. } | Self::Objected { .. } | Self::Declined { .. } | Self::Outdated(_) => {
+                State::Refused
             }
+            Self::Waits(waits) if waits.is_new() => State::Waiting,
+            Self::Waits(_) => State::NeedsPerson,
+            Self::Decided(decided) if decided.is_failing() => State::NeedsPerson,
             Self::Applied(applied) if !applied.refused_profiles.is_empty() || applied.failed > 0 => {
                 State::Failed
             }
@@ -335,6 +493,35 @@ impl Outcome {
             }
             Self::Notified { failed, .. } if !failed.is_empty() => State::Failed,
             _ => State::Succeeded,
+        }
+    }
+
+    /// It did not come to its end: what builds on it would build on nothing.
+    pub fn broke_off(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(_)
+                | Self::Waits(_)
+                | Self::Refused { .. }
+                | Self::Objected { .. }
+                | Self::Declined { .. }
+                | Self::Outdated(_)
+        )
+    }
+
+    /// Its condition did not hold.
+    pub fn was_left_out(&self) -> bool {
+        matches!(self, Self::LeftOut { .. })
+    }
+
+    /// It found or made something different, as far as the conditions of later steps are concerned: other
+    /// devices, other verdicts, a plan with something to do, or what [`Self::changed_something`] says.
+    pub fn is_news(&self) -> bool {
+        match self {
+            Self::Synced(synced) => synced.added + synced.changed + synced.gone > 0,
+            Self::Decided(decided) => decided.differently > 0,
+            Self::Planned(planned) => planned.totals.actions() > 0,
+            _ => self.changed_something(),
         }
     }
 
@@ -350,11 +537,54 @@ impl Outcome {
     }
 }
 
+impl StepRecord {
+    /// What the workflow calls it.
+    pub fn name(&self) -> &str {
+        self.id.as_ref().map_or(&self.uses, StepId::as_str)
+    }
+}
+
+impl Trigger {
+    /// The scheduled time, if there is one.
+    pub fn scheduled_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Schedule { at } | Self::CaughtUp { at } => Some(*at),
+            Self::Hand => None,
+        }
+    }
+}
+
+impl SkipReason {
+    /// The word for it, the same everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missed => "missed",
+            Self::Overlap => "overlap",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl Run {
+    /// How long after its scheduled time it began, beyond the workflow's jitter; nothing if that is no
+    /// more than a moment.
+    pub fn lateness(&self, jitter: Duration) -> Option<Duration> {
+        let late = self.started_at.duration_since(self.trigger.scheduled_at()?).unsigned_abs();
+        let late = late.checked_sub(jitter).filter(|late| *late > ON_TIME.unsigned_abs());
+        late.filter(|_| self.skipped.is_none() && Some(self.started_at) > self.trigger.scheduled_at())
+    }
+
     /// The worst that befell it so far, of the steps that have ended.
     pub fn worst(&self) -> State {
         let outcomes = self.steps.iter().filter_map(|step| step.outcome.as_ref());
         outcomes.map(Outcome::state).max().unwrap_or(State::Succeeded)
+    }
+
+    /// As [`Self::end`], leaving out what waits for a person.
+    pub fn end_but_for_waiting(&self) -> State {
+        let waits = |step: &StepRecord| matches!(step.outcome, Some(Outcome::Waits(_)));
+        Self { steps: self.steps.iter().filter(|step| !waits(step)).cloned().collect(), ..self.clone() }.end()
     }
 
     /// How it ends: as its worst step did. A step that never ended broke off, and that is a failure.
@@ -370,35 +600,50 @@ impl Run {
 }
 
 impl State {
+    /// Every one there is.
+    pub const ALL: [Self; 13] = [
+        Self::Running,
+        Self::Skipped,
+        Self::Succeeded,
+        Self::Approved,
+        Self::Replaced,
+        Self::Unavailable,
+        Self::Stopped,
+        Self::Interrupted,
+        Self::Failed,
+        Self::Refused,
+        Self::Lapsed,
+        Self::NeedsPerson,
+        Self::Waiting,
+    ];
+
     /// The word for it, the same everywhere.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Skipped => "skipped",
             Self::Succeeded => "succeeded",
+            Self::Approved => "approved",
+            Self::Replaced => "replaced",
             Self::Unavailable => "unavailable",
             Self::Stopped => "stopped",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Lapsed => "lapsed",
             Self::NeedsPerson => "needs-person",
+            Self::Waiting => "waiting",
         }
     }
 
     /// From its word.
     pub fn from_word(word: &str) -> Option<Self> {
-        const ALL: [State; 9] = [
-            State::Running,
-            State::Skipped,
-            State::Succeeded,
-            State::Unavailable,
-            State::Stopped,
-            State::Interrupted,
-            State::Failed,
-            State::Refused,
-            State::NeedsPerson,
-        ];
-        ALL.into_iter().find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// It was refused, or cannot go on without somebody.
+    pub fn needs_attention(self) -> bool {
+        matches!(self, Self::Refused | Self::Lapsed | Self::NeedsPerson | Self::Waiting)
     }
 
     /// It ended, and not well.

@@ -1,24 +1,37 @@
 //! A workflow: what to do, in which order, and when. A TOML file of the operator's.
 //!
 //! What was typed is read by [`WorkflowFile`]; what is meant is [`Workflow`], and only that
-//! goes further. A step that lacks what it builds on is a mistake in the file, not at run time.
+//! goes further. What a file leaves out comes from the [`Defaults`] of `deputy.toml`, else from Deputy. A
+//! step that lacks what it builds on is a mistake in the file, not at run time.
 
+mod condition;
+mod defaults;
 mod file;
+mod promises;
+mod rails;
+mod steps;
+mod when;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, TokenName, WorkflowName};
-use crate::plan::Rails;
+use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, StepId, TokenName, WorkflowName};
+use crate::plan::Given;
+use crate::rails::Rails;
 use crate::removal::Removal;
 use crate::schedule::Schedule;
 use crate::verdict::{Decision, Verdict};
 
+pub use condition::{Came, Condition, Was};
+pub use defaults::{Defaults, DefaultsTable};
 pub use file::WorkflowFile;
+pub use promises::{Ping, Promises, SecretPlace};
 
 /// What to do, in which order, and when.
 #[derive(Clone, Debug)]
@@ -27,12 +40,18 @@ pub struct Workflow {
     pub name: WorkflowName,
     /// Why it is there, in the operator's words.
     pub description: String,
+    /// Whether it runs by itself. One that does not is checked and listed all the same.
+    pub enabled: bool,
+    /// Whether it does what it decides.
+    pub mode: Mode,
     /// Whose devices; every token, if absent.
     pub tokens: Option<Vec<TokenName>>,
     /// When; only by hand, if absent.
     pub timing: Option<Timing>,
     /// After this long a run is stopped, cleanly.
     pub timeout: Duration,
+    /// What it promises, and who is told whether it keeps that.
+    pub promises: Promises,
     /// In order.
     pub steps: Vec<Step>,
 }
@@ -52,7 +71,20 @@ pub struct Timing {
 
 /// One stage of a workflow.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub struct Step {
+    /// What the workflow calls it: in its conditions, in reports and in the log. Unique in a workflow.
+    pub id: StepId,
+    /// Whether it is done, given what came of those before it.
+    pub when: Condition,
+    /// After this long it is stopped, cleanly: for each token apart, if it is done so.
+    pub timeout: Option<Duration>,
+    /// What it does.
+    pub uses: Uses,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Uses {
     /// Ask Apple what changed.
     Sync {
         /// When to fetch every device, not only the changes.
@@ -72,6 +104,17 @@ pub enum Step {
         /// How much one run may change.
         rails: Rails,
         /// Which plugin is asked whether the plan may go ahead, once the rails let it pass.
+        review: Option<PluginName>,
+        /// For so long it waits for a person, if it has to; then it lapses.
+        approve_within: Duration,
+    },
+    /// Hold against the inventory what a person wants. No file can say this: only a person's command does.
+    Given {
+        /// By token.
+        given: Arc<BTreeMap<TokenName, Given>>,
+        /// How much one run may change.
+        rails: Rails,
+        /// Which plugin may refuse it.
         review: Option<PluginName>,
     },
     /// Do it.
@@ -162,6 +205,17 @@ pub struct Retry {
     pub backoff: Duration,
 }
 
+/// Whether a workflow does what it decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Live,
+    /// It decides, plans and records everything, and sends nothing.
+    Shadow,
+}
+
 /// What to do about times that passed while Deputy was off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -202,27 +256,51 @@ pub enum When {
 impl Workflow {
     /// The plugins it asks.
     pub fn policies(&self) -> impl Iterator<Item = &PluginName> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Decide { policy, .. } => Some(policy),
-            Step::Plan { review, .. } => review.as_ref(),
-            Step::Remind { policy, .. } => policy.as_ref(),
+        self.steps.iter().filter_map(|step| match &step.uses {
+            Uses::Decide { policy, .. } => Some(policy),
+            Uses::Plan { review, .. } | Uses::Given { review, .. } => review.as_ref(),
+            Uses::Remind { policy, .. } => policy.as_ref(),
             _ => None,
         })
     }
 
-    /// How far the wall clock of its time zone is ahead of UTC then; of UTC, if it has no schedule.
+    /// When it is due next by itself: never, if it is disabled or has no schedule.
+    pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
+        self.timing.as_ref().filter(|_| self.enabled)?.schedule.next_due(after)
+    }
+
+    /// Its time zone; UTC, if it has no schedule.
+    pub fn timezone(&self) -> TimeZone {
+        self.timing.as_ref().map_or(TimeZone::UTC, |timing| timing.schedule.timezone().clone())
+    }
+
+    /// How far the wall clock of its time zone is ahead of UTC then.
     pub fn utc_offset(&self, now: Timestamp) -> Offset {
-        self.timing.as_ref().map_or(Offset::UTC, |timing| timing.schedule.timezone().to_offset(now))
+        self.timezone().to_offset(now)
     }
 }
 
 impl Step {
+    /// A step that is called what it does, and done unless one before it went wrong.
+    pub fn new(uses: Uses) -> Self {
+        let id = uses.as_str().parse().expect("a good id");
+        let when = if uses.is_per_token() { Condition::Succeeded } else { Condition::Always };
+        Self { id, when, timeout: None, uses }
+    }
+
+    /// The id, if it says more than what the step does.
+    pub fn own_id(&self) -> Option<&StepId> {
+        Some(&self.id).filter(|id| id.as_str() != self.uses.as_str())
+    }
+}
+
+impl Uses {
     /// The word a file uses for it.
-    pub fn uses(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Sync { .. } => "sync",
             Self::Decide { .. } => "decide",
-            Self::Plan { .. } => "plan",
+            Self::Plan { .. } | Self::Given { .. } => "plan",
             Self::Apply { .. } => "apply",
             Self::Remove { what, .. } => what.as_str(),
             Self::Remind { .. } => "remind",

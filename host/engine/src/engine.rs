@@ -1,11 +1,13 @@
 //! What every run works with: the store, the settings, the clock, and one client for each token.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::id::{ChannelName, MessageId, RunId, TokenName};
+use domain::id::{ChannelName, MessageId, PluginName, RunId, TokenName};
 use domain::message::Message;
+use domain::rest::Health;
 use domain::run::State;
 use domain::token::{Severity, Token};
 use jiff::Timestamp;
@@ -19,11 +21,16 @@ use crate::clock::Clock;
 use crate::failure::Error;
 use crate::lock::{Held, Locks};
 use crate::settings::{Settings, TokenSettings};
+use crate::step::place::Places;
 use crate::stop::Stop;
-use crate::store::{self, Store};
+use crate::store::{self, Interrupted, Store};
 
 /// How long to wait before asking again for a lock somebody holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Tokens served side by side, by all runs of the process together. Apple's latency, not our work, is what
+/// they wait for.
+const LANES: usize = 8;
 
 /// A client, and what it was made for: another token file, another address or another way there
 /// wants another one.
@@ -55,7 +62,14 @@ pub struct Engine {
     clients: Arc<Mutex<BTreeMap<TokenName, Kept>>>,
     connections: Connections,
     outbox: Arc<Notify>,
+    places: Places,
+    turns: Turns,
+    ids: Arc<AtomicU32>,
 }
+
+/// Who waits in this process for what only one may have, in order: the locks of [`Locks`] are for those of
+/// other processes, and know no order.
+type Turns = Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>;
 
 impl Engine {
     /// An engine over a store.
@@ -70,6 +84,9 @@ impl Engine {
             clients: Arc::default(),
             connections: Connections::default(),
             outbox: Arc::default(),
+            places: Places::new(LANES),
+            turns: Arc::default(),
+            ids: Arc::new(AtomicU32::new(rand::rng().random())),
         })
     }
 
@@ -84,9 +101,31 @@ impl Engine {
         self.clock.now()
     }
 
-    /// A name for a run that begins now.
+    /// How a plugin did lately, with whichever token's devices it rests longest. One that failed and has
+    /// other settings, or something else in its tables since, is well: for one that failed they are read.
+    pub async fn plugin_health(&self, plugin: &PluginName) -> Result<Health, store::Error> {
+        if !self.store.plugin_failed_lately(plugin).await? {
+            return Ok(Health::default());
+        }
+        let (settings, name) = (self.settings.clone(), plugin.clone());
+        // Files are read, and large ones take a second.
+        let mark =
+            tokio::task::spawn_blocking(move || settings.mark_with(&name, &settings.tables_now([&name])));
+        let mark = mark.await.unwrap_or_else(|panicked| {
+            tracing::error!("tables could not be read: {panicked}");
+            self.settings.mark_of(plugin)
+        });
+        self.store.plugin_health(plugin, None, &mark).await
+    }
+
+    /// A name for a run that begins now. Of two that begin in the same second, neither has the other's.
     pub fn new_run_id(&self) -> RunId {
-        RunId::new(self.now(), rand::rng().random())
+        RunId::new(self.now(), self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The places of those who work on tokens, of all runs together.
+    pub(crate) fn places(&self) -> Places {
+        self.places.clone()
     }
 
     /// The client of a token. There is one for each, so that they share its session at Apple; a
@@ -187,25 +226,31 @@ impl Engine {
         self.hold("daemon")
     }
 
-    /// Closes the runs that a process left open when it ended, and returns them. What they had in
+    /// Closes the runs that a process left open when it ended, and returns what they left. What they had in
     /// flight is read back when their token's next run begins.
-    pub async fn close_interrupted_runs(&self) -> Result<Vec<RunId>, Error> {
+    pub async fn close_interrupted_runs(&self) -> Result<Vec<Interrupted>, Error> {
         let mut closed = Vec::new();
         for run in self.store.open_runs().await? {
             if let Some(_held) = self.hold_run(&run)? {
+                let left = self.store.left_by(&run).await?;
                 self.store.close_run(&run, State::Interrupted, self.now()).await?;
-                tracing::warn!(%run, "run {run} was interrupted; the next run goes on");
-                closed.push(run);
+                tracing::warn!(%run, "{left}");
+                closed.push(left);
             }
         }
         Ok(closed)
     }
 
     async fn hold_waiting(&self, name: &str, stop: &Stop) -> Result<Held, Error> {
+        let turn = self.turns().entry(name.to_owned()).or_default().clone();
+        let turn = tokio::select! {
+            turn = turn.lock_owned() => turn,
+            () = stop.wait() => return Err(Error::Stopped),
+        };
         let mut said = false;
         loop {
             if let Some(held) = self.hold(name)? {
-                return Ok(held);
+                return Ok(held.in_turn(turn));
             }
             if !std::mem::replace(&mut said, true) {
                 tracing::info!("another run has `{name}`; waiting for it");
@@ -218,6 +263,10 @@ impl Engine {
 
     fn hold(&self, name: &str) -> Result<Option<Held>, Error> {
         self.locks.try_hold(name).map_err(|source| Error::Lock { what: name.to_owned(), source })
+    }
+
+    fn turns(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<tokio::sync::Mutex<()>>>> {
+        self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, BTreeMap<TokenName, Kept>> {

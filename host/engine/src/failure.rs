@@ -1,7 +1,9 @@
 //! From an error to what it means for a run and what a person can do.
 
 use std::error::Error as _;
+use std::time::Duration;
 
+use domain::duration::Span;
 use domain::id::{PluginName, SerialNumber, TokenName};
 use domain::run::{Failure, State};
 use domain::token_facts::{Heard, Why};
@@ -44,6 +46,14 @@ pub enum Error {
         /// How.
         reason: String,
     },
+    /// The file of the devices that are not to be moved cannot be read, so nothing is.
+    #[error("the protected devices cannot be read from {}: {why}", path.display())]
+    Protected {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Apple repeats a cursor and claims there is more.
     #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
     Stalled(TokenName),
@@ -65,6 +75,15 @@ pub enum Error {
     /// The run is to end early, and Apple has not answered.
     #[error("stopped while waiting for Apple's answer to `{0}`")]
     NotAwaited(TokenName),
+    /// The step has reached its time limit.
+    #[error("stopped at its limit of {}: {source}", Span(*limit))]
+    AtLimit {
+        /// The limit.
+        limit: Duration,
+        /// What was broken off.
+        #[source]
+        source: Box<Error>,
+    },
     /// A lock file cannot be used.
     #[error("cannot lock `{what}`")]
     Lock {
@@ -97,7 +116,7 @@ impl Error {
         match self {
             Self::Apple(error) => error.refuses_token().map(Heard::Refused),
             Self::OtherServer { .. } => Some(Heard::Refused(Why::OtherServer)),
-            Self::Partly { source, .. } => source.heard(),
+            Self::Partly { source, .. } | Self::AtLimit { source, .. } => source.heard(),
             _ => None,
         }
     }
@@ -149,6 +168,10 @@ impl Error {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }
             Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
+            Self::Protected { .. } => (
+                State::NeedsPerson,
+                Some("mend the file, or change `protect_serials`; until then nothing is planned".to_owned()),
+            ),
             Self::PolicyFailed { .. } => (
                 State::Failed,
                 Some("nothing was done for this token, as `on_fault = \"fail\"` wants".to_owned()),
@@ -170,6 +193,10 @@ impl Error {
                 ),
             ),
             Self::Partly { source, .. } => source.state_and_hint(),
+            Self::AtLimit { .. } => (
+                State::Stopped,
+                Some("the next run goes on from there; if it takes that long, give the step a longer `timeout`".to_owned()),
+            ),
         }
     }
 }

@@ -5,11 +5,19 @@
 pub mod daemon;
 pub mod runner;
 mod step;
+mod upkeep;
+mod waiting;
+mod watch;
 
 pub mod engine;
+pub mod expected;
 pub mod failure;
+pub mod foresee;
+pub mod freshness;
 pub mod lifecycle;
+mod ping;
 pub mod profiles;
+pub mod rails;
 pub mod settings;
 pub mod table;
 
@@ -21,5 +29,7 @@ pub mod store;
 
 pub mod clock;
 pub mod copies;
+pub mod keep;
 pub mod lock;
+pub mod room;
 pub mod stop;

@@ -25,7 +25,7 @@ pub use check::{Checked, Finding, Known, check, judge};
 pub use error::Error;
 pub use facts::{all_facts, facts, pending_keys, requested};
 pub use import::{Incoming, import, restore};
-pub use subject::{About, about, mute};
+pub use subject::{About, about, mute, unsnooze};
 
 /// What a person uploads to Apple's portal.
 #[derive(Clone, Debug)]

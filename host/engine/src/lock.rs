@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::OwnedMutexGuard;
+
 /// A folder of locks.
 #[derive(Clone, Debug)]
 pub struct Locks {
@@ -19,6 +21,8 @@ pub struct Locks {
 pub struct Held {
     _file: File,
     path: Option<PathBuf>,
+    /// Let go of after the file: whoever is next in this process finds it free.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Locks {
@@ -34,7 +38,7 @@ impl Locks {
         let path = self.folder.join(name);
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Held { _file: file, path: None })),
+            Ok(()) => Ok(Some(Held { _file: file, path: None, _turn: None })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -47,6 +51,15 @@ impl Locks {
             held.path = Some(self.folder.join(name));
             held
         }))
+    }
+}
+
+impl Held {
+    /// The same, for whoever's turn it was in this process.
+    pub(crate) fn in_turn(self, turn: OwnedMutexGuard<()>) -> Self {
+        let mut held = self;
+        held._turn = Some(turn);
+        held
     }
 }
 

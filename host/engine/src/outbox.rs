@@ -24,15 +24,12 @@ use tokio::time::Instant;
 use crate::channel::{Channel, Next, Undelivered};
 use crate::engine::Engine;
 use crate::failure::Error;
+use crate::keep::Keep;
 use crate::stop::{Stop, Stopper};
 use crate::store::{ChannelState, Delivery, LONGEST_PAUSE, Outgoing, Reason};
 
 /// What waits longer is set aside.
 pub const TOO_OLD: Duration = Duration::from_secs(14 * DAY);
-/// What was delivered or dropped is remembered for so long.
-pub const REMEMBERED: Duration = Duration::from_secs(30 * DAY);
-/// What was set aside, for so long.
-pub const SET_ASIDE: Duration = Duration::from_secs(90 * DAY);
 const DAY: u64 = 86_400;
 
 /// Other processes put messages in as well, and clocks jump: so often the daemon looks.
@@ -109,8 +106,9 @@ impl Engine {
 
     /// Forgets what was over long ago.
     async fn tidy_outbox(&self) -> Result<(), Error> {
-        let before = |span: Duration| self.now().checked_sub(span).unwrap_or(Timestamp::MIN);
-        Ok(self.store.forget_deliveries(before(REMEMBERED), before(SET_ASIDE)).await?)
+        let keep = self.settings.keep;
+        let before = |age: Duration| Keep::before(self.now(), age);
+        Ok(self.store.forget_deliveries(before(keep.outbox), before(keep.set_aside)).await?)
     }
 }
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
-use domain::plan::Rails;
-use domain::run::{Failure, Outcome, Planned, Run, State, Trigger};
+use domain::rails::RailsOverride;
+use domain::run::{Outcome, Planned, Run, State, Trigger};
 use domain::table::Tables;
 use domain::token_facts::Heard;
-use domain::workflow::{Retry, Step, Workflow};
+use domain::workflow::{Came, Condition, Mode, Retry, Step, Uses, Workflow};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use tokio::task::JoinSet;
@@ -23,14 +23,17 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::lock::Held;
+use crate::step::decide::Others;
 use crate::step::place::Places;
+use crate::step::plan::{Made, Planning};
 use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
-use crate::store::{NewRun, RecordedPlan};
+use crate::store::{Book, NewRun, RecordedPlan, Verdicts};
+use crate::watch;
 
-/// Tokens served side by side in one run. Apple's latency, not our work, is what they wait for.
-const LANES: usize = 8;
+/// How long a run that was told to end may take for it: longer than a call is waited for.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// How a run is to be done.
 #[derive(Clone)]
@@ -43,7 +46,7 @@ pub struct RunOptions {
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails, for this run.
     pub rails: RailsOverride,
-    /// Plans that a person lets pass although their review asks.
+    /// Plans that a person lets pass although they break rails, or their review asks.
     pub approved: BTreeMap<TokenName, Approval>,
     /// Hears how far each step is.
     pub observer: Observer,
@@ -54,8 +57,10 @@ pub struct RunOptions {
 pub struct Approval {
     /// The digest of the plan.
     pub plan: Digest,
-    /// The run that was asked about it.
+    /// The run that asked about it.
     pub run: RunId,
+    /// Its review had its say before that.
+    pub reviewed: bool,
 }
 
 /// What all lanes of a run know of it.
@@ -66,6 +71,10 @@ pub(crate) struct About {
     /// The tables its policies may look into, as they were when it began.
     pub(crate) tables: Tables,
     pub(crate) approved: BTreeMap<TokenName, Approval>,
+    /// Only to see: nothing is changed, and nobody has to answer.
+    pub(crate) dry: bool,
+    /// The workflow is in shadow mode.
+    pub(crate) shadow: bool,
 }
 
 impl About {
@@ -76,7 +85,14 @@ impl About {
             utc_offset: Offset::UTC,
             tables: Tables::default(),
             approved: BTreeMap::new(),
+            dry: false,
+            shadow: false,
         }
+    }
+
+    /// Where what policies say is kept.
+    pub(crate) fn book(&self) -> Book {
+        if self.shadow { Book::Shadow } else { Book::Live }
     }
 
     async fn new(engine: &Engine, workflow: &Workflow, options: &RunOptions, now: Timestamp) -> Self {
@@ -92,17 +108,10 @@ impl About {
                 Tables::default()
             }),
             approved: options.approved.clone(),
+            dry: options.dry,
+            shadow: workflow.mode == Mode::Shadow,
         }
     }
-}
-
-/// Rails raised or lowered by hand, for one run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RailsOverride {
-    /// The most first assignments.
-    pub first_assignments: Option<u64>,
-    /// The most reassignments.
-    pub reassignments: Option<u64>,
 }
 
 /// How far a step is.
@@ -145,27 +154,58 @@ impl RunOptions {
     }
 }
 
-/// Carries out a workflow and returns the run as it is on record. None if its scheduled time was
-/// taken already. Fails only if the store does.
+/// A run that is open in the store, and that this process works on.
+pub struct Opened {
+    /// Its name.
+    pub id: RunId,
+    /// When it began.
+    started_at: Timestamp,
+    /// Tells other processes that somebody works on it.
+    _held: Option<Held>,
+}
+
+impl Opened {
+    /// The run that is about to be opened. Taken before its row is there, so that no other process finds
+    /// it without anybody who works on it.
+    pub(crate) fn new(engine: &Engine, run: &NewRun) -> Result<Self, Error> {
+        Ok(Self { id: run.id.clone(), started_at: run.started_at, _held: engine.hold_run(&run.id)? })
+    }
+}
+
+/// Carries out a workflow now and returns the run as it is on record. Fails only if the store does.
 pub async fn run(
     engine: &Engine,
     workflow: &Workflow,
     options: RunOptions,
     stop: &Stop,
 ) -> Result<Option<Run>, Error> {
-    let (id, now) = (engine.new_run_id(), engine.now());
-    let _held = engine.hold_run(&id)?;
-    let opened = NewRun {
-        id: id.clone(),
+    let run = NewRun {
+        id: engine.new_run_id(),
         workflow: workflow.name.clone(),
         trigger: options.trigger.clone(),
         dry: options.dry,
-        started_at: now,
+        shadow: workflow.mode == Mode::Shadow,
+        started_at: engine.now(),
         state: State::Running,
+        skipped: None,
     };
-    if !engine.store.open_run(opened).await? {
+    let opened = Opened::new(engine, &run)?;
+    if !engine.store.open_run(run).await? {
         return Ok(None);
     }
+    carry_out(engine, workflow, options, opened, stop).await
+}
+
+/// Carries out a run that is open, and closes it.
+pub(crate) async fn carry_out(
+    engine: &Engine,
+    workflow: &Workflow,
+    options: RunOptions,
+    opened: Opened,
+    stop: &Stop,
+) -> Result<Option<Run>, Error> {
+    engine.lapse().await?;
+    let (id, now) = (opened.id.clone(), opened.started_at);
     tracing::info!(run = %id, workflow = %workflow.name, "run {id} of {} begins", workflow.name);
 
     let limit = Stopper::default();
@@ -176,28 +216,40 @@ pub async fn run(
         let work = running.all(&listener);
         tokio::pin!(work);
         tokio::select! {
-            done = &mut work => done,
+            done = &mut work => Some(done),
             // Whichever comes first ends the run between two pages or two calls, or, soon, in a call
             // that is not answered.
-            () = stop.wait() => { limit.stop(); work.await }
+            () = stop.wait() => { limit.stop(); soon(&id, work).await }
             () = tokio::time::sleep(workflow.timeout) => {
                 tracing::warn!(run = %id, "run {id} has reached its limit of {}", Span(workflow.timeout));
                 limit.stop();
-                work.await
+                soon(&id, work).await
             }
         }
     };
-    let state = match &done {
-        Ok(()) => engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.end()),
-        Err(_) => State::Failed,
+    let (state, done) = match done {
+        Some(Ok(())) => (engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.end()), Ok(())),
+        Some(Err(error)) => (State::Failed, Err(error)),
+        None => (State::Stopped, Ok(())),
     };
     engine.store.close_run(&id, state, engine.now()).await?;
     done?;
     let run = engine.store.run(&id).await?;
     if let Some(run) = &run {
+        engine.announce(run).await?;
         tracing::info!(run = %id, workflow = %workflow.name, state = state.as_str(), "{}", domain::report::heading(run));
+        if !run.dry && !run.shadow {
+            watch::after_run(engine, workflow, run).await;
+        }
     }
     Ok(run)
+}
+
+/// The end of a run that was told to end. None if it does not come soon: something hangs that does not
+/// listen, and is left behind as if the process had ended.
+async fn soon<T>(run: &RunId, work: impl Future<Output = T>) -> Option<T> {
+    let done = tokio::time::timeout(GRACE, work).await;
+    done.inspect_err(|_| tracing::error!(%run, "run {run} does not come to an end and is left behind")).ok()
 }
 
 /// The tokens a workflow serves: its own, or all that are configured; of these, the ones asked for.
@@ -220,9 +272,17 @@ struct Running<'a> {
 impl Running<'_> {
     async fn all(&self, stop: &Stop) -> Result<(), Error> {
         let tokens = tokens_of(self.engine, self.workflow, self.options.tokens.as_deref());
-        let steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
-        for stretch in steps.chunk_by(|a, b| a.1.is_per_token() == b.1.is_per_token()) {
-            if stretch[0].1.is_per_token() {
+        let mut steps: Vec<(u32, &Step)> = (0..).zip(&self.workflow.steps).collect();
+        if let Some(failure) = self.engine.short_of_room() {
+            let (engine, run) = (self.engine, self.id);
+            tracing::error!(%run, "{}", failure.error);
+            let number = engine.store.begin_step(run, 0, "room", None, None, engine.now()).await?;
+            engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?;
+            // People are told, as far as there is room for that.
+            steps.retain(|(_, step)| !step.uses.is_per_token());
+        }
+        for stretch in steps.chunk_by(|a, b| a.1.uses.is_per_token() == b.1.uses.is_per_token()) {
+            if stretch[0].1.uses.is_per_token() {
                 self.lanes(&tokens, stretch, stop).await?;
             } else {
                 for (place, step) in stretch {
@@ -237,7 +297,7 @@ impl Running<'_> {
     async fn lanes(&self, tokens: &[TokenName], steps: &[(u32, &Step)], stop: &Stop) -> Result<(), Error> {
         let steps: Arc<Vec<(u32, Step)>> =
             Arc::new(steps.iter().map(|(place, step)| (*place, (*step).clone())).collect());
-        let places = Places::new(LANES);
+        let places = self.engine.places();
         let mut going = JoinSet::new();
         for token in tokens {
             let lane = TokenRun {
@@ -245,7 +305,6 @@ impl Running<'_> {
                 run: self.id.clone(),
                 now: self.now,
                 about: self.about.clone(),
-                dry: self.options.dry,
                 rails: self.options.rails,
                 observer: self.options.observer.clone(),
                 stop: stop.clone(),
@@ -270,9 +329,29 @@ impl Running<'_> {
     /// A step of the whole run.
     async fn whole(&self, place: u32, step: &Step, tokens: &[TokenName], stop: &Stop) -> Result<(), Error> {
         let (engine, run) = (self.engine, self.id);
-        let number = engine.store.begin_step(run, place, step.uses(), None, engine.now()).await?;
-        let outcome = match step {
-            Step::Remind { policy, channels, look_at_servers } => {
+        let holds = step.when.holds(&self.came().await?);
+        let number = engine
+            .store
+            .begin_step(run, place, step.uses.as_str(), step.own_id(), None, engine.now())
+            .await?;
+        let outcome = match holds {
+            Err(why) => Ok(Outcome::LeftOut { why }),
+            Ok(()) => {
+                let limit = Stopper::default();
+                let listener = limit.listener();
+                let (done, late) =
+                    stop.within(step.timeout, &limit, self.once(&step.uses, tokens, &listener)).await;
+                done.map_err(|error| at_limit(error, step.timeout.filter(|_| late)))
+            }
+        };
+        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.failure()));
+        Ok(engine.store.end_step(run, number, &outcome, engine.now()).await?)
+    }
+
+    async fn once(&self, uses: &Uses, tokens: &[TokenName], stop: &Stop) -> Result<Outcome, Error> {
+        let (engine, run) = (self.engine, self.id);
+        match uses {
+            Uses::Remind { policy, channels, look_at_servers } => {
                 let channels = self.channels(channels.as_deref());
                 let job = Reminding {
                     engine,
@@ -283,20 +362,35 @@ impl Running<'_> {
                     policy: policy.as_ref(),
                     channels: &channels,
                     look_at_servers: *look_at_servers,
-                    dry: self.options.dry,
+                    dry: self.options.dry || self.about.shadow,
                 };
                 job.remind(stop).await.map(Outcome::Reminded)
             }
-            Step::Notify { .. } if self.options.dry => {
+            Uses::Notify { .. } if self.options.dry => {
                 Ok(Outcome::NotNeeded { why: "a dry run tells nobody".to_owned() })
             }
-            Step::Notify { when, channels } => {
+            Uses::Notify { .. } if self.about.shadow => {
+                Ok(Outcome::NotNeeded { why: "in shadow mode nobody is told".to_owned() })
+            }
+            Uses::Notify { when, channels } => {
                 step::notify::notify(engine, run, *when, &self.channels(channels.as_deref())).await
             }
             _ => unreachable!("the other steps are done for each token"),
-        };
-        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.failure()));
-        Ok(engine.store.end_step(run, number, &outcome, engine.now()).await?)
+        }
+    }
+
+    /// What came of the steps so far, for whichever token. None where no condition asks.
+    async fn came(&self) -> Result<Vec<Came>, Error> {
+        if self.workflow.steps.iter().all(|step| step.uses.is_per_token() || step.when == Condition::Always) {
+            return Ok(Vec::new());
+        }
+        let run = self.engine.store.run(self.id).await?;
+        let steps = run.map(|run| run.steps).unwrap_or_default();
+        let came = steps.iter().filter_map(|record| {
+            let step = self.workflow.steps.get(record.index as usize)?;
+            Some(Came::new(step.id.clone(), record.outcome.as_ref()?))
+        });
+        Ok(came.collect())
     }
 
     fn channels(&self, chosen: Option<&[ChannelName]>) -> Vec<ChannelName> {
@@ -311,7 +405,6 @@ struct TokenRun {
     run: RunId,
     now: Timestamp,
     about: Arc<About>,
-    dry: bool,
     rails: RailsOverride,
     observer: Observer,
     stop: Stop,
@@ -336,7 +429,7 @@ impl TokenRun {
             },
             Err(error) => Err(error),
         };
-        let (lane, _held) = match opened {
+        let (mut lane, _held) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 let number = self.begin(*first, step).await?;
@@ -344,17 +437,25 @@ impl TokenRun {
             }
         };
         let mut heard = (lane.read_back > 0).then_some(Heard::Worked);
-        let done = self.steps(&lane, &mut heard).await;
+        let done = self.steps(&mut lane, &mut heard).await;
         // Once, when the lane has ended: the last word counts.
         self.heard(&lane, heard).await?;
         done
     }
 
-    async fn steps(&self, lane: &Lane<'_>, heard: &mut Option<Heard>) -> Result<(), Error> {
-        let mut plan: Option<RecordedPlan> = None;
+    async fn steps(&self, lane: &mut Lane<'_>, heard: &mut Option<Heard>) -> Result<(), Error> {
+        let mut so_far = SoFar::default();
         for (place, step) in self.steps.iter() {
+            if let Err(why) = step.when.holds(&so_far.came) {
+                // That nothing is built on what broke off goes without saying.
+                if step.when != Condition::Succeeded {
+                    let number = self.begin(*place, step).await?;
+                    self.end(number, &Outcome::LeftOut { why }).await?;
+                }
+                continue;
+            }
             let number = self.begin(*place, step).await?;
-            let outcome = match self.step(lane, step, &mut plan).await {
+            let outcome = match self.limited(lane, *place, step, &mut so_far).await {
                 Ok(outcome) => {
                     // The others do without Apple.
                     let asked = matches!(outcome, Outcome::Synced(_) | Outcome::Removed(_))
@@ -368,14 +469,27 @@ impl TokenRun {
                 }
             };
             self.end(number, &outcome).await?;
-            if matches!(
-                outcome,
-                Outcome::Failed(Failure { .. }) | Outcome::Refused { .. } | Outcome::Objected { .. }
-            ) {
+            if outcome.broke_off() && self.stop.is_set() {
                 break;
             }
+            so_far.came.push(Came::new(step.id.clone(), &outcome));
         }
         Ok(())
+    }
+
+    /// One step, stopped at its time limit.
+    async fn limited(
+        &self,
+        lane: &mut Lane<'_>,
+        place: u32,
+        step: &Step,
+        so_far: &mut SoFar,
+    ) -> Result<Outcome, Error> {
+        let limit = Stopper::default();
+        lane.stop = limit.listener();
+        let work = self.step(lane, place, step, so_far);
+        let (done, late) = self.stop.within(step.timeout, &limit, work).await;
+        done.map_err(|error| at_limit(error, step.timeout.filter(|_| late)))
     }
 
     /// What Apple said of the token this lane had; of one imported meanwhile it says nothing.
@@ -396,9 +510,9 @@ impl TokenRun {
             token: self.token.clone(),
             imported_at: token.imported_at,
             client,
-            stop: &self.stop,
+            stop: self.stop.clone(),
             observer: &self.observer,
-            place: self.places.take().await,
+            place: self.places.take(&self.stop).await,
             read_back: 0,
         };
         Ok((lane, held))
@@ -413,8 +527,8 @@ impl TokenRun {
 
     /// How the workflow wants failed calls tried again, by the first of its steps that says so.
     fn retry(&self) -> Retry {
-        let of = |step: &Step| match step {
-            Step::Sync { retry, .. } | Step::Apply { retry, .. } => Some(*retry),
+        let of = |step: &Step| match &step.uses {
+            Uses::Sync { retry, .. } | Uses::Apply { retry, .. } => Some(*retry),
             _ => None,
         };
         self.steps.iter().find_map(|(_, step)| of(step)).unwrap_or(Self::USUAL)
@@ -423,56 +537,84 @@ impl TokenRun {
     async fn step(
         &self,
         lane: &Lane<'_>,
+        place: u32,
         step: &Step,
-        plan: &mut Option<RecordedPlan>,
+        so_far: &mut SoFar,
     ) -> Result<Outcome, Error> {
-        Ok(match step {
-            Step::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
-            Step::Decide { policy, on_fault } => {
-                Outcome::Decided(step::decide::decide(lane, policy, on_fault).await?)
+        Ok(match &step.uses {
+            Uses::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
+            Uses::Decide { policy, on_fault } => {
+                let others = Others { before: so_far.asked(), later: self.asked_after(place) };
+                let decided = step::decide::decide(lane, policy, on_fault, &others).await?;
+                // One that failed has said nothing: whoever is asked instead is asked about every device.
+                so_far.verdicts.of.push(policy.clone());
+                Outcome::Decided(decided)
             }
-            Step::Plan { rails, review } => match step::plan::plan(lane, &self.rails.over(rails)).await? {
-                Ok(recorded) => {
-                    let review = match review {
-                        Some(policy) => step::review::review(lane, policy, &recorded).await?,
-                        None => None,
-                    };
-                    let totals = recorded.totals().clone();
-                    match review {
-                        Some(review) if !review.lets_pass() => Outcome::Objected { totals, review },
-                        review => {
-                            *plan = Some(recorded);
-                            Outcome::Planned(Planned { totals, review })
-                        }
-                    }
-                }
-                Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
-            },
-            Step::Apply { .. } if self.dry => {
+            Uses::Plan { .. } if so_far.verdicts.of.is_empty() => {
+                so_far.plan = None;
+                Outcome::NotNeeded { why: "no policy has decided".to_owned() }
+            }
+            Uses::Plan { rails, review, approve_within } => {
+                let verdicts = Verdicts { book: self.about.book(), ..so_far.verdicts.clone() };
+                so_far.next_plan();
+                let planning = Planning {
+                    place,
+                    rails: self.rails.over(rails),
+                    review: review.as_ref(),
+                    approve_within: *approve_within,
+                };
+                so_far.made(step::plan::plan(lane, planning, verdicts).await?)
+            }
+            Uses::Given { given, rails, review } => {
+                let Some(given) = given.get(&self.token) else {
+                    return Ok(Outcome::NotNeeded { why: "nothing is asked for".to_owned() });
+                };
+                let rails = self.rails.over(rails);
+                let planning =
+                    Planning { place, rails, review: review.as_ref(), approve_within: Duration::ZERO };
+                so_far.made(step::plan::given(lane, planning, given).await?)
+            }
+            Uses::Apply { .. } if self.about.dry => {
                 Outcome::NotNeeded { why: "a dry run ends with the plan".to_owned() }
             }
-            Step::Apply { retry, read_back } => match plan {
-                Some(plan) => Outcome::Applied(step::apply::apply(lane, plan, *retry, *read_back).await?),
+            Uses::Apply { retry, read_back } => match so_far.plan.take() {
+                Some((plan, planned)) if self.about.shadow => {
+                    step::plan::shadowed(lane, &plan, &planned).await?
+                }
+                Some((plan, _)) => {
+                    Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?)
+                }
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
-            Step::Remove { what, serials } => {
+            Uses::Remove { what, serials } => {
                 Outcome::Removed(step::remove::remove(lane, *what, serials, self.retry()).await?)
             }
-            Step::Remind { .. } | Step::Notify { .. } => {
+            Uses::Remind { .. } | Uses::Notify { .. } => {
                 unreachable!("these steps are done once for the run")
             }
         })
+    }
+
+    /// The policies that steps after this one ask.
+    fn asked_after(&self, place: u32) -> Vec<PluginName> {
+        let later = self.steps.iter().filter(|(other, _)| *other > place);
+        let policies = later.filter_map(|(_, step)| match &step.uses {
+            Uses::Decide { policy, .. } => Some(policy.clone()),
+            _ => None,
+        });
+        policies.collect()
     }
 
     async fn begin(&self, place: u32, step: &Step) -> Result<i64, Error> {
         let now = self.engine.now();
         (self.observer)(Progress {
             token: Some(self.token.clone()),
-            uses: step.uses(),
+            uses: step.uses.as_str(),
             done: 0,
             total: None,
         });
-        Ok(self.engine.store.begin_step(&self.run, place, step.uses(), Some(&self.token), now).await?)
+        let (store, uses, id) = (&self.engine.store, step.uses.as_str(), step.own_id());
+        Ok(store.begin_step(&self.run, place, uses, id, Some(&self.token), now).await?)
     }
 
     async fn end(&self, number: i64, outcome: &Outcome) -> Result<(), Error> {
@@ -488,12 +630,43 @@ impl TokenRun {
     }
 }
 
-impl RailsOverride {
-    fn over(self, rails: &Rails) -> Rails {
-        Rails {
-            first_assignments: self.first_assignments.unwrap_or(rails.first_assignments),
-            reassignments: self.reassignments.unwrap_or(rails.reassignments),
-            protect_profiles: rails.protect_profiles.clone(),
-        }
+/// What a token's steps have left to those after them.
+#[derive(Default)]
+struct SoFar {
+    /// What came of them.
+    came: Vec<Came>,
+    /// Who has decided: for the next plan, and for those before.
+    verdicts: Verdicts,
+    /// The plan that the next `apply` carries out.
+    plan: Option<(RecordedPlan, Planned)>,
+}
+
+impl SoFar {
+    /// Keeps the plan that was made, if it may be carried out.
+    fn made(&mut self, (outcome, plan): Made) -> Outcome {
+        self.plan = match (&outcome, plan) {
+            (Outcome::Planned(planned), Some(plan)) => Some((plan, planned.clone())),
+            _ => None,
+        };
+        outcome
+    }
+
+    /// The policies that came to an end of their devices.
+    fn asked(&self) -> Vec<PluginName> {
+        self.verdicts.not_of.iter().chain(&self.verdicts.of).cloned().collect()
+    }
+
+    /// The verdicts so far belong to a plan: what comes after makes another.
+    fn next_plan(&mut self) {
+        self.plan = None;
+        self.verdicts.not_of.append(&mut self.verdicts.of);
+    }
+}
+
+/// That a step was broken off at its own limit, if it was.
+fn at_limit(error: Error, limit: Option<Duration>) -> Error {
+    match limit {
+        Some(limit) => Error::AtLimit { limit, source: Box::new(error) },
+        None => error,
     }
 }

@@ -12,6 +12,8 @@ use url::Url;
 
 use crate::apple::{Credentials, Network, Options};
 use crate::channel::Channel;
+use crate::expected::ExpectedList;
+use crate::keep::Keep;
 use crate::table::TableFile;
 
 /// Everything that is configured. A plugin that cannot be used is in it with the reason: it costs
@@ -33,6 +35,12 @@ pub struct Settings {
     pub plugins: BTreeMap<PluginName, PluginSettings>,
     /// Where messages go.
     pub channels: BTreeMap<ChannelName, Channel>,
+    /// Lists of devices that are expected, by the table and the policy that each is.
+    pub expected: BTreeMap<TableName, ExpectedList>,
+    /// How long, and how much, is kept.
+    pub keep: Keep,
+    /// How much the disk of the store must have free for a run to begin, in bytes.
+    pub min_free: u64,
     /// What is done, and when.
     pub workflows: BTreeMap<WorkflowName, Arc<Workflow>>,
 }
@@ -42,6 +50,8 @@ pub struct Settings {
 pub struct PluginSettings {
     /// The tables it may look into.
     pub tables: Vec<TableName>,
+    /// What it is told, as JSON.
+    pub settings: String,
     /// A digest of the component, its settings, limits and grants: what another one did says nothing of it.
     pub mark: Digest,
 }
@@ -85,6 +95,18 @@ impl Settings {
     pub(crate) fn granted(&self, plugin: &PluginName, tables: &Tables) -> Tables {
         let names = self.plugins.get(plugin).into_iter().flat_map(|plugin| &plugin.tables);
         Tables(names.filter_map(|name| Some((name.clone(), tables.0.get(name)?.clone()))).collect())
+    }
+
+    /// What tells this plugin, with what these tables hold for it, from others: one that failed may have
+    /// failed on a cell.
+    pub(crate) fn mark_with(&self, plugin: &PluginName, tables: &Tables) -> Digest {
+        let mark = self.mark_of(plugin);
+        let held = self.granted(plugin, tables);
+        if held.0.is_empty() {
+            return mark;
+        }
+        let tables = held.0.iter().map(|(name, table)| format!("\n{name} {}", table.digest()));
+        Digest::of(format!("{mark}{}", tables.collect::<String>()).as_bytes())
     }
 
     /// What tells this plugin, as it is configured, from others.

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use domain::id::TableName;
+use domain::id::{Digest, TableName};
 use domain::table::Table as _;
 
 use crate::copies::Copies;
@@ -64,6 +64,8 @@ struct State {
     /// The operator has said since that columns may be missing.
     columns_may_go: bool,
     good: Option<Arc<CsvTable>>,
+    /// What was good before the reload that let columns go.
+    before: Option<Arc<CsvTable>>,
     wrong: Option<Wrong>,
     /// Whether it is right or wrong has changed since somebody was told.
     untold: bool,
@@ -108,7 +110,18 @@ impl TableFile {
     /// The configuration is read again, and policies are loaded again: a column that is missing now is meant
     /// to be.
     pub fn reloaded(&self) {
-        self.state().columns_may_go = true;
+        let mut state = self.state();
+        (state.columns_may_go, state.before) = (true, None);
+    }
+
+    /// A policy that is used on looks at a column that was not meant to go, then: what the table held before the reload
+    /// is used on as well. False if no column went.
+    pub fn take_back(&self) -> bool {
+        let mut state = self.state();
+        let Some(before) = state.before.take() else { return false };
+        // Looked at again, the file is wrong: a column of it is gone.
+        (state.good, state.stamp) = (Some(before), None);
+        true
     }
 
     /// The state of the table that counts now: the file's, or, if that is wrong, the last that was
@@ -171,8 +184,12 @@ impl TableFile {
             }
             let (first, again) = (draft.open().map_err(failed)?, draft.open().map_err(failed)?);
             let table = CsvTable::read(&first, again, draft.digest.clone(), &self.source, &shown)?;
-            if let Some(good) = state.good.as_ref().filter(|_| !state.columns_may_go) {
-                self.keeps_columns(good, &table, &shown)?;
+            let lost = state.good.as_ref().map(|good| self.keeps_columns(good, &table, &shown));
+            if let Some(Err(gone)) = lost {
+                if !state.columns_may_go {
+                    return Err(gone);
+                }
+                state.before.clone_from(&state.good);
             }
             self.copies.name(draft).map_err(failed)?;
             (state.stamp, state.columns_may_go) = (stamp, false);
@@ -197,6 +214,22 @@ impl TableFile {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A table as it was when it had this digest, from its private copy; none if there is no copy any more.
+pub fn of_copy(copies: &Copies, digest: &Digest, source: &Source) -> Result<Option<Arc<CsvTable>>, Wrong> {
+    let path = copies.path(digest);
+    let shown = path.display().to_string();
+    let failed = |error: std::io::Error| {
+        Wrong::whole(&shown, format!("cannot be read: {error}"), "see that Deputy may read it")
+    };
+    match copies.read(digest) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    }
+    let (file, again) = (File::open(&path).map_err(failed)?, File::open(&path).map_err(failed)?);
+    Ok(Some(Arc::new(CsvTable::read(&file, again, digest.clone(), source, &shown)?)))
 }
 
 impl Encoding {

@@ -1,4 +1,4 @@
-//! Compiled code, kept between starts.
+//! Compiled code, kept between starts; and for an hour, of what could not be compiled, why not.
 //!
 //! The engine executes what is in these files as it is, so they are trusted like the program itself: they
 //! are in a folder that only we can enter, and each begins with a checksum that needs a key from that folder.
@@ -12,15 +12,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use domain::id::Digest;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
+
+use crate::limits::Limits;
 
 const CHECKSUM: usize = 32;
 
 /// How much code is kept, in bytes; what was used longest ago goes first. Ten Python policies fit.
 const KEPT: u64 = 512 << 20;
 
-/// A file that is being written is younger than this; an older one was left behind by a crash.
+/// A file that is being written is younger than this; an older one was left behind by a crash, or is a
+/// failure that is tried again.
 const STRAY: Duration = Duration::from_secs(3_600);
 
 pub(crate) struct Cache {
@@ -72,6 +76,27 @@ impl Cache {
         }
     }
 
+    /// When a component could not be compiled, and why, if that was within the last hour.
+    pub(crate) fn failure(&self, name: &str, now: Timestamp) -> Option<(Timestamp, String)> {
+        let text = String::from_utf8(self.load(name)?).ok()?;
+        let (at, reason) = text.split_once('\n')?;
+        let at: Timestamp = at.parse().ok()?;
+        // A clock that was set back makes no hour longer.
+        let age = now.duration_since(at).unsigned_abs();
+        (age < STRAY).then(|| (at, reason.to_owned()))
+    }
+
+    /// Keeps that a component could not be compiled, and why.
+    pub(crate) fn remember(&self, name: &str, now: Timestamp, reason: &str) {
+        self.store(name, format!("{now}\n{reason}").as_bytes());
+    }
+
+    /// Forgets that a component could not be compiled.
+    pub(crate) fn forget(&self, name: &str) {
+        // Where there is none, there is none.
+        let _ = fs::remove_file(self.folder.join(name));
+    }
+
     /// Removes what was used longest ago, as long as there is too much, and what a crash left behind.
     fn clean(&self) -> io::Result<()> {
         let mut entries = Vec::new();
@@ -84,7 +109,7 @@ impl Cache {
             } else if path.file_name().is_some_and(|name| name != "key")
                 && used.elapsed().is_ok_and(|age| age > STRAY)
             {
-                fs::remove_file(path)?;
+                remove(&path)?;
             }
         }
         entries.sort();
@@ -92,7 +117,7 @@ impl Cache {
         for (_, size, path) in entries.into_iter().rev() {
             kept += size;
             if kept > self.kept {
-                fs::remove_file(path)?;
+                remove(&path)?;
             }
         }
         Ok(())
@@ -105,11 +130,27 @@ impl Cache {
     }
 }
 
+/// Another program may clean at the same time.
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
 /// Names everything that code depends on: the component, and the engine's version, settings and machine.
 pub(crate) fn name(engine: &Engine, digest: &Digest) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{digest}-{:016x}.cwasm", hasher.finish())
+}
+
+/// Names everything that the failure to make code depends on: the same, and what the compiler may use.
+pub(crate) fn failure_name(engine: &Engine, digest: &Digest, limits: &Limits) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    (limits.compile_time, limits.compile_bytes).hash(&mut hasher);
+    format!("{digest}-{:016x}.failed", hasher.finish())
 }
 
 /// The key of this folder; made on first use, and when others may have seen or made it. Without its key the
@@ -264,6 +305,24 @@ mod tests {
         let link = other.path().join("link");
         symlink(folder.path(), &link).unwrap();
         assert!(Cache::open(link).is_none(), "the folder itself is a link");
+    }
+
+    #[test]
+    fn a_failure_counts_for_an_hour_by_any_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let at = |time: &str| format!("2026-01-09T{time}Z").parse::<Timestamp>().unwrap();
+        let failure = |time| cache.failure("a.failed", at(time));
+        assert_eq!(failure("09:00:00"), None);
+        cache.remember("a.failed", at("09:00:00"), "it takes\ntoo long");
+        let known = Some((at("09:00:00"), "it takes\ntoo long".to_owned()));
+        assert_eq!(
+            [failure("09:00:00"), failure("09:59:59"), failure("08:00:01")],
+            [(); 3].map(|()| known.clone())
+        );
+        assert_eq!([failure("10:00:00"), failure("08:00:00")], [None, None]);
+        cache.forget("a.failed");
+        assert_eq!(failure("09:00:00"), None);
     }
 
     #[test]

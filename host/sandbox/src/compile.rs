@@ -24,6 +24,9 @@ pub struct Compiler {
     pub arguments: Vec<String>,
     /// Told of a component that takes more than a moment: what it is, in words.
     pub notice: fn(&str),
+    /// Try once more what could not be compiled within the last hour. Whoever looks into that wants to; whoever
+    /// starts every few minutes does not.
+    pub retry: bool,
 }
 
 /// The child could do its work and does not like the component.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::id::{Digest, PluginName, TableName};
+use jiff::Timestamp;
 
 use crate::contract::Version;
 use crate::fault::Fault;
@@ -81,6 +82,17 @@ pub enum Error {
         how: String,
         /// Its last words.
         words: String,
+    },
+    /// It could not be compiled a while ago, and that was not tried again.
+    #[error(
+        "{reason} (found out at {}; it is tried again after an hour, or at once by `deputy workflow check`)",
+        at.strftime("%Y-%m-%d %H:%M UTC")
+    )]
+    NotCompiledLately {
+        /// Why it could not be.
+        reason: String,
+        /// When that was.
+        at: Timestamp,
     },
     /// It imports what a policy is not given.
     #[error(
@@ -166,6 +178,20 @@ pub enum Error {
         /// How.
         fault: Fault,
     },
+}
+
+impl Error {
+    /// Compiling failed, and would fail again as long as component, compiler and limits are the same; if it was the
+    /// machine's fault, for a while.
+    pub(crate) fn is_of_compiling(&self) -> bool {
+        matches!(
+            self,
+            Self::NotCompiled { .. }
+                | Self::CompileTime { .. }
+                | Self::CompileMemory { .. }
+                | Self::CompileCrash { .. }
+        )
+    }
 }
 
 /// One thing a plugin finds wrong with its settings, in its own words.

@@ -2,6 +2,7 @@
 
 use domain::id::Digest;
 use domain::policy::Question;
+use jiff::Timestamp;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
@@ -79,7 +80,8 @@ impl Inspection {
     }
 }
 
-/// The component in these bytes, from the cache or compiled.
+/// The component in these bytes, from the cache or compiled. One that cannot be compiled is not tried again by
+/// each program that starts within the hour.
 pub(crate) fn component(
     shared: &Shared,
     what: &str,
@@ -91,19 +93,35 @@ pub(crate) fn component(
         return Err(Error::TooLarge { size: bytes.len(), limit: limits.component_bytes });
     }
     check_kind(bytes)?;
+    let cache = shared.cache.as_ref();
     let name = cache::name(&shared.engine, digest);
-    let kept = shared.cache.as_ref().and_then(|cache| cache.load(&name));
+    let kept = cache.and_then(|cache| cache.load(&name));
     if let Some(component) = kept.and_then(|code| mapped(&shared.engine, &code).ok()) {
         return Ok(component);
     }
-    let code = shared.compiler.compile(what, bytes, shared.memory, limits)?;
-    let component = mapped(&shared.engine, &code).map_err(|error| Error::NotCompiled {
-        reason: crate::convert::clean(&format!("{error:#}"), 1_024),
-    })?;
-    if let Some(cache) = &shared.cache {
-        cache.store(&name, &code);
+    let failure = cache::failure_name(&shared.engine, digest, limits);
+    let lately = cache.filter(|_| !shared.compiler.retry);
+    if let Some((at, reason)) = lately.and_then(|cache| cache.failure(&failure, Timestamp::now())) {
+        return Err(Error::NotCompiledLately { reason, at });
     }
-    Ok(component)
+    let compiled = shared.compiler.compile(what, bytes, shared.memory, limits).and_then(|code| {
+        let component = mapped(&shared.engine, &code).map_err(|error| Error::NotCompiled {
+            reason: crate::convert::clean(&format!("{error:#}"), 1_024),
+        })?;
+        Ok((component, code))
+    });
+    match (compiled, cache) {
+        (Ok((component, code)), Some(cache)) => {
+            cache.store(&name, &code);
+            cache.forget(&failure);
+            Ok(component)
+        }
+        (Err(error), Some(cache)) if error.is_of_compiling() => {
+            cache.remember(&failure, Timestamp::now(), &error.to_string());
+            Err(error)
+        }
+        (compiled, _) => compiled.map(|(component, _)| component),
+    }
 }
 
 /// Compiled code, ready to be run.

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use domain::document;
 use domain::id::{PluginName, TableName};
 use domain::table::{Table, Tables};
+use wasmtime::StoreContextMut;
 use wasmtime::component::WasmStr;
-use wasmtime::{StoreContextMut, Trap};
 
-use crate::call::Guest;
+use crate::call::{Guest, pay};
 use crate::error::Error;
 use crate::fault::Fault;
 
@@ -122,13 +122,6 @@ pub(crate) fn lookup(
     let read: usize = cells.iter().flatten().map(String::len).sum();
     pay(&mut store, FUEL_PER_BYTE * read as u64)?;
     Ok((cells,))
-}
-
-/// Burns fuel as if the plugin had done the work itself.
-fn pay(store: &mut StoreContextMut<Guest>, cost: u64) -> wasmtime::Result<()> {
-    let left = store.get_fuel()?.checked_sub(cost);
-    store.set_fuel(left.unwrap_or(0))?;
-    left.map(|_| ()).ok_or_else(|| Trap::OutOfFuel.into())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! When changes are welcome, by the wall clock of the workflow's time zone.
 
 use deputy_policy::review::Decision;
-use deputy_policy::settings::At;
+use deputy_policy::settings::{At, Value};
 use deputy_policy::time::{Civil, civil};
 
 use crate::DECISIONS;
@@ -28,7 +28,7 @@ impl Hours {
             None => [true; 7],
             Some(at) => {
                 let list = at.list("such as `[\"Mon\", \"Tue\", \"Wed\", \"Thu\"]`");
-                if list.is_empty() {
+                if matches!(at.value(), Value::List(none) if none.is_empty()) {
                     at.problem("without a day, nothing can ever be changed");
                 }
                 let mut days = [false; 7];
@@ -73,15 +73,20 @@ impl Hours {
 
 /// `HH:MM`, as minutes since midnight.
 fn time_of_day(at: &At) -> u32 {
-    let time = at.text().and_then(|text| {
-        let (hours, minutes) = text.split_once(':')?;
-        let number = |text: &str| if text.len() == 2 { text.parse::<u32>().ok() } else { None };
-        let (hours, minutes) = (number(hours)?, number(minutes)?);
-        let time = hours * 60 + minutes;
-        (minutes < 60 && time <= MIDNIGHT).then_some(time)
-    });
+    let number = |digits: &str| -> Option<u32> {
+        let two_digits = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if two_digits { digits.parse().ok() } else { None }
+    };
+    let time = match at.value() {
+        Value::Text(text) => text.split_once(':').and_then(|(hours, minutes)| {
+            let (hours, minutes) = (number(hours)?, number(minutes)?);
+            let time = hours * 60 + minutes;
+            (minutes < 60 && time <= MIDNIGHT).then_some(time)
+        }),
+        _ => None,
+    };
     if time.is_none() {
-        at.problem_with_hint("this is a time of day", "such as `\"08:00\"`");
+        at.problem_with_hint(format!("{} is not a time of day", at.value()), "such as `\"08:00\"`");
     }
     time.unwrap_or_default()
 }

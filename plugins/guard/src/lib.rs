@@ -7,7 +7,7 @@ mod hours;
 mod limit;
 
 use deputy_policy::review::{Context, Decision, Move, Opinion, Plan};
-use deputy_policy::settings::At;
+use deputy_policy::settings::{At, Value};
 use deputy_policy::{Glob, Policy, Review, Setup, Tables};
 
 use hours::Hours;
@@ -87,14 +87,19 @@ impl Protected {
             let at: At = table.get(key)?;
             let name = at.text()?;
             let glob = Glob::new(name);
-            if !profiles.iter().any(|profile| glob.matches(profile)) {
+            // One that Deputy did not define goes by Apple's id, and can only be left.
+            let is_apples_id =
+                key == "from" && name.len() == 32 && name.bytes().all(|it| it.is_ascii_hexdigit());
+            if !is_apples_id && !profiles.iter().any(|profile| glob.matches(profile)) {
                 let profiles = profiles.iter().map(String::as_str);
                 at.unknown(name, format!("no profile is called `{name}`"), profiles);
             }
             Some(glob)
         };
         let (from, to) = (profile("from"), profile("to"));
-        if table.get("from").is_none() && table.get("to").is_none() {
+        // What is no table at all has been complained about.
+        let is_table = matches!(at.value(), Value::Table(_));
+        if is_table && table.get("from").is_none() && table.get("to").is_none() {
             at.problem_with_hint(
                 "this protects nothing",
                 "add `from = \"PROFILE\"`, `to = \"PROFILE\"` or both",

@@ -59,7 +59,15 @@ const HINT: &str = "such as `{ ask = 25, refuse = \"5 %\" }`";
 
 impl Amount {
     fn read(at: &At) -> Option<Self> {
-        let percent = |text: &'static str| text.strip_suffix('%')?.trim().parse::<f64>().ok();
+        let percent = |text: &'static str| {
+            let number = text.strip_suffix('%')?;
+            let number = number.strip_suffix(' ').unwrap_or(number);
+            // As the schema has it: no signs, exponents or blanks, which the standard library takes.
+            let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+                && number.starts_with(|first: char| first.is_ascii_digit())
+                && !number.ends_with('.');
+            if plain { number.parse::<f64>().ok() } else { None }
+        };
         let amount = match at.value() {
             Value::Number(devices) if *devices >= 0.0 && devices.fract() == 0.0 => {
                 Some(Self::Devices(*devices as u64))

@@ -25,6 +25,12 @@ fn the_schema_says_what_the_policy_accepts() {
             "hours = { days = ['Monday'] }",
             "hours = { from = '8:00' }",
             "hours = { from = '25:00' }",
+            "hours = { from = '+8:00' }",
+            "held = { ask = '+5 %' }",
+            "held = { ask = '101 %' }",
+            "held = { ask = '.5 %' }",
+            "held = { ask = '5  %' }",
+            "protect = ['kiosk']",
         ],
     );
 }

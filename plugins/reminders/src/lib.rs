@@ -64,6 +64,8 @@ fn thresholds(at: Option<At>) -> Vec<u64> {
             at.list("such as `[\"60d\", \"30d\", \"7d\", \"1d\"]`").iter().filter_map(At::span).collect()
         }
     };
+    // The end itself is told without being asked for.
+    thresholds.retain(|threshold| *threshold > 0);
     thresholds.sort_unstable();
     thresholds.dedup();
     thresholds

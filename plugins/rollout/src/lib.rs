@@ -5,7 +5,7 @@
 use deputy_policy::assignment::{Context, Decision, Device, DeviceFields, Verdicts};
 use deputy_policy::condition::{Conditions, Field, Lookups, Reader, Subject};
 use deputy_policy::outcome::Outcome;
-use deputy_policy::settings::{At, Table};
+use deputy_policy::settings::{At, Table, Value};
 use deputy_policy::{Assignment, Policy, Reasons, Setup, TableUse, Tables};
 
 deputy_policy::export!(Rollouts: assignment);
@@ -75,16 +75,19 @@ impl Rollout {
         if to.is_some() && to == from {
             table.at().problem("`to` and `from` are the same profile");
         }
-        let share = |at: At| at.number(0.0..=100.0).map_or(0, |percent| (percent * 100.0).round() as u64);
         let stages = match (table.get("percent"), table.get("stages")) {
-            (Some(percent), None) => vec![Stage { date: 0, share: share(percent) }],
+            (Some(percent), None) => vec![Stage { date: 0, share: share(&percent).unwrap_or_default() }],
             (None, Some(stages)) => {
                 const HINT: &str = "such as `[{ date = \"2026-02-02\", percent = 10 }]`";
-                let list = stages.list(HINT).into_iter().map(|at| {
+                let list = stages.list(HINT);
+                if matches!(stages.value(), Value::List(none) if none.is_empty()) {
+                    stages.problem_with_hint("without a stage, nobody ever gets the new profile", HINT);
+                }
+                let list = list.into_iter().map(|at| {
                     let stage = at.table(&["date", "percent"]);
                     let date = stage.required("date", HINT).and_then(|at| at.date());
-                    let share = stage.required("percent", HINT).map(share);
-                    (at, Stage { date: date.unwrap_or_default(), share: share.unwrap_or_default() })
+                    let share = stage.required("percent", HINT).and_then(|at| share(&at));
+                    (at, date, share)
                 });
                 ascending(&list.collect::<Vec<_>>())
             }
@@ -130,21 +133,35 @@ impl Rollout {
     }
 }
 
-/// The stages, which have to grow from one to the next.
-fn ascending(stages: &[(At, Stage)]) -> Vec<Stage> {
+/// A percentage, in hundredths of a percent: nothing smaller can be told apart.
+fn share(at: &At) -> Option<u64> {
+    let hundredths = at.number(0.0..=100.0)? * 100.0;
+    if (hundredths - hundredths.round()).abs() > 1e-6 {
+        at.problem_with_hint("a percentage has two decimals at most", "`0.01` is one in ten thousand");
+        return None;
+    }
+    Some(hundredths.round() as u64)
+}
+
+/// The stages, which have to grow from one to the next. Each as it was read, as far as it could be.
+fn ascending(stages: &[(At, Option<u64>, Option<u64>)]) -> Vec<Stage> {
     for pair in stages.windows(2) {
-        let [(_, earlier), (at, later)] = pair else { continue };
-        if later.date <= earlier.date {
+        let [(_, earlier, less), (at, later, more)] = pair else { continue };
+        if earlier.zip(*later).is_some_and(|(earlier, later)| later <= earlier) {
             at.problem("this stage does not begin after the one before it");
         }
-        if later.share < earlier.share {
+        if less.zip(*more).is_some_and(|(less, more)| more < less) {
             at.problem_with_hint(
                 "this stage is smaller than the one before it",
                 "to hold a rollout where it is, set `paused = true`",
             );
         }
     }
-    stages.iter().map(|(_, stage)| *stage).collect()
+    let stage = |(_, date, share): &(At, Option<u64>, Option<u64>)| Stage {
+        date: date.unwrap_or_default(),
+        share: share.unwrap_or_default(),
+    };
+    stages.iter().map(stage).collect()
 }
 
 /// Where a device stands in the line for the new profile, from 0 to 9,999. It depends on nothing but

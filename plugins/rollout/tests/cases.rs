@@ -20,6 +20,7 @@ fn the_schema_says_what_the_policy_accepts() {
             "[[rollouts]]\nto = 'kiosk'\npercent = '10 %'",
             "[[rollouts]]\nto = 'kiosk'\npercent = 10\nstages = []",
             "[[rollouts]]\nto = 'kiosk'\nstages = [{ percent = 10 }]",
+            "[[rollouts]]\nto = 'kiosk'\nstages = []",
             "[[rollouts]]\nto = 'kiosk'\npercent = 10\npause = true",
         ],
     );

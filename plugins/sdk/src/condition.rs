@@ -129,7 +129,8 @@ impl Condition {
             Source::Row(table) => subject.row(*table).is_some(),
             Source::Column(table, column) => {
                 let text = subject.row(*table).map_or("", |row| &row[*column]);
-                self.wanted.fits_text(text, context.now)
+                // Nobody sees the blanks around a cell, and spreadsheets leave some.
+                self.wanted.fits_text(text.trim(), context.now)
             }
             Source::Field(field) => match field.date(device) {
                 Some(date) => self.wanted.fits_date(date, context.now),

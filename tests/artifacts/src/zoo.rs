@@ -105,6 +105,8 @@ pub fn policies() -> Vec<Hostile> {
         guest("opens-folders", wasi("wasi:filesystem/preopens@0.2.3", "get-directories", "(param i32)").decide("(call $f (i32.const 64)) (call $hold (local.get $count) (i64.load32_u (i32.const 68)))")),
         guest("opens-a-socket", wasi("wasi:sockets/tcp-create-socket@0.2.3", "create-tcp-socket", "(param i32 i32)").decide("(call $f (i32.const 0) (i32.const 64)) (call $hold (local.get $count) (i64.load32_u (i32.const 64)))")),
         guest("prints", wasi("wasi:cli/stdout@0.2.3", "get-stdout", "(result i32)").imports(r#"(import "wasi:io/streams@0.2.3" "[method]output-stream.blocking-write-and-flush" (func $write (param i32 i32 i32 i32)))"#).decide(&format!("(call $write (call $f) (i32.const 48) (i32.const 4) (i32.const 64)) {held}"))),
+        guest("prints-for-ever", wasi("wasi:cli/stdout@0.2.3", "get-stdout", "(result i32)").imports(r#"(import "wasi:io/streams@0.2.3" "[method]output-stream.blocking-write-and-flush" (func $write (param i32 i32 i32 i32)))"#).declarations("(global $out (mut i32) (i32.const 0))").decide("(global.set $out (call $f)) (loop (call $write (global.get $out) (i32.const 1024) (i32.const 32768) (i32.const 64)) (br 0)) unreachable")),
+        guest("reads-the-clock-for-ever", wasi("wasi:clocks/wall-clock@0.2.3", "now", "(param i32)").decide("(loop (call $f (i32.const 64)) (br 0)) unreachable")),
     ]
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn sandbox(cache: &Path) -> anyhow::Result<Sandbox> {
         program: std::env::current_exe().context("this program does not know its own file")?,
         arguments: vec![COMPILE.to_owned()],
         notice: |_| (),
+        retry: false,
     };
     Ok(Sandbox::new(compiler, Some(cache.to_owned()))?)
 }

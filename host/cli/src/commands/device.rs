@@ -1,20 +1,18 @@
 //! `deputy device`: what we hold of devices, and why each has the profile it has.
 
 mod disown;
+mod explain;
 mod history;
-
-use std::fmt::Write as _;
+mod next;
 
 use domain::id::{ProfileId, SerialNumber, TokenName};
-use domain::pause::Refusal;
-use domain::verdict::Decision;
-use engine::store::{ActionRecord, ActionState, DeviceFilter, StoredDevice};
+use engine::store::{ActionRecord, DeviceFilter, StoredDevice, StoredVerdict};
 use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
-use crate::output::{maybe, or_dash, print, print_json, print_table, time};
+use crate::output::{or_dash, print_json, print_table};
 
 /// What `deputy device` can do.
 #[derive(clap::Subcommand)]
@@ -34,16 +32,14 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
     },
-    /// Tell why a device has the profile it has: what Apple says, what the policy said, what was done
-    Explain {
-        /// The device
-        serial: SerialNumber,
-    },
-    /// Tell what happened to a device: what changed at Apple, from what to what, and what Deputy did
+    /// Tell why a device has the profile it has: what the policy saw and said, what was sent, what Apple answered
+    Explain(explain::Arguments),
+    /// Tell what happened to a device: what changed at Apple, what policies said, and what Deputy did
     ///
     /// Oldest first. With --json the newest comes first, for each token that has or had the device:
-    /// `changes` with kind (added, changed, gone, returned), seen_at, run, at (by Apple's clock) and fields
-    /// (field, from, to); `actions` with run, profile, from, reason, state, sent and answered_at.
+    /// `changes` with kind (added, changed, gone, returned, shown, not-shown, done), seen_at, run, at (by Apple's
+    /// clock), fields (field, from, to) and before; `verdicts` with decision, reason, fault, policy, digest, run
+    /// and decided_at; `actions` with run, profile, from, reason, state, sent, sent_at and answered_at.
     History {
         /// The device
         serial: SerialNumber,
@@ -63,7 +59,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
             let filter = DeviceFilter { token, without_profile, gone, after: None, limit };
             list(common, &app, filter).await
         }
-        Command::Explain { serial } => explain(common, &app, &serial).await,
+        Command::Explain(arguments) => explain::run(common, &app, &arguments).await,
         Command::Disown(arguments) => disown::run(common, &app, &arguments).await,
         Command::History { serial, limit } => history::run(common, &app, &serial, limit).await,
     }
@@ -104,22 +100,6 @@ async fn list(common: &Common, app: &App, filter: DeviceFilter) -> Outcome {
     Ok(Exit::Success)
 }
 
-async fn explain(common: &Common, app: &App, serial: &SerialNumber) -> Outcome {
-    let mut data = Vec::new();
-    for stored in &find(app, serial).await? {
-        let (words, value) = explanation(app, stored).await?;
-        if common.json {
-            data.push(value);
-        } else {
-            print(&words);
-        }
-    }
-    if common.json {
-        print_json("device", &data.into());
-    }
-    Ok(Exit::Success)
-}
-
 /// The device in every token that has or had it.
 async fn find(app: &App, serial: &SerialNumber) -> Outcome<Vec<StoredDevice>> {
     let found = app.engine.store.find_device(serial).await?;
@@ -131,115 +111,17 @@ async fn find(app: &App, serial: &SerialNumber) -> Outcome<Vec<StoredDevice>> {
     Ok(found)
 }
 
-/// One device of one token, in words and as data.
-async fn explanation(app: &App, stored: &StoredDevice) -> Outcome<(String, Value)> {
-    let StoredDevice { token, known } = stored;
-    let (store, device) = (&app.engine.store, &known.device);
-    let verdict = store.verdict(token, &device.serial_number).await?;
-    let actions = store.actions_of(token, &device.serial_number, 10).await?;
-    let on = profile_words(app, token, known.on()).await?;
-
-    let mut words = format!("{} of token {token}\n", device.serial_number);
-    let mut line = |what: &str, text: String| {
-        let _ = writeln!(words, "  {what:<9} {text}");
-    };
-    let facts = [&device.model, &device.device_family, &device.os, &device.color];
-    let facts: Vec<&str> =
-        facts.into_iter().flatten().map(String::as_str).filter(|it| !it.is_empty()).collect();
-    line("is", facts.join(", "));
-    if let Some(tag) = &device.asset_tag {
-        line("asset tag", tag.clone());
-    }
-    let since = maybe(device.device_assigned_date, "an unknown time");
-    let by = device.device_assigned_by.as_deref().map_or(String::new(), |by| format!(" by {by}"));
-    line("at Apple", format!("on this server since {since}{by}; profile {}", device.profile_status.as_str()));
-    line("profile", if known.gone { "none: it has left this server".to_owned() } else { on.clone() });
-    match &verdict {
-        None => line("policy", "was not asked about it yet".to_owned()),
-        Some(stored) => {
-            let decision = match &stored.verdict.decision {
-                _ if stored.verdict.fault => "failed on it".to_owned(),
-                Decision::Assign { profile } => format!("says {profile}"),
-                Decision::Hold { until: None } => "holds it".to_owned(),
-                Decision::Hold { until: Some(until) } => format!("holds it until {}", time(*until)),
-                Decision::Ignore => "ignores it".to_owned(),
-            };
-            line("policy", format!("{} {decision}: {}", stored.policy, stored.verdict.reason));
-            let (digest, at) = (stored.digest.short(), time(stored.decided_at));
-            line("", format!("since run {} of {at}, by the component {digest}…", stored.run));
-        }
-    }
-    for (index, action) in actions.iter().enumerate() {
-        let came = match action.state {
-            ActionState::Planned => "not sent yet".to_owned(),
-            ActionState::Sent => "sent; the answer was lost and is asked for at the next run".to_owned(),
-            ActionState::Dropped if action.removal.is_some() => "not carried out".to_owned(),
-            ActionState::Dropped => "not carried out; the next run looks again".to_owned(),
-            state => format!("{}, {}", state.as_str(), maybe(action.answered_at, "no time")),
-        };
-        let what = match (&action.removal, &action.profile) {
-            (None, Some(profile)) => format!("to {profile}"),
-            _ => action.attempted(),
-        };
-        line(if index == 0 { "done" } else { "" }, format!("run {}: {what}: {came}", action.run));
-    }
-    let next = next_words(app, stored, verdict.as_ref().map(|it| &it.verdict.decision)).await?;
-    line("next", next.clone());
-
-    let value = json!({
-        "token": token, "device": device, "gone": known.gone, "on": known.on(), "profile": on,
-        "pause": known.pause, "next": next,
-        "verdict": verdict.map(|it| json!({
-            "decision": it.verdict.decision, "reason": &*it.verdict.reason, "fault": it.verdict.fault,
-            "policy": it.policy, "digest": it.digest, "run": it.run, "decided_at": it.decided_at,
-        })),
-        "actions": actions.iter().map(action_json).collect::<Vec<_>>(),
-    });
-    Ok((words, value))
-}
-
 fn action_json(action: &ActionRecord) -> Value {
     json!({
         "run": action.run, "profile": action.profile, "removal": action.removal, "from": action.from, "reason": action.reason,
-        "state": action.state, "sent": action.sent, "answered_at": action.answered_at,
+        "state": action.state, "sent": action.sent, "sent_at": action.sent_at, "answered_at": action.answered_at,
     })
 }
 
-/// What happens to the device next, and when.
-async fn next_words(app: &App, stored: &StoredDevice, decision: Option<&Decision>) -> Outcome<String> {
-    let StoredDevice { token, known } = stored;
-    if known.gone {
-        return Ok("nothing, unless Apple lists it again".to_owned());
-    }
-    let now = app.engine.now();
-    let workflows = app.engine.settings.workflows.values();
-    let assigning = workflows.filter(|workflow| workflow.steps.iter().any(|step| step.uses() == "apply"));
-    let pause = known.pause.filter(|pause| pause.is_on(now));
-    let from = pause.map_or(now, |pause| pause.until);
-    let due = assigning
-        .filter_map(|workflow| Some((workflow.timing.as_ref()?.schedule.next_due(from)?, &workflow.name)));
-    let when = match due.min() {
-        Some((at, workflow)) => format!("at the next run of {workflow}, {}", time(at)),
-        None => "at the next run by hand".to_owned(),
-    };
-    if let Some(pause) = pause {
-        let why = match pause.why {
-            Refusal::Failed => "Apple would not assign it and gave no reason",
-            Refusal::Throttled => "Apple wants it left alone for so long",
-            Refusal::NotAccessible => "Apple says it is not this server's, or until it is added again",
-        };
-        return Ok(format!("nothing before {}: {why}; then {when}", time(pause.until)));
-    }
-    let Some(Decision::Assign { profile }) = decision else {
-        return Ok(format!("the policy is asked again {when}"));
-    };
-    let wanted = app.config.profiles.get(profile).map(|(_, definition)| &definition.digest);
-    let defined = app.engine.store.defined_profiles(token).await?;
-    let current = known.on().and_then(|on| defined.get(on));
-    Ok(if current.is_some_and(|(name, digest)| name == profile && Some(digest) == wanted) {
-        format!("nothing, it has the profile it should have; looked at again {when}")
-    } else {
-        format!("gets {profile} {when}")
+fn verdict_json(stored: &StoredVerdict) -> Value {
+    json!({
+        "decision": stored.verdict.decision, "reason": &*stored.verdict.reason, "fault": stored.verdict.fault,
+        "policy": stored.policy, "digest": stored.digest, "run": stored.run, "decided_at": stored.decided_at,
     })
 }
 

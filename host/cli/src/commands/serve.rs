@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::daemon::{self, Event};
 use engine::settings::Settings;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::Common;
@@ -22,7 +22,9 @@ pub(crate) struct Arguments {}
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    // From here on SIGHUP waits: plugins may take a while to compile, and a reload is no reason to end.
+    let hangup = signal(SignalKind::hangup()).map_err(unheard)?;
+    let app = App::open(&common.config, Policies::All).await?;
     app.engine.store.check_integrity().await?;
     let Some(_held) = app.engine.hold_daemon()? else {
         let problem = Problem::new(Exit::Failure, "another `deputy serve` works with this store");
@@ -31,13 +33,13 @@ pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
     tell_unusable(&app.engine.settings);
     let (tokens, workflows) = (app.config.tokens.len(), app.config.workflows.len());
     let (sender, events) = mpsc::channel(8);
-    listen(sender)?;
+    listen(sender, hangup)?;
     tracing::info!("serving; tokens: {tokens}, workflows: {workflows}");
 
     let path = common.config.clone();
     let reload = Arc::new(move |before: &Settings| match Config::read(&path) {
         Ok(config) => {
-            let settings = settings(&config, Policies::Loaded, Some(before));
+            let settings = settings(&config, Policies::Checked, Some(before));
             tell_unusable(&settings);
             Ok(settings)
         }
@@ -56,12 +58,9 @@ fn tell_unusable(settings: &Settings) {
 }
 
 /// Turns signals into events.
-fn listen(events: mpsc::Sender<Event>) -> Outcome<()> {
-    let failed =
-        |error: std::io::Error| Problem::new(Exit::Failure, format!("cannot listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+fn listen(events: mpsc::Sender<Event>, mut hangup: Signal) -> Outcome<()> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     tokio::spawn(async move {
         loop {
             let event = tokio::select! {
@@ -75,4 +74,8 @@ fn listen(events: mpsc::Sender<Event>) -> Outcome<()> {
         }
     });
     Ok(())
+}
+
+fn unheard(error: std::io::Error) -> Problem {
+    Problem::new(Exit::Failure, format!("cannot listen for signals: {error}"))
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::document::Version1;
+use domain::workflow::DefaultsTable;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::keep::KeepTable;
 use super::limits::LimitsTable;
 
 /// Deputy's configuration. It may hold the password of a proxy or the address of a webhook, so it is not printed.
@@ -21,6 +23,9 @@ pub(super) struct ConfigFile {
     /// Where the key is that seals secrets. One of the keys.
     #[serde(default)]
     pub(super) secrets: SecretsTable,
+    /// How long, and how much, is kept.
+    #[serde(default)]
+    pub(super) keep: KeepTable,
     /// How Apple's service is reached.
     #[serde(default)]
     pub(super) apple: AppleTable,
@@ -33,9 +38,16 @@ pub(super) struct ConfigFile {
     /// What policies may look things up in, by the name you give it.
     #[serde(default)]
     pub(super) tables: BTreeMap<String, TableTable>,
+    /// Lists of devices that are expected, by the name you give them. `expected.NAME` is a policy that a step
+    /// `decide` can ask: the devices in the list get what it says, those that are not in it are left to others.
+    #[serde(default)]
+    pub(super) expected: BTreeMap<String, ExpectedTable>,
     /// Where messages go, by the name you give it.
     #[serde(default)]
     pub(super) channels: BTreeMap<String, ChannelTable>,
+    /// What holds for every workflow that says nothing else.
+    #[serde(default)]
+    pub(super) defaults: DefaultsTable,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -44,6 +56,10 @@ pub(super) struct StoreTable {
     /// The database file. Default: `state/deputy.db`.
     #[serde(default)]
     pub(super) path: Option<String>,
+    /// No run begins while its disk has less free. Default: `64MiB`.
+    #[serde(default)]
+    #[schemars(example = "1GiB")]
+    pub(super) min_free: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -140,6 +156,27 @@ pub(super) struct TableTable {
     /// How its text is encoded. Default: `utf-8`.
     #[serde(default)]
     pub(super) encoding: EncodingWord,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectedTable {
+    /// A CSV file with the columns `serial_number`, `profile`, `due` (a day such as 2026-02-01) and `note`; only the
+    /// first must be there. It is read again when it has changed.
+    #[schemars(example = "tables/spring-order.csv")]
+    pub(super) csv: String,
+    /// What stands between two cells: one character, such as `;` or `\t`. Default: `,`.
+    #[serde(default)]
+    pub(super) delimiter: Option<String>,
+    /// How its text is encoded. Default: `utf-8`.
+    #[serde(default)]
+    pub(super) encoding: EncodingWord,
+    /// The token that the devices are to come to. Default: any.
+    #[serde(default)]
+    pub(super) token: Option<String>,
+    /// Who is told of devices that are late, and that they came: channels. Default: all.
+    #[serde(default)]
+    pub(super) channels: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]

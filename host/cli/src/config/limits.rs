@@ -141,7 +141,7 @@ impl Typed<'_, '_> {
 }
 
 /// `64MiB` in bytes.
-fn bytes(text: &str) -> Option<u64> {
+pub(super) fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit.trim() {
         "KiB" => KIB,

@@ -58,6 +58,18 @@ impl Muted {
     }
 }
 
+impl FactName {
+    /// Stands for everything about a token.
+    pub fn everything() -> Self {
+        Self { kind: String::new(), name: String::new() }
+    }
+
+    /// Whether `fact` is meant by this: without a name, all of the kind are.
+    pub fn means(&self, fact: &Self) -> bool {
+        self.kind == fact.kind && (self.name.is_empty() || self.name == fact.name)
+    }
+}
+
 impl fmt::Display for FactName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, name } = self;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{count, details, step_line, to_approve};
+use super::{count, details, step_line};
 use crate::id::TokenName;
 use crate::plan::Totals;
 use crate::run::{Applied, Decided, Failure, Outcome, Planned, Run, State, StepRecord, Synced};
@@ -30,14 +30,14 @@ pub(super) fn lines(run: &Run) -> String {
     let mut steps: BTreeMap<(u32, &str), Alike<'_>> = BTreeMap::new();
     for step in &run.steps {
         if let Some(token) = &step.token {
-            steps.entry((step.index, &step.uses)).or_default().put(step, token);
+            steps.entry((step.index, step.name())).or_default().put(run, step, token);
         }
     }
     let mut text = String::new();
     for ((_, uses), alike) in steps {
         if let Some((outcome, tokens)) = &alike.well {
             let sum = StepRecord { outcome: Some(outcome.clone()), ..blank(run, uses) };
-            let _ = writeln!(text, "  {uses:<8} {}: {}", count(*tokens, "token"), step_line(&sum));
+            let _ = writeln!(text, "  {uses:<8} {}: {}", count(*tokens, "token"), step_line(run, &sum));
         }
         for ((line, hint), tokens) in &alike.badly {
             let _ = writeln!(text, "  {uses:<8} {}: {line}", names(tokens));
@@ -47,7 +47,7 @@ pub(super) fn lines(run: &Run) -> String {
         }
         for step in &alike.apart {
             let whose = step.token.as_ref().map_or(String::new(), |token| format!("{token}: "));
-            let _ = writeln!(text, "  {uses:<8} {whose}{}", step_line(step));
+            let _ = writeln!(text, "  {uses:<8} {whose}{}", step_line(run, step));
             for line in details(run, step) {
                 let _ = writeln!(text, "           {line}");
             }
@@ -57,7 +57,7 @@ pub(super) fn lines(run: &Run) -> String {
 }
 
 impl<'a> Alike<'a> {
-    fn put(&mut self, step: &'a StepRecord, token: &'a TokenName) {
+    fn put(&mut self, run: &Run, step: &'a StepRecord, token: &'a TokenName) {
         match &step.outcome {
             Some(Outcome::Failed(Failure { error, hint, .. })) => {
                 let told = (
@@ -66,8 +66,8 @@ impl<'a> Alike<'a> {
                 );
                 self.badly.entry(told).or_default().push(token);
             }
-            Some(Outcome::NotNeeded { why }) => {
-                self.badly.entry((why.clone(), None)).or_default().push(token);
+            Some(Outcome::NotNeeded { .. } | Outcome::LeftOut { .. }) => {
+                self.badly.entry((step_line(run, step), None)).or_default().push(token);
             }
             Some(outcome) if is_plain(outcome) => match &mut self.well {
                 Some((sum, tokens)) => {
@@ -86,7 +86,9 @@ fn is_plain(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Synced(synced) => synced.set_aside == 0 && !super::many_left(synced),
         Outcome::Decided(decided) => decided.faults.is_empty() && decided.resting.is_none(),
-        Outcome::Planned(planned) => planned.review.is_none(),
+        Outcome::Planned(Planned { breaches, review, approved, origin, arrived, .. }) => {
+            breaches.is_empty() && review.is_none() && approved.is_none() && origin.is_none() && *arrived == 0
+        }
         Outcome::Applied(applied) => applied.refused_profiles.is_empty(),
         _ => false,
     }
@@ -173,17 +175,21 @@ pub fn needs_a_person(run: &Run) -> Vec<String> {
                 format!("refused by a rail: {}", breaches.join("; "))
             }
             Outcome::Objected { review, .. } => {
-                let (policy, opinion) = (&review.policy, &review.opinion);
-                match opinion.decision {
-                    crate::review::Decision::Refuse => format!("refused by {policy}: {}", opinion.reason),
-                    _ => format!(
-                        "{policy} asks: {}; {}",
-                        opinion.reason,
-                        to_approve(run).trim_start_matches("hint: ")
-                    ),
-                }
+                format!("refused by {}: {}", review.policy, review.opinion.reason)
             }
+            Outcome::Outdated(outdated) => format!("the world has moved on: {}", outdated.lines().join("; ")),
+            // What waits is told by whoever looks at all that waits; what a person refused needs nobody.
+            Outcome::Waits(_) | Outcome::Declined { .. } => continue,
             // That a plugin rests is told as long as it does, by whoever looks at plugins.
+            Outcome::Decided(decided) if decided.resting.is_none() => {
+                let policy = decided.policy.as_ref().map_or("the policy", |policy| policy.as_str());
+                let why = decided.faults.first().map_or("", |note| &*note.reason);
+                format!(
+                    "{policy} failed on {} of {}: {why}; mend the plugin, its settings or its tables",
+                    decided.failed_on(),
+                    super::devices(decided.devices),
+                )
+            }
             _ => continue,
         };
         let told = step.token.as_ref().map_or(line.clone(), |token| anyone(&line, token));
@@ -219,6 +225,7 @@ fn blank(run: &Run, uses: &str) -> StepRecord {
     StepRecord {
         index: 0,
         uses: uses.to_owned(),
+        id: None,
         token: None,
         started_at: run.started_at,
         ended_at: None,
@@ -239,6 +246,7 @@ mod tests {
         StepRecord {
             index: 0,
             uses: uses.to_owned(),
+            id: None,
             token,
             started_at,
             ended_at: None,
@@ -268,9 +276,11 @@ mod tests {
             workflow: "auto-assign".parse().unwrap(),
             trigger: Trigger::Hand,
             dry: false,
+            shadow: false,
             started_at: jiff::Timestamp::UNIX_EPOCH,
             ended_at: None,
             state: State::NeedsPerson,
+            skipped: None,
             steps,
         };
         expect![[r#"

@@ -10,7 +10,7 @@ use domain::id::{ChannelName, ProfileName, TokenName};
 use domain::profile::Definition;
 use domain::reminder::{Fact, FactName, Instance, Known, Subject, Told, about_refusal, smallest_told};
 use domain::token_facts::{TokenFacts, Why};
-use domain::workflow::Step;
+use domain::workflow::Uses;
 use jiff::Timestamp;
 use openssl::x509::X509;
 use serde_json::Value;
@@ -94,7 +94,7 @@ async fn profiles<'a>(
 ) -> Result<Vec<(ProfileName, &'a Definition)>, store::Error> {
     let decides = engine.settings.workflows.values().any(|workflow| {
         workflow.tokens.as_ref().is_none_or(|tokens| tokens.contains(token))
-            && workflow.steps.iter().any(|step| matches!(step, Step::Decide { .. }))
+            && workflow.steps.iter().any(|step| matches!(step.uses, Uses::Decide { .. }))
     });
     let defined = engine.store.defined_profiles(token).await?;
     let defined: BTreeSet<ProfileName> = defined.into_values().map(|(name, _)| name).collect();
@@ -149,7 +149,7 @@ async fn put_together(
 
     // While Apple refuses the token for one reason, nobody knows of the others whether they are over.
     let refused = facts.standing.refusal.is_some();
-    let everything = muted.get(&FactName { kind: String::new(), name: String::new() });
+    let everything = muted.get(&FactName::everything());
     let (mut known, mut lists) = (Vec::new(), Vec::new());
     for mut fact in all {
         let mut list = told.remove(&fact.which()).unwrap_or_default();
@@ -191,11 +191,29 @@ pub async fn mute(
 ) -> Result<(), store::Error> {
     let before: BTreeMap<_, _> = engine.store.muted(token).await?;
     let one = |fact: &Option<&Fact>| {
-        let which = fact.map_or(FactName { kind: String::new(), name: String::new() }, Fact::which);
+        let which = fact.map_or_else(FactName::everything, Fact::which);
         let mut muted = before.get(&which).cloned().unwrap_or_default();
         muted.at = engine.now();
         say(*fact, &mut muted);
         (which, muted)
     };
     engine.store.mute(token, facts.iter().map(one).collect()).await
+}
+
+/// Ends the snoozes of the facts that are meant; without a name, all of the token, those of facts that are gone
+/// included. What is acknowledged stays so. Until when the token as a whole is snoozed after that.
+pub async fn unsnooze(
+    engine: &Engine,
+    token: &TokenName,
+    which: Option<&FactName>,
+) -> Result<Option<Timestamp>, store::Error> {
+    let mut muted = engine.store.muted(token).await?;
+    let meant = |fact: &FactName| which.is_none_or(|which| which.means(fact));
+    for (_, muted) in muted.iter_mut().filter(|(fact, _)| meant(fact)) {
+        muted.snoozed_until = None;
+    }
+    let now = engine.now();
+    let whole = muted.get(&FactName::everything()).and_then(|it| it.snoozed_until).filter(|it| *it > now);
+    engine.store.mute(token, muted.into_iter().collect()).await?;
+    Ok(whole)
 }

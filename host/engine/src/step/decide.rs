@@ -1,13 +1,14 @@
 //! Asks the policy about every device.
 //!
 //! Every device, at every run: what is to be done follows from the whole inventory, never from the
-//! event that made us look.
+//! event that made us look. Where a workflow asks several policies, the first that does not ignore a
+//! device decides: each is asked about what those before it left open.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::device::Device;
-use domain::id::{Digest, PluginName, SerialNumber};
+use domain::id::{Digest, PluginName, ProfileName, SerialNumber};
 use domain::policy::{Policy, Question};
 use domain::rest::Health;
 use domain::run::{Decided, FaultNote, Resting};
@@ -26,16 +27,31 @@ const BATCH: u32 = 1_000;
 /// not to fill the log and the record of the run.
 const WAYS: usize = 20;
 
+/// The other policies that the run asks about the same devices.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Others {
+    /// Those that have been asked, in vain or not.
+    pub(crate) before: Vec<PluginName>,
+    /// Those still to be asked.
+    pub(crate) later: Vec<PluginName>,
+}
+
 pub(crate) async fn decide(
     lane: &Lane<'_>,
     policy: &PluginName,
     on_fault: &OnFault,
+    others: &Others,
 ) -> Result<Decided, Error> {
     let policy = find(lane, policy, Question::Assignment)?;
     let (name, digest, store) = (policy.name().clone(), policy.digest().clone(), &lane.engine.store);
-    let profiles = lane.engine.settings.profiles.keys().cloned().collect();
+    let profiles: Vec<ProfileName> = lane.engine.settings.profiles.keys().cloned().collect();
     let defined = store.defined_profiles(&lane.token).await?;
     let tables = lane.tables(&name);
+    // What it is told is kept, once for each wording: whoever asks later why it said this can ask it again.
+    let plugin = lane.engine.settings.plugins.get(&name);
+    let settings = store.keep_text(plugin.map_or("{}", |plugin| &plugin.settings), lane.now).await?;
+    let list = serde_json::to_string(&profiles).expect("names are always JSON");
+    let profile_list = store.keep_text(&list, lane.now).await?;
     let context = Arc::new(Context {
         now: lane.now,
         utc_offset: lane.about.utc_offset,
@@ -46,10 +62,12 @@ pub(crate) async fn decide(
     });
     let mut deciding = Deciding {
         lane,
-        mark: lane.engine.settings.mark_of(&name),
+        others,
+        mark: lane.engine.settings.mark_with(&name, &tables),
         health: Health::default(),
+        failed_lately: false,
         faults: BTreeMap::new(),
-        asked: 0,
+        work: Work::default(),
         decided: Decided {
             policy: Some(name.clone()),
             default: match on_fault {
@@ -57,18 +75,21 @@ pub(crate) async fn decide(
                 OnFault::Hold | OnFault::Fail => None,
             },
             digest: Some(digest.clone()),
+            settings: Some(settings),
+            profiles: Some(profile_list),
+            utc_offset: Some(lane.about.utc_offset.seconds()),
             tables: tables.0.iter().map(|(name, table)| (name.clone(), table.digest().clone())).collect(),
             ..Decided::default()
         },
         policy,
     };
     let all = deciding.all(context, on_fault).await;
-    let Deciding { mut decided, faults, asked, .. } = deciding;
+    let Deciding { mut decided, faults, mut work, .. } = deciding;
     let failed_on = faults.values().map(|note| note.devices).sum();
     decided.faults = faults.into_values().collect();
+    work.usage = decided.usage;
     // Whatever ended it, what was asked was asked.
-    let work = Work { usage: decided.usage, devices: asked, held: decided.held, faults: failed_on };
-    if asked > 0 {
+    if work.devices > 0 {
         store.plugin_worked(&name, &digest, work, lane.engine.now()).await?;
     }
     for fault in &decided.faults {
@@ -107,24 +128,31 @@ pub(crate) fn find(lane: &Lane<'_>, name: &PluginName, question: Question) -> Re
 /// One token's devices on their way through the policy.
 struct Deciding<'a> {
     lane: &'a Lane<'a>,
+    others: &'a Others,
     policy: Arc<dyn Policy>,
     mark: Digest,
     health: Health,
+    /// It is on record that it failed, perhaps as it was configured then.
+    failed_lately: bool,
     decided: Decided,
     faults: BTreeMap<Arc<str>, FaultNote>,
-    /// Devices it was really asked about.
-    asked: u64,
+    /// What became of the devices it was really asked about.
+    work: Work,
 }
 
 impl Deciding<'_> {
     async fn all(&mut self, context: Arc<Context>, on_fault: &OnFault) -> Result<(), Error> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
+        self.failed_lately = store.plugin_failed_lately(self.policy.name()).await?;
         self.health = store.plugin_health(self.policy.name(), Some(&lane.token), &self.mark).await?;
         self.rest(false);
         let mut after: Option<DeviceId> = None;
         loop {
             lane.go_on()?;
-            let devices = store.devices_after(&lane.token, after, BATCH).await?;
+            let devices = match self.others.before.as_slice() {
+                [] => store.devices_after(&lane.token, after, BATCH).await?,
+                before => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await?,
+            };
             let Some((last, _)) = devices.last() else { return Ok(()) };
             after = Some(*last);
             let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
@@ -143,7 +171,9 @@ impl Deciding<'_> {
             let verdicts = verdicts.into_iter().map(|verdict| on_fault.over(verdict));
             let verdicts = ids.into_iter().zip(verdicts).collect();
             let by = (self.policy.name().clone(), self.policy.digest().clone());
-            store.store_verdicts(lane.run, by, verdicts, lane.now).await?;
+            let later = &self.others.later;
+            self.decided.differently +=
+                store.store_verdicts(lane.run, lane.about.book(), by, later, verdicts, lane.now).await?;
             lane.progress("decide", self.decided.devices, None);
             if *on_fault == OnFault::Fail && !self.faults.is_empty() {
                 return Ok(());
@@ -168,7 +198,11 @@ impl Deciding<'_> {
             Error::Policy(Unusable { error, hint: None })
         })?;
         let verdicts = answered.answer;
-        self.asked += devices.len() as u64;
+        self.work.devices += devices.len() as u64;
+        self.work.faults += verdicts.iter().filter(|verdict| verdict.fault).count() as u64;
+        self.work.held +=
+            verdicts.iter().filter(|verdict| matches!(verdict.decision, Decision::Hold { .. })).count()
+                as u64;
         self.decided.usage += answered.usage;
         let (store, name, token) = (&self.lane.engine.store, self.policy.name(), &self.lane.token);
         match verdicts.first() {
@@ -176,11 +210,12 @@ impl Deciding<'_> {
             Some(first) if verdicts.len() > 1 && verdicts.iter().all(|verdict| verdict.fault) => {
                 let now = self.lane.engine.now();
                 let (health, news) = store.plugin_failed(name, token, &self.mark, &first.reason, now).await?;
-                self.health = health;
+                (self.health, self.failed_lately) = (health, true);
                 self.rest(news);
             }
-            _ if self.health.failures > 0 && verdicts.iter().any(|verdict| !verdict.fault) => {
+            _ if self.failed_lately && verdicts.iter().any(|verdict| !verdict.fault) => {
                 store.plugin_forgiven(name, Some(token)).await?;
+                self.failed_lately = false;
                 if self.health.rests > 0 {
                     tracing::info!(plugin = %name, "the plugin `{name}` works again");
                 }

@@ -10,13 +10,17 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Places there are in one run.
+use crate::stop::Stop;
+
+/// Places there are, for all runs together.
 #[derive(Clone)]
 pub(crate) struct Places(Arc<Semaphore>);
 
 /// One of them, taken until it is dropped.
 pub(crate) struct Place {
     places: Places,
+    /// Who is to end does not queue for a place again.
+    stop: Stop,
     taken: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -26,14 +30,18 @@ impl Places {
         Self(Arc::new(Semaphore::new(number)))
     }
 
-    /// Waits for a free place and takes it.
-    pub(crate) async fn take(&self) -> Place {
-        Place { places: self.clone(), taken: Mutex::new(self.permit().await) }
+    /// Waits for a free place and takes it; or for the wish to end, and goes without.
+    pub(crate) async fn take(&self, stop: &Stop) -> Place {
+        let taken = Mutex::new(self.permit(stop).await);
+        Place { places: self.clone(), stop: stop.clone(), taken }
     }
 
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        // It fails only once the semaphore is closed, and nobody closes it.
-        self.0.clone().acquire_owned().await.ok()
+    async fn permit(&self, stop: &Stop) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            // It fails only once the semaphore is closed, and nobody closes it.
+            permit = self.0.clone().acquire_owned() => permit.ok(),
+            () = stop.wait() => None,
+        }
     }
 }
 
@@ -49,7 +57,7 @@ impl Place {
         }
         drop(self.swap(None));
         let done = work.await;
-        drop(self.swap(self.places.permit().await));
+        drop(self.swap(self.places.permit(&self.stop).await));
         done
     }
 
@@ -62,29 +70,38 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stop::Stopper;
 
     #[tokio::test]
     async fn who_hangs_does_not_keep_the_next_from_its_place() {
-        let places = Places::new(1);
-        let hanging = places.take().await;
+        let (places, stopper) = (Places::new(1), Stopper::default());
+        let hanging = places.take(&stopper.listener()).await;
         let stuck = tokio::spawn(async move {
             hanging.lend(Duration::ZERO, std::future::pending::<()>()).await;
         });
         // There is one place; that this ends at all is the test.
-        drop(places.take().await);
+        drop(places.take(&stopper.listener()).await);
         stuck.abort();
     }
 
     #[tokio::test]
+    async fn who_is_to_end_does_not_wait_for_a_place() {
+        let (places, stopper) = (Places::new(1), Stopper::default());
+        let _first = places.take(&stopper.listener()).await;
+        stopper.stop();
+        drop(places.take(&stopper.listener()).await);
+    }
+
+    #[tokio::test]
     async fn whoever_goes_on_waits_for_a_place_again() {
-        let places = Places::new(1);
-        let first = places.take().await;
+        let (places, stopper) = (Places::new(1), Stopper::default());
+        let first = places.take(&stopper.listener()).await;
         let (go_on, wait) = tokio::sync::oneshot::channel::<()>();
         let lent = tokio::spawn(async move {
             let _ = first.lend(Duration::ZERO, wait).await;
             first
         });
-        let second = places.take().await;
+        let second = places.take(&stopper.listener()).await;
         go_on.send(()).unwrap();
         // The first has its answer, but the second has the place.
         for _ in 0..100 {
@@ -93,6 +110,6 @@ mod tests {
         assert!(!lent.is_finished());
         drop(second);
         drop(lent.await.unwrap());
-        drop(places.take().await);
+        drop(places.take(&stopper.listener()).await);
     }
 }

@@ -53,6 +53,8 @@ pub struct ActionRecord {
     pub state: ActionState,
     /// Apple's id of the profile that was sent.
     pub sent: Option<ProfileId>,
+    /// When it went out; none if it never did, or that was not kept then.
+    pub sent_at: Option<Timestamp>,
     /// When Apple answered.
     pub answered_at: Option<Timestamp>,
 }
@@ -72,7 +74,8 @@ impl ActionRecord {
     pub fn target(&self) -> String {
         match (self.removal, &self.profile) {
             (Some(removal), _) => format!("({})", removal.as_str()),
-            (None, profile) => profile.as_ref().map_or("-", ProfileName::as_str).to_owned(),
+            (None, Some(profile)) => profile.to_string(),
+            (None, None) => self.sent.as_ref().map_or("-", ProfileId::as_str).to_owned(),
         }
     }
 }
@@ -131,13 +134,18 @@ impl std::str::FromStr for ActionState {
 
 impl Store {
     /// Records that these actions are about to be sent.
-    pub async fn actions_sent(&self, actions: &[QueuedAction], profile: &ProfileId) -> Result<(), Error> {
-        self.set_states(actions, ActionState::Sent, Some(profile.clone())).await
+    pub async fn actions_sent(
+        &self,
+        actions: &[QueuedAction],
+        profile: &ProfileId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.set_states(actions, ActionState::Sent, Some(profile.clone()), Some(now)).await
     }
 
     /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
     pub async fn actions_not_sent(&self, actions: &[QueuedAction]) -> Result<(), Error> {
-        self.set_states(actions, ActionState::Planned, None).await
+        self.set_states(actions, ActionState::Planned, None, None).await
     }
 
     pub(super) async fn set_states(
@@ -145,13 +153,15 @@ impl Store {
         actions: &[QueuedAction],
         state: ActionState,
         profile: Option<ProfileId>,
+        sent_at: Option<Timestamp>,
     ) -> Result<(), Error> {
         let ids: Vec<i64> = actions.iter().map(|action| action.id).collect();
         self.write(move |connection| {
-            let mut update =
-                connection.prepare_cached("UPDATE action SET state = ?2, uuid = ?3 WHERE id = ?1")?;
+            let mut update = connection
+                .prepare_cached("UPDATE action SET state = ?2, uuid = ?3, sent_at = ?4 WHERE id = ?1")?;
+            let (profile, sent_at) = (profile.as_ref().map(ProfileId::as_str), sent_at.map(millis));
             for id in ids {
-                update.execute(params![id, state.as_str(), profile.as_ref().map(ProfileId::as_str)])?;
+                update.execute(params![id, state.as_str(), profile, sent_at])?;
             }
             Ok(())
         })
@@ -251,9 +261,9 @@ impl Store {
         let (token, serial) = (token.clone(), serial.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at, kind
+                "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at, kind, sent_at
                  FROM device d JOIN action a ON a.device = d.id JOIN run r ON r.id = a.run
-                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY a.id DESC LIMIT ?3",
+                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry AND NOT r.shadow ORDER BY a.id DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
             let mut actions = Vec::new();
@@ -274,7 +284,7 @@ impl Store {
         let run = run.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at, kind
+                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at, kind, sent_at
                  FROM action a JOIN device d ON d.id = a.device
                  WHERE run = ?1 ORDER BY a.token, serial_number LIMIT ?2",
             )?;
@@ -348,13 +358,15 @@ pub(super) fn listed(device: Device) -> Change {
     Change { device, kind: ChangeKind::Listed, at: None }
 }
 
-/// An action from seven columns beginning with `first`.
+/// An action from eight columns beginning with `first`.
 fn action(row: &Row<'_>, run: RunId, first: usize) -> Result<ActionRecord, Error> {
     let id = |text: Option<String>| text.map(|text| typed(text, "profile id")).transpose();
     let kind: String = row.get(first + 6)?;
     let assigns = kind == "assign";
     let removal = (!assigns).then(|| typed(kind, "kind of action")).transpose()?;
-    let profile = assigns.then(|| typed(row.get(first)?, "profile name")).transpose()?;
+    let name: String = row.get(first)?;
+    // A profile that was never ours has no name.
+    let profile = (assigns && !name.is_empty()).then(|| typed(name, "profile name")).transpose()?;
     Ok(ActionRecord {
         run,
         profile,
@@ -364,5 +376,6 @@ fn action(row: &Row<'_>, run: RunId, first: usize) -> Result<ActionRecord, Error
         state: typed(row.get(first + 3)?, "action state")?,
         sent: id(row.get(first + 4)?)?,
         answered_at: maybe_time(row.get(first + 5)?)?,
+        sent_at: maybe_time(row.get(first + 7)?)?,
     })
 }

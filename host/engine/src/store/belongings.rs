@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::reseal::{SEALED, Sealed};
 use super::tokens::{COLUMNS, token};
-use super::{Error, Store, absent, seal, token_keys};
+use super::{Error, Store, absent, seal, token_keys, waiting};
 use crate::secrets;
 
 /// What is kept under a token's name.
@@ -87,7 +87,7 @@ impl Store {
             connection.execute("UPDATE token SET name = ?2 WHERE name = ?1", [old.as_str(), new.as_str()])?;
             for table in tables_with_tokens(connection)? {
                 connection.execute(
-                    &format!("UPDATE \"{table}\" SET token = ?2 WHERE token = ?1"),
+                    &format!("UPDATE OR REPLACE \"{table}\" SET token = ?2 WHERE token = ?1"),
                     [old.as_str(), new.as_str()],
                 )?;
             }
@@ -102,10 +102,11 @@ impl Store {
         let name = name.clone();
         self.erase(move |connection| {
             let belongings = count(connection, &name)?;
+            waiting::forget(connection, &name)?;
             // Devices, their verdicts, history and actions, profiles and the token before go with it.
             connection.execute("DELETE FROM token WHERE name = ?1", [name.as_str()])?;
             connection.execute("DELETE FROM token_key WHERE token = ?1", [name.as_str()])?;
-            for table in ["told", "muted"] {
+            for table in ["told", "muted", "said"] {
                 connection.execute(&format!("DELETE FROM {table} WHERE token = ?1"), [name.as_str()])?;
             }
             Ok(belongings)

@@ -8,7 +8,7 @@ use domain::id::{ProfileId, SerialNumber, TokenName};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Statement, ToSql, params};
 
 use super::devices::{COLUMNS, DeviceId, known};
-use super::history::{self, Seen};
+use super::history::{self, Happened, Seen};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
 
@@ -112,7 +112,7 @@ impl Store {
             )?;
             for device in &missing {
                 leave.execute([device])?;
-                history::record(connection, *device, PastKind::Gone, None, &[], &seen)?;
+                history::record(connection, *device, &Happened::gone(), &seen)?;
             }
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
             connection.execute(
@@ -255,7 +255,7 @@ impl<'c> Inventory<'c> {
     }
 
     /// Writes what happened to a device into its history. What is only the echo of our own assignment
-    /// is nothing new.
+    /// is nothing new, and is kept for what the device was before.
     fn remember(
         &self,
         device: DeviceId,
@@ -263,18 +263,24 @@ impl<'c> Inventory<'c> {
         held: &Known,
         known: &Known,
     ) -> Result<Folded, Error> {
+        let ended = held.ours.is_some() && known.ours.is_none();
+        let (fields, before) = match folded {
+            // Nothing else can be different.
+            Folded::Same => (Vec::new(), None),
+            _ => news(held, &known.device),
+        };
         let kind = match folded {
+            Folded::Same if ended => PastKind::NotShown,
             Folded::Same => return Ok(folded),
+            Folded::Changed if fields.is_empty() => PastKind::Shown,
             Folded::Changed => PastKind::Changed,
             Folded::Gone => PastKind::Gone,
             Folded::New => PastKind::Returned,
         };
-        let fields = news(held, &known.device);
-        if kind == PastKind::Changed && fields.is_empty() {
-            return Ok(Folded::Same);
-        }
-        history::record(self.connection, device, kind, known.changed_at, &fields, self.seen)?;
-        Ok(folded)
+        let happened =
+            Happened { kind, at: known.changed_at, fields: &fields, before: before.as_ref(), ended };
+        history::record(self.connection, device, &happened, self.seen)?;
+        Ok(if kind == PastKind::Shown { Folded::Same } else { folded })
     }
 }
 

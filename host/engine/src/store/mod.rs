@@ -7,8 +7,10 @@
 mod actions;
 mod belongings;
 mod devices;
+mod freshness;
 mod history;
 mod inventory;
+mod keep;
 mod outbox;
 mod plans;
 mod plugins;
@@ -17,10 +19,14 @@ mod removals;
 mod renewal;
 mod reseal;
 mod runs;
+mod said;
+mod schedule;
+mod texts;
 mod token_keys;
 mod tokens;
 mod told;
 mod verdicts;
+mod waiting;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -40,19 +46,23 @@ use crate::secrets::{self, Key};
 pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
 pub use belongings::{Belongings, Renamed};
 pub use devices::{DeviceFilter, DeviceId, StoredDevice};
-pub use history::Seen;
+pub use history::{PastDevices, Seen};
 pub use inventory::{PageResult, Pages};
+pub use keep::Forgettable;
 pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
 pub(crate) use outbox::{LONGEST_PAUSE, enqueue};
-pub use plans::RecordedPlan;
+pub use plans::{RecordedPlan, Verdicts};
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
-pub use runs::NewRun;
+pub use runs::{Asking, Interrupted, NewRun, RunFilter};
+pub use said::{Said, Saying, Topic};
+pub use schedule::{DaemonNote, Dealt, InForce, Progress};
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
-pub use verdicts::StoredVerdict;
+pub use verdicts::{Book, StoredVerdict};
+pub use waiting::{Asked, Asker, CameTo, End, Waiting};
 
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
@@ -63,6 +73,10 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0006-outbox.sql")),
     M::up(include_str!("migrations/0007-plugins.sql")),
     M::up(include_str!("migrations/0008-reminders.sql")),
+    M::up(include_str!("migrations/0009-schedule.sql")),
+    M::up(include_str!("migrations/0010-plans.sql")),
+    M::up(include_str!("migrations/0011-memory.sql")),
+    M::up(include_str!("migrations/0012-step-ids.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
@@ -287,6 +301,11 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(at)?;
     // Another process may be writing: the daemon, while somebody runs a command.
     connection.busy_timeout(Duration::from_secs(30)).map_err(at)?;
+    // What is forgotten is given back to the disk, in files that begin with this. Older ones use it again.
+    let pages: u64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(at)?;
+    if pages == 0 {
+        connection.pragma_update(None, "auto_vacuum", "incremental").map_err(at)?;
+    }
     // A page of the index of serial numbers is written often: it is kept in memory (16 MB) and copied
     // from the log to the file seldom (every 32 MB).
     connection
@@ -467,6 +486,43 @@ mod tests {
         let instance = Instance::End(time(86_400_000).unwrap());
         let expected = Told { channel: "ops".parse().unwrap(), instance, threshold: Threshold(14 * 86_400) };
         assert_eq!(told[0].1, [expected]);
+    }
+
+    #[tokio::test]
+    async fn a_database_of_before_earlier_decisions_were_explained_keeps_its_histories_and_verdicts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 8).unwrap();
+        let before = Timestamp::now();
+        old.execute_batch(
+            "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                 credentials) VALUES ('emea', 's', 'u', 'o', 'a', 1, 2, x'00');
+             INSERT INTO device (id, token, serial_number, profile_status, round, seen_at, seen_run)
+                 VALUES (4, 'emea', 'C02AA', 'empty', 1, 5, '20260101-000000-bcdfgh');
+             INSERT INTO device_history VALUES (4, 1, 'changed', 6, '20260101-000000-bcdfgh', 6,
+                 '[{\"field\":\"color\",\"from\":null,\"to\":\"RED\"}]');
+             INSERT INTO verdict VALUES (4, 'hold', NULL, NULL, 'too new', 0, 'rules', 'a', 'r', 7);",
+        )
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        let (token, serial) = ("emea".parse().unwrap(), "C02AA".parse().unwrap());
+        let changes = store.device_history(&token, &serial, 9).await.unwrap();
+        let kinds: Vec<_> = changes.iter().map(|change| change.kind.as_str()).collect();
+        assert_eq!((kinds, changes[0].fields.len()), (vec!["changed", "added"], 1));
+        // What was decided before is not made up: the echo of what we did was not kept then.
+        assert!(store.whole_since().await.unwrap() >= time(millis(before)).unwrap());
+        let change = "UPDATE verdict SET decision = 'ignore', decided_at = 8";
+        store.write(move |connection| Ok(connection.execute_batch(change)?)).await.unwrap();
+        let (verdicts, was): (i64, String) = store
+            .read(|connection| {
+                let sql = "SELECT count(*), max(decision) FROM verdict_history";
+                Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+            })
+            .await
+            .unwrap();
+        assert_eq!((verdicts, was.as_str()), (1, "hold"));
     }
 
     #[tokio::test]

@@ -99,8 +99,18 @@ impl Store {
         .await
     }
 
+    /// Whether anything is on record of how a plugin did lately: that it failed, as it was configured then.
+    pub async fn plugin_failed_lately(&self, plugin: &PluginName) -> Result<bool, Error> {
+        let plugin = plugin.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT 1 FROM plugin_health WHERE plugin = ?1")?;
+            Ok(statement.exists([plugin.as_str()])?)
+        })
+        .await
+    }
+
     /// How a plugin did lately with the devices of one token; of all tokens, where it rests longest. With
-    /// another component or other settings than then, well.
+    /// another component, other settings or other tables than then, well.
     pub async fn plugin_health(
         &self,
         plugin: &PluginName,

@@ -3,15 +3,15 @@
 //! These are actions like others: in the store before they are sent, and read back from Apple when
 //! an answer is lost. A plan never holds one.
 
-use domain::history::PastKind;
+use domain::history::{PastKind, ProfileState};
 use domain::id::{RunId, SerialNumber, TokenName};
 use domain::removal::Removal;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::actions::listed;
-use super::devices::DeviceId;
-use super::history::{self, Seen};
+use super::devices::{COLUMNS, DeviceId, known};
+use super::history::{self, Happened, Seen};
 use super::inventory::Inventory;
 use super::{ActionState, Error, QueuedAction, ReadBack, Store, millis, time, typed};
 
@@ -46,8 +46,8 @@ impl Store {
     }
 
     /// Records that these removals are about to be sent.
-    pub async fn removals_sent(&self, actions: &[QueuedAction]) -> Result<(), Error> {
-        self.set_states(actions, ActionState::Sent, None).await
+    pub async fn removals_sent(&self, actions: &[QueuedAction], now: Timestamp) -> Result<(), Error> {
+        self.set_states(actions, ActionState::Sent, None, Some(now)).await
     }
 
     /// Records what Apple answered, and what it means for the device. With a failure comes why.
@@ -148,6 +148,13 @@ fn answer(
     match what {
         // As Apple has it: the device goes on naming the profile that was removed.
         Removal::Unassign => {
+            let mut select =
+                connection.prepare_cached(&format!("SELECT {COLUMNS} FROM device WHERE id = ?1"))?;
+            let held = select.query_row([device], |row| Ok(known(row)))??;
+            let before = ProfileState::of(&held.device);
+            let (kind, ended) = (PastKind::Done, held.ours.is_some());
+            let happened = Happened { kind, at: None, fields: &[], before: Some(&before), ended };
+            history::record(connection, device, &happened, seen)?;
             let mut update = connection.prepare_cached(&format!(
                 "UPDATE device SET profile_uuid = coalesce(ours_profile, profile_uuid),
                      profile_status = iif(coalesce(ours_profile, profile_uuid) IS NULL, profile_status, 'removed'),
@@ -163,7 +170,7 @@ fn answer(
                  WHERE id = ?1 AND gone = 0"
             ))?;
             if update.execute(params![device, millis(seen.at)])? == 1 {
-                history::record(connection, device, PastKind::Gone, None, &[], seen)?;
+                history::record(connection, device, &Happened::gone(), seen)?;
             }
         }
     }

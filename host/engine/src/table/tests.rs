@@ -313,6 +313,33 @@ fn a_file_that_went_wrong_leaves_what_was_right_before() {
 }
 
 #[test]
+fn a_column_that_was_let_go_by_mistake_is_taken_back_with_the_table_it_was_in() {
+    let world = world(b"serial,site\nC02AA,Lyon\n", b',', Encoding::Utf8);
+    world.said(&[]);
+    world.table.reloaded();
+    assert!(!world.table.take_back(), "nothing went");
+    world.write("serial\nC02AA\n");
+    expect![[r#"
+        columns ["serial"], 1 rows, 0 without key
+    "#]]
+    .assert_eq(&world.said(&[]));
+    assert!(world.table.take_back());
+    expect![[r#"
+        columns ["serial", "site"], 1 rows, 0 without key
+        C02AA: Ok(Some(["C02AA", "Lyon"]))
+        error: the column `site` is gone, and a policy may look at it
+         --> DIR/assets.csv:1
+          = help: put it back, or reload the configuration if that is meant
+    "#]]
+    .assert_eq(&world.said(&["C02AA"]));
+    world.table.reloaded();
+    assert!(world.table.now().is_some() && world.table.take_back(), "as long as it is not mended");
+    world.table.reloaded();
+    world.write("serial,site\nC02AA,Rome\n");
+    assert!(world.table.now().is_some() && !world.table.take_back(), "it was mended");
+}
+
+#[test]
 fn a_trouble_of_the_disk_is_over_when_it_is_over() {
     let content = b"serial,site\nC02AA,Lyon\n";
     let world = world(content, b',', Encoding::Utf8);

@@ -7,11 +7,16 @@ use wasmtime::component::{ResourceDynamic, Val};
 
 use super::resource;
 use super::world::{Refused, Stream, World};
-use crate::call::Guest;
+use crate::call::{Guest, pay};
 use crate::log::Log;
 
 /// How much a stream takes at a time, in bytes: as much as the shortest way to write allows.
 const PERMIT: u64 = 4_096;
+
+/// What one call costs, and each thing in a list that comes with it or is handed back: about as much as the plugin
+/// burns in the time it takes us. Calling for ever ends like any other loop.
+const FUEL: u64 = 400;
+const FUEL_PER_ITEM: u64 = 20;
 
 /// The streams, as the guest holds them.
 const INPUT: u32 = 0;
@@ -32,8 +37,12 @@ pub(super) fn call(
     for argument in arguments {
         take_handles(&mut store, argument, &mut handles)?;
     }
+    pay(&mut store, FUEL + FUEL_PER_ITEM * arguments.iter().map(items).sum::<u64>())?;
     let Guest { world, log, .. } = store.data_mut();
     let answer = answer(function, ty, arguments, &handles, world, log)?;
+    if let Answer::Value(value) = &answer {
+        pay(&mut store, FUEL_PER_ITEM * items(value))?;
+    }
     match (results, answer) {
         ([], Answer::Nothing) => Ok(()),
         ([result], Answer::Value(value)) => {
@@ -47,6 +56,13 @@ pub(super) fn call(
             Ok(())
         }
         _ => Err(Refused::Shape { function: function.to_owned() }.into()),
+    }
+}
+
+fn items(value: &Val) -> u64 {
+    match value {
+        Val::List(list) => list.len() as u64,
+        _ => 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use domain::policy::Policy as _;
 use expect_test::expect;
-use sandbox::{Limits, Sandbox};
+use sandbox::{Compiler, Error, Limits, PluginSpec, Sandbox};
 
 use crate::help::{compiler, context, devices, shown, spec};
 
@@ -95,6 +95,34 @@ fn nobody_else_can_read_the_cache() {
     for entry in fs::read_dir(&cache).unwrap() {
         assert_eq!(mode(&entry.unwrap().path()), 0o600);
     }
+}
+
+#[test]
+fn what_cannot_be_compiled_is_not_tried_again_by_the_next_start_unless_that_is_wanted() {
+    let cache = tempfile::tempdir().unwrap();
+    let load = |compiler: Compiler, limits: Limits| {
+        let sandbox = Sandbox::new(compiler, Some(cache.path().to_owned())).unwrap();
+        let broken = b"\0asm\x0d\0\x01\0 and no component";
+        let spec = PluginSpec { limits, ..spec(broken, serde_json::json!({})) };
+        let error = sandbox.load(spec).unwrap_err();
+        match error {
+            Error::NotCompiled { .. } => "tried",
+            Error::NotCompiledLately { .. } => "not tried",
+            Error::Engine { .. } => "tried, without a compiler",
+            _ => panic!("{error}"),
+        }
+    };
+    let more = Limits { compile_bytes: 2 << 30, ..Limits::default() };
+    let next_start = || Compiler { retry: false, ..compiler() };
+    let none = || Compiler { program: "/nowhere/at/all".into(), ..compiler() };
+    assert_eq!(load(next_start(), Limits::default()), "tried");
+    assert_eq!(load(next_start(), Limits::default()), "not tried");
+    assert_eq!(load(Compiler { retry: false, ..none() }, Limits::default()), "not tried");
+    assert_eq!(load(next_start(), more.clone()), "tried", "with other limits");
+    assert_eq!(load(compiler(), Limits::default()), "tried");
+    // That there is no compiler says nothing of the component.
+    assert_eq!(load(none(), more.clone()), "tried, without a compiler");
+    assert_eq!(load(next_start(), more), "not tried");
 }
 
 #[test]

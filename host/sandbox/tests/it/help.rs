@@ -17,7 +17,7 @@ pub(crate) static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
 /// The program that compiles, as this crate has it for itself.
 pub(crate) fn compiler() -> Compiler {
     let program = env!("CARGO_BIN_EXE_compile-plugin").into();
-    Compiler { program, arguments: Vec::new(), notice: |_| {} }
+    Compiler { program, arguments: Vec::new(), notice: |_| {}, retry: true }
 }
 
 /// A plugin called `site-policy` that may assign `kiosk` and `standard`.

@@ -115,6 +115,8 @@ fn policies_that_misbehave_are_contained_and_answer_the_same_twice() {
             opens-folders: C1 hold until 1970-01-01T00:00:00Z: fine
             opens-a-socket: C1 hold until 1970-01-01T00:00:01Z: fine
             prints: C1 hold: fine (logs: fine)
+            prints-for-ever: C1 hold: fault: plugin `site-policy` ran out of fuel (5,201,000 for one device) (logs: )
+            reads-the-clock-for-ever: C1 hold: fault: plugin `site-policy` ran out of fuel (5,201,000 for one device)
         "#]],
     );
 }

@@ -170,9 +170,11 @@ impl Field {
                 let profile = device.current_profile.and_then(|index| context.profiles.get(index as usize));
                 passes(profile.map_or("", String::as_str))
             }
-            Self::IsReplacementDevice => {
-                passes(if device.is_replacement_device == Some(true) { "true" } else { "false" })
-            }
+            Self::IsReplacementDevice => passes(match device.is_replacement_device {
+                Some(true) => "true",
+                Some(false) => "false",
+                None => "",
+            }),
             Self::Token => passes(&context.token),
             Self::Extra(name) => {
                 let found = device.extra.iter().find(|(known, _)| known == name);

@@ -4,7 +4,7 @@ use super::field::{Field, Kind};
 use super::wanted::{Date, Wanted};
 use super::{Condition, Conditions, Lookup, Lookups, Source};
 use crate::Setup;
-use crate::glob::is_pattern;
+use crate::glob::{Glob, is_pattern};
 use crate::settings::{At, Table, Value, listed, nearest};
 
 const STATUS: [&str; 4] = ["assigned", "empty", "pushed", "removed"];
@@ -94,10 +94,12 @@ impl<'a> Reader<'a> {
             return Some(Condition { source: Source::Column(table, column), wanted, negated });
         }
         let Some(field) = Field::named(name) else {
-            let names: Vec<&str> = Field::names().chain(["in_table"]).collect();
-            let hint = nearest(name, &names)
-                .unwrap_or_else(|| format!("a field younger than Deputy is `extra.{name}`"));
-            at.problem_with_hint(format!("devices have no field `{name}`"), hint);
+            at.problem_in_words(|| {
+                let names: Vec<&str> = Field::names().chain(["in_table"]).collect();
+                let hint = nearest(name, &names)
+                    .unwrap_or_else(|| format!("a field younger than Deputy is `extra.{name}`"));
+                (format!("devices have no field `{name}`"), hint)
+            });
             return None;
         };
         let (wanted, negated) = self.wanted(at, Some(&field))?;
@@ -132,8 +134,9 @@ impl<'a> Reader<'a> {
         match (kind, at.value()) {
             (_, Value::Table(_)) => self.compared(at, field, kind),
             (Kind::Flag, _) => {
-                let text = if at.flag()? { "true" } else { "false" };
-                Some(plain(Wanted::any_of([text].into_iter())))
+                // What Apple does not say is not so.
+                let texts: &[&str] = if at.flag()? { &["true"] } else { &["false", ""] };
+                Some(plain(Wanted::any_of(texts.iter().copied())))
             }
             (Kind::Date, _) => {
                 at.problem_with_hint(
@@ -148,6 +151,8 @@ impl<'a> Reader<'a> {
                     Some(Field::ProfileStatus) => check(at, &texts, &STATUS, "no device is ever"),
                     Some(Field::CurrentProfile) => {
                         let profiles: Vec<&str> = self.setup.profiles.iter().map(String::as_str).collect();
+                        // Nothing is no profile, or somebody else's.
+                        let texts: Vec<_> = texts.iter().copied().filter(|(it, _)| !it.is_empty()).collect();
                         check(at, &texts, &profiles, "there is no profile");
                     }
                     Some(Field::Token) => {
@@ -224,12 +229,19 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Texts of a field that can only be one of `known`, or nothing.
+/// Texts of a field that can only be one of `known`: each has to be one, or to fit one.
 fn check(at: &At, texts: &[(&'static str, usize)], known: &[&str], message: &str) {
-    for (text, index) in texts.iter().filter(|(text, _)| !text.is_empty() && !is_pattern(text)) {
-        if !known.iter().any(|known| known.eq_ignore_ascii_case(text)) {
-            let hint = nearest(text, known).unwrap_or_else(|| format!("known are {}", listed(known)));
-            at.item(*index).problem_with_hint(format!("{message} `{text}`"), hint);
+    for (text, index) in texts {
+        let glob = is_pattern(text).then(|| Glob::new(text));
+        let is_one = |known: &&str| match &glob {
+            Some(glob) => glob.matches(known),
+            None => known.eq_ignore_ascii_case(text),
+        };
+        if !known.iter().any(is_one) {
+            at.item(*index).problem_in_words(|| {
+                let hint = nearest(text, known).unwrap_or_else(|| format!("known are {}", listed(known)));
+                (format!("{message} `{text}`"), hint)
+            });
         }
     }
 }

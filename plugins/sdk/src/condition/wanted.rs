@@ -54,8 +54,7 @@ impl Wanted {
                 contains(exact, text) || globs.iter().any(|glob| glob.matches(text))
             }
             Self::Numbers { min, max } => {
-                let number: Option<f64> = text.trim().parse().ok();
-                number.is_some_and(|number| *min <= number && number <= *max)
+                number(text.trim()).is_some_and(|number| *min <= number && number <= *max)
             }
             Self::Known => !text.is_empty(),
             Self::Dates(_) => self.fits_date(time::parse(text.trim()), now),
@@ -69,6 +68,13 @@ impl Wanted {
             Self::Texts { .. } | Self::Numbers { .. } => false,
         }
     }
+}
+
+/// `12`, `-3` or `4.5`. What else a programmer may call a number is text to everybody else: an asset tag
+/// `1E3`, a room `INF`.
+fn number(text: &str) -> Option<f64> {
+    let plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+');
+    if text.bytes().all(plain) { text.parse().ok() } else { None }
 }
 
 impl Date {

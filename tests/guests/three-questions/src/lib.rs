@@ -118,6 +118,12 @@ impl assignment::Guest for Questions {
                     });
                 }
             }
+            "look-and-trap" => {
+                let rows = devices.iter().filter_map(|device| lookup(0, &device.serial_number));
+                if rows.flatten().any(|cell| cell == "trap") {
+                    unreachable!();
+                }
+            }
             "look-nowhere" => _ = lookup(2, "C1"),
             "look-for-ever" => loop {
                 std::hint::black_box(lookup(0, "C1"));

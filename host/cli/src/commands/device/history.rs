@@ -9,7 +9,8 @@ use engine::store::{ActionRecord, StoredDevice};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{action_json, find};
+use super::explain::said;
+use super::{action_json, find, verdict_json};
 use crate::Common;
 use crate::app::App;
 use crate::exit::{Exit, Outcome};
@@ -25,17 +26,28 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
     for StoredDevice { token, .. } in &find(app, serial).await? {
         let changes = store.device_history(token, serial, limit).await?;
         let actions = store.actions_of(token, serial, limit).await?;
+        let verdicts = store.verdicts_of(token, serial, limit).await?;
         if common.json {
             let actions: Vec<_> = actions.iter().map(action_json).collect();
-            data.push(json!({ "token": token, "changes": changes, "actions": actions }));
+            let verdicts: Vec<_> = verdicts.iter().map(verdict_json).collect();
+            data.push(json!({
+                "token": token, "changes": changes, "verdicts": verdicts, "actions": actions,
+            }));
             continue;
         }
         let defined = store.defined_profiles(token).await?;
         let mut entries: Vec<(Timestamp, RunId, String)> = Vec::new();
         // Oldest first; what was learned of at the same time stays in its order.
-        entries
-            .extend(changes.iter().rev().map(|it| (it.seen_at, it.run.clone(), change_words(it, &defined))));
-        entries.extend(actions.into_iter().filter_map(action_words));
+        let told = changes.iter().rev().filter(|change| change.kind != PastKind::Done);
+        entries.extend(told.map(|it| (it.seen_at, it.run.clone(), change_words(it, &defined))));
+        for verdict in verdicts.into_iter().rev() {
+            // A verdict bears the time its run began; the run had synced before it asked.
+            let asked = store.asking_of(token, &verdict.run).await?;
+            let at = asked.map_or(verdict.decided_at, |asked| asked.at);
+            let what = format!("{} {}: {}", verdict.policy, said(&verdict), verdict.verdict.reason);
+            entries.push((at, verdict.run, what));
+        }
+        entries.extend(actions.into_iter().rev().filter_map(action_words));
         entries.sort_by_key(|(at, ..)| *at);
         let mut words = format!("{serial} of token {token}\n");
         if entries.is_empty() {
@@ -53,12 +65,16 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
     Ok(Exit::Success)
 }
 
-fn change_words(change: &PastChange, defined: &Defined) -> String {
+/// What happened at Apple.
+pub(super) fn change_words(change: &PastChange, defined: &Defined) -> String {
     let mut words = match change.kind {
         PastKind::Added => "listed for the first time",
         PastKind::Changed => "changed at Apple",
         PastKind::Gone => "left this server",
         PastKind::Returned => "came back to this server",
+        PastKind::Shown => "Apple shows what was assigned",
+        PastKind::NotShown => "Apple does not show what was assigned, so that it counts no more",
+        PastKind::Done => "what was taken away is gone",
     }
     .to_owned();
     // Worth a word if we learned of it later than it happened.
@@ -80,8 +96,9 @@ fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
     ours.unwrap_or_else(|| value.to_owned())
 }
 
-/// What was done and what came of it; nothing for what was never answered.
+/// What was done and what came of it; by when it was answered, or sent, or planned.
 fn action_words(action: ActionRecord) -> Option<(Timestamp, RunId, String)> {
     let what = format!("{}: {}", action.attempted(), action.state.as_str());
-    Some((action.answered_at?, action.run, what))
+    let at = action.answered_at.or(action.sent_at).or_else(|| action.run.began())?;
+    Some((at, action.run, what))
 }

@@ -14,12 +14,12 @@ use crate::output::{maybe, or_dash, print, print_json, print_table, time};
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common) -> Outcome {
-    let app = App::open(&common.config, Policies::Loaded).await?;
+    let app = App::open(&common.config, Policies::All).await?;
     let (settings, now) = (&app.engine.settings, app.engine.now());
     let work = app.engine.store.plugin_work().await?;
     let (mut rows, mut data, mut hints) = (Vec::new(), Vec::new(), Vec::new());
     for (name, plugin) in &app.config.plugins {
-        let health = app.engine.store.plugin_health(name, None, &settings.mark_of(name)).await?;
+        let health = app.engine.plugin_health(name).await?;
         let rests = health.rests_at(now);
         let loaded = settings.policies.get(name);
         let problem = loaded.and_then(|it| it.as_ref().err());

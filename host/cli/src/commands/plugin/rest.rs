@@ -12,7 +12,7 @@ use crate::output::{print, print_json, time};
 #[derive(clap::Args)]
 #[command(
     after_help = "A plugin that fails on everything in three batches in a row is left alone for a quarter of an hour, and for \
-twice as long each time that trying it again fails, at most a day. Another component, other settings, limits or grants wake it, too."
+twice as long each time that trying it again fails, at most a day. Another component, other settings, limits or grants, or a table that it looks into and that was changed, wake it, too."
 )]
 pub(crate) struct Arguments {
     /// The plugin
@@ -30,7 +30,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         let names: Vec<&str> = app.config.plugins.keys().map(PluginName::as_str).collect();
         return Err(unknown("plugin", name.as_str(), &names));
     }
-    let health = app.engine.store.plugin_health(name, None, &app.engine.settings.mark_of(name)).await?;
+    let health = app.engine.plugin_health(name).await?;
     let until = health.rests_at(app.engine.now());
     let woken = arguments.end && app.engine.store.plugin_forgiven(name, None).await? && until.is_some();
     if common.json {

@@ -32,13 +32,14 @@ pub(crate) struct Acknowledge {
 
 /// What `deputy token snooze` is told.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("end").required(true).args(["for_", "until", "undo"]))]
 pub(crate) struct Snooze {
     /// A token
     name: TokenName,
     /// What you want to hear nothing of: a kind such as `terms`, or KIND:NAME [default: everything]
     fact: Option<FactName>,
     /// Until this day begins, or this moment: 2027-03-01, 2027-03-01T09:00:00Z
-    #[arg(long, value_name = "DATE", required_unless_present_any = ["for_", "undo"], conflicts_with = "for_")]
+    #[arg(long, value_name = "DATE")]
     until: Option<String>,
     /// For so long, such as 7d
     #[arg(long = "for", id = "for_", value_name = "TIME")]
@@ -47,7 +48,7 @@ pub(crate) struct Snooze {
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
     /// Take it back
-    #[arg(long, conflicts_with_all = ["until", "for_"])]
+    #[arg(long)]
     undo: bool,
 }
 
@@ -58,6 +59,13 @@ pub(super) async fn acknowledge(common: &Common, app: &App, arguments: &Acknowle
     // What is well and has no end is nothing to know of.
     let meant: Vec<Option<&Fact>> =
         facts.iter().filter(|it| *undo || it.trouble.is_some() || it.ends.is_some()).map(Some).collect();
+    if meant.is_empty() {
+        let what = in_words(name, fact.as_ref());
+        return Err(Problem::usage(format!(
+            "nothing is wrong with {what}, and it has no end: there is nothing to know"
+        ))
+        .hint(format!("`deputy token snooze {name} --for 7d` holds back what is still to come")));
+    }
     lifecycle::mute(&app.engine, name, &meant, |fact, muted| {
         muted.acknowledged = fact.filter(|_| !undo).map(Fact::instance);
         muted.note.clone_from(note);
@@ -74,17 +82,18 @@ pub(super) async fn acknowledge(common: &Common, app: &App, arguments: &Acknowle
 
 /// Carries out `deputy token snooze`.
 pub(super) async fn snooze(common: &Common, app: &App, arguments: &Snooze) -> Outcome {
-    let Snooze { name, fact, until, for_, note, undo } = arguments;
+    let Snooze { name, fact, until, for_, note, undo: _ } = arguments;
     let now = app.engine.now();
     let until = match (until, for_) {
-        (Some(text), _) => Some(moment(text)?),
-        (None, Some(Span(span))) => Some(later(now, *span)),
-        (None, None) => None,
+        (Some(text), _) => moment(text)?,
+        (None, Some(Span(span))) => later(now, *span),
+        (None, None) => return unsnooze(common, app, name, fact.as_ref()).await,
     };
-    if until.is_some_and(|until| until <= now) {
-        return Err(
-            Problem::usage("that moment has passed").hint("`deputy token snooze NAME --undo` ends it")
-        );
+    if until <= now {
+        return Err(Problem::usage("that moment has passed").hint(format!(
+            "write one that is still to come; `{}` ends what is snoozed",
+            undo_of(name, fact.as_ref())
+        )));
     }
     let facts = facts(app, name, fact.as_ref()).await?;
     let meant: Vec<Option<&Fact>> = match fact {
@@ -92,18 +101,46 @@ pub(super) async fn snooze(common: &Common, app: &App, arguments: &Snooze) -> Ou
         None => vec![None],
     };
     lifecycle::mute(&app.engine, name, &meant, |_, muted| {
-        muted.snoozed_until = until;
+        muted.snoozed_until = Some(until);
         muted.note.clone_from(note);
     })
     .await?;
-    let said = match until.filter(|_| !undo) {
-        None => format!("Reminders of `{name}` come again."),
+    let said = format!(
+        "No reminders of {} before {}, but that all is well again. Then the most urgent one comes.",
+        in_words(name, fact.as_ref()),
+        time(until)
+    );
+    told(common, name, &meant, said)
+}
+
+/// Ends the snoozes of the facts that are meant, and says what is snoozed nevertheless.
+async fn unsnooze(common: &Common, app: &App, name: &TokenName, fact: Option<&FactName>) -> Outcome {
+    let facts = facts(app, name, fact).await?;
+    let still = lifecycle::unsnooze(&app.engine, name, fact).await?;
+    let meant: Vec<Option<&Fact>> = match fact {
+        Some(_) => facts.iter().map(Some).collect(),
+        None => vec![None],
+    };
+    let said = match still {
+        None => format!("Reminders of {} come again.", in_words(name, fact)),
         Some(until) => format!(
-            "No reminders of `{name}` before {}, but that all is well again. Then the most urgent one comes.",
-            time(until)
+            "Of {} nothing is snoozed by itself, but everything of `{name}` is, until {}.\nhint: `{}` ends that",
+            in_words(name, fact),
+            time(until),
+            undo_of(name, None)
         ),
     };
     told(common, name, &meant, said)
+}
+
+/// `main`, or `terms` of `main`.
+fn in_words(name: &TokenName, fact: Option<&FactName>) -> String {
+    fact.map_or_else(|| format!("`{name}`"), |fact| format!("`{fact}` of `{name}`"))
+}
+
+fn undo_of(name: &TokenName, fact: Option<&FactName>) -> String {
+    let fact = fact.map_or_else(String::new, |fact| format!(" {fact}"));
+    format!("deputy token snooze {name}{fact} --undo")
 }
 
 /// The facts of a token that are meant.
@@ -120,9 +157,7 @@ async fn facts(app: &App, name: &TokenName, which: Option<&FactName>) -> Outcome
     };
     let all = about.subject.facts;
     let Some(which) = which else { return Ok(all) };
-    let is_meant =
-        |fact: &&Fact| fact.kind == which.kind && (which.name.is_empty() || fact.name == which.name);
-    let meant: Vec<Fact> = all.iter().filter(is_meant).cloned().collect();
+    let meant: Vec<Fact> = all.iter().filter(|fact| which.means(&fact.which())).cloned().collect();
     if meant.is_empty() {
         let names: Vec<String> = all.iter().map(|it| it.which().to_string()).collect();
         let problem = Problem::usage(format!("nothing is known of `{which}` of the token `{name}`"));
@@ -140,8 +175,9 @@ fn moment(text: &str) -> Outcome<Timestamp> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);
     }
-    let day = text.parse::<civil::Date>().ok().and_then(|day| day.to_zoned(TimeZone::system()).ok());
-    day.map(|day| day.timestamp()).ok_or_else(|| {
+    // With a time of day it is that time where the machine is; jiff takes a day alone for its beginning.
+    let local = text.parse::<civil::DateTime>().ok().and_then(|it| it.to_zoned(TimeZone::system()).ok());
+    local.map(|local| local.timestamp()).ok_or_else(|| {
         Problem::usage(format!("`{text}` is no date")).hint("write 2027-03-01 or 2027-03-01T09:00:00Z")
     })
 }
