@@ -93,10 +93,28 @@ fn a_run_that_asked_nobody_explains_nothing() {
     env.run(&["device", "explain", "MAC1", "--run", "last"]).fails(
         2,
         expect![[r#"
-        error: run RUN asked no policy about devices of main
+        error: run RUN asked no policy about MAC1
         hint: `deputy runs show RUN` tells what it did; `deputy device history MAC1` has all decisions
     "#]],
     );
+}
+
+#[test]
+fn a_device_that_moved_is_explained_for_the_token_that_a_run_asked_about() {
+    let env = TestEnv::with_tokens(&["emea", "amer"]);
+    env.add("emea", &["MAC1"]);
+    env.run(&["run", "auto-assign", "--token", "emea"]).is_done();
+    let first = last_run(&env);
+    env.apple().remove_device("emea", "MAC1", true).unwrap();
+    env.add("amer", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    let tokens = |arguments: &[&str]| -> Vec<Value> {
+        let all = [&["device", "explain", "MAC1"], arguments].concat();
+        let found = env.json(&all)["device"].as_array().unwrap().clone();
+        found.iter().map(|it| json!([it["token"], it["verdict"]["decision"]["profile"]])).collect()
+    };
+    assert_eq!(tokens(&[]), [json!(["amer", "standard"]), json!(["emea", "standard"])]);
+    assert_eq!(tokens(&["--run", &first]), [json!(["emea", "standard"])]);
 }
 
 /// `auto-assign` tells the log what its runs come to.
