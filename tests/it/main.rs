@@ -36,6 +36,7 @@ mod removal;
 mod renewal;
 mod rotate;
 mod secrets;
+mod steps;
 mod tenants;
 mod token_life;
 mod token_names;

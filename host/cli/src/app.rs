@@ -10,7 +10,7 @@ use domain::expected::ExpectedPolicy;
 use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
 use domain::policy::{Policy, Setup};
 use domain::table::Table as _;
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Uses, Workflow};
 use engine::clock::SystemClock;
 use engine::copies::Copies;
 use engine::engine::Engine;
@@ -49,7 +49,7 @@ impl Policies<'_> {
     /// Whether somebody is reminded, for which there is a policy that ships.
     fn remind(self, config: &Config) -> bool {
         let reminds =
-            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Remind { .. }));
+            |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step.uses, Uses::Remind { .. }));
         match self {
             Self::All | Self::Checked => config.workflows.values().any(reminds),
             Self::Of(workflow) => reminds(workflow),

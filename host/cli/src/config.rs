@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use domain::document::{Findings, Mistakes, Source};
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
-use domain::workflow::{OnFault, Ping, SecretPlace, Step, Workflow};
+use domain::workflow::{Defaults, OnFault, Ping, SecretPlace, Uses, Workflow};
 use engine::apple::Network;
 use engine::channel::Channel;
 use engine::expected::ExpectedList;
@@ -30,6 +30,7 @@ use engine::keep::Keep;
 use engine::room::MIN_FREE;
 use engine::settings::TokenSettings;
 use engine::table;
+use jiff::tz::TimeZone;
 use sandbox::Limits;
 use url::Url;
 
@@ -116,12 +117,14 @@ impl Config {
         let source = Source { path: &name, text: &shown };
         let profiles = read_profiles(folder, None, &mut wrong)?;
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
-        let workflows = read_workflows(folder, &mut wrong)?;
         let read = Source { path: &name, text: &text }.read::<ConfigFile>();
         let read = read.or_else(|mistakes| {
             source.read::<ConfigFile>().and_then(|_| Err(in_what_is_hidden(&mistakes, source)))
         });
         let meant = read.and_then(|file| mean(file, source, folder));
+        let ours = || Defaults::of_machine(machine_zone());
+        let defaults = meant.as_ref().map_or_else(|_| ours(), |meant| meant.defaults.clone());
+        let workflows = read_workflows(folder, &defaults, &mut wrong)?;
         match meant {
             Err(mistakes) => wrong.insert(0, mistakes.to_string()),
             Ok(meant) => {
@@ -199,6 +202,12 @@ struct Meant {
     tables: BTreeMap<TableName, table::Source>,
     expected: BTreeMap<TableName, ExpectedList>,
     channels: BTreeMap<ChannelName, Channel>,
+    defaults: Defaults,
+}
+
+/// The clocks of this machine.
+fn machine_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
 }
 
 impl Meant {
@@ -232,9 +241,14 @@ fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mi
         channels: named("channels", file.channels, &mut findings, |at, table, findings| {
             channels::channel(at, table, folder, findings)
         }),
+        defaults: file.defaults.meant(machine_zone(), &mut findings),
     };
     for (name, table) in file.expected {
         expected::add(&name, table, folder, &mut meant, &mut findings);
+    }
+    for (index, channel) in meant.defaults.channels.iter().flatten().enumerate() {
+        let names = meant.channels.keys().map(ChannelName::as_str);
+        known(&format!("/defaults/channels/{index}"), "channel", channel.as_str(), names, &mut findings);
     }
     channels::check_contacts(&meant.tokens, &meant.channels, &mut findings);
     for (name, plugin) in &meant.plugins {
@@ -333,8 +347,8 @@ fn check_names(
         }
         for (index, step) in workflow.steps.iter().enumerate() {
             let at = format!("/steps/{index}");
-            match step {
-                Step::Decide { policy, on_fault } => {
+            match &step.uses {
+                Uses::Decide { policy, on_fault } => {
                     let names = meant.policies();
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                     if let OnFault::Assign(profile) = on_fault
@@ -346,15 +360,15 @@ fn check_names(
                         findings.at(&format!("{at}/on_fault/assign"), message, help);
                     }
                 }
-                Step::Plan { review: Some(review), .. } => {
+                Uses::Plan { review: Some(review), .. } => {
                     let names = meant.policies();
                     known(&format!("{at}/review"), "plugin", review.as_str(), names, &mut findings);
                 }
-                Step::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
+                Uses::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
                     let names = meant.policies();
                     known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
                 }
-                Step::Remind { channels: None, .. } if meant.channels.is_empty() => {
+                Uses::Remind { channels: None, .. } if meant.channels.is_empty() => {
                     let help = "add `[channels.log]` with `kind = \"log\"`, or another kind".to_owned();
                     findings.at(
                         &format!("{at}/uses"),
@@ -362,7 +376,7 @@ fn check_names(
                         Some(help),
                     );
                 }
-                Step::Remind { channels, .. } | Step::Notify { channels, .. } => {
+                Uses::Remind { channels, .. } | Uses::Notify { channels, .. } => {
                     for (index, channel) in channels.iter().flatten().enumerate() {
                         let names = meant.channels.keys().map(ChannelName::as_str);
                         let at = format!("{at}/channels/{index}");

@@ -208,6 +208,7 @@ mod tests {
             StepRecord {
                 index: 0,
                 uses: uses.to_owned(),
+                id: None,
                 token: (token != "-").then(|| token.parse().unwrap()),
                 started_at: time,
                 ended_at: Some(time),

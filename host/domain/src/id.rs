@@ -109,6 +109,11 @@ name! {
 }
 
 name! {
+    /// What a workflow calls one of its steps.
+    StepId, "step id", "lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64", label
+}
+
+name! {
     /// What the operator calls a channel in `deputy.toml`.
     ChannelName, "channel name", "lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64", label
 }

@@ -56,8 +56,10 @@ pub struct Candidate {
     pub pause: Option<Pause>,
     /// It was sent in an earlier run, and nobody knows yet what became of it.
     pub in_flight: bool,
-    /// What the policy said, if it was asked.
+    /// What the policy said, if it was asked for this plan.
     pub verdict: Option<Verdict>,
+    /// A policy that was asked for an earlier plan of the same run has decided about it.
+    pub decided_before: bool,
 }
 
 /// What becomes of one device in this run.
@@ -100,6 +102,8 @@ pub enum Skip {
     InFlight,
     /// The policy has not seen it yet; the next run asks.
     Undecided,
+    /// An earlier plan of the same run is about it.
+    Before,
 }
 
 /// The numbers of a plan. They add up to every device.
@@ -213,6 +217,9 @@ impl<'a> Planner<'a> {
     }
 
     fn entry(&self, candidate: &Candidate) -> Entry {
+        if candidate.decided_before {
+            return Entry::Skip(Skip::Before);
+        }
         let Some(verdict) = &candidate.verdict else { return Entry::Skip(Skip::Undecided) };
         let wanted = match &verdict.decision {
             // What a workflow gives to devices that the policy fails on is for those without a profile.
@@ -322,6 +329,7 @@ impl fmt::Display for Skip {
             Self::Waiting => "waiting, after a refusal",
             Self::InFlight => "in flight, to be settled first",
             Self::Undecided => "not decided yet",
+            Self::Before => "of an earlier plan",
         })
     }
 }
@@ -395,6 +403,7 @@ mod tests {
                 pause: words.contains(&"waits").then_some(pause),
                 in_flight: words.contains(&"in-flight"),
                 verdict: verdict(words[0]),
+                decided_before: words.contains(&"before"),
             };
             found += &match planner.consider(&candidate) {
                 Entry::Action(action) => {
@@ -511,6 +520,19 @@ mod tests {
             skip C02AB: ignored by the policy
             skip C02AC: not decided yet
         "#]],
+        );
+    }
+
+    #[test]
+    fn a_device_that_an_earlier_plan_is_about_is_left_to_it() {
+        check(
+            "C02AA before; C02AB before on lab; C02AC",
+            "C02AC assign lab",
+            expect![[r#"
+                skip C02AA: of an earlier plan
+                skip C02AB: of an earlier plan
+                assign C02AC to lab
+            "#]],
         );
     }
 

@@ -36,7 +36,7 @@ pub fn steps(run: &Run) -> String {
     for step in steps {
         let token = step.token.as_ref().filter(|_| several_tokens);
         let whose = token.map_or(String::new(), |token| format!("{token}: "));
-        let _ = writeln!(text, "  {:<8} {whose}{}", step.uses, step_line(run, step));
+        let _ = writeln!(text, "  {:<8} {whose}{}", step.name(), step_line(run, step));
         for line in details(run, step) {
             let _ = writeln!(text, "           {line}");
         }
@@ -66,6 +66,7 @@ pub fn heading(run: &Run) -> String {
         State::Stopped => "stopped before its end; the next run goes on",
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
+        State::Refused if run.changed_something() => "refused in part",
         State::Refused if !run.steps.iter().any(broke_a_rail) => "refused by its review; nothing was changed",
         State::Refused => "refused by a rail; nothing was changed",
         State::NeedsPerson => "needs a person",
@@ -124,6 +125,7 @@ fn step_line(run: &Run, step: &StepRecord) -> String {
         Some(Outcome::Notified { sent, .. }) => {
             format!("told {}", join(sent.iter().map(ToString::to_string)))
         }
+        Some(Outcome::LeftOut { why }) => format!("left out: {why}"),
         Some(Outcome::NotNeeded { why }) => why.clone(),
         Some(Outcome::Failed(failure)) => format!("failed: {}", failure.error),
     }
@@ -300,6 +302,7 @@ fn totals_line(totals: &Totals) -> String {
         Skip::Waiting,
         Skip::InFlight,
         Skip::Undecided,
+        Skip::Before,
     ] {
         if totals.skipped(skip) > 0 {
             parts.push(format!("{} {skip}", totals.skipped(skip)));

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::agenda::ON_TIME;
 use crate::id::{
-    ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, TableName, TokenName, WorkflowName,
+    ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, StepId, TableName, TokenName,
+    WorkflowName,
 };
 use crate::plan::{Breach, Totals};
 use crate::policy::Usage;
@@ -120,6 +121,9 @@ pub struct StepRecord {
     pub index: u32,
     /// The word the workflow uses for it.
     pub uses: String,
+    /// What the workflow calls it, if that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<StepId>,
     /// For which token; none for a step of the whole run.
     pub token: Option<TokenName>,
     /// When it began.
@@ -166,6 +170,11 @@ pub enum Outcome {
         sent: Vec<ChannelName>,
         /// Those it could not be put in for, and why.
         failed: BTreeMap<ChannelName, String>,
+    },
+    /// Not done, because its condition did not hold.
+    LeftOut {
+        /// Why not.
+        why: String,
     },
     /// Not done, because there was no need.
     NotNeeded {
@@ -219,6 +228,9 @@ pub struct Decided {
     pub policy: Option<PluginName>,
     /// About how many devices.
     pub devices: u64,
+    /// Devices about which something else was decided than the last time.
+    #[serde(default)]
+    pub differently: u64,
     /// Devices by the profile they should get.
     pub assign: BTreeMap<ProfileName, u64>,
     /// Devices to be left as they are.
@@ -391,6 +403,27 @@ impl Outcome {
         }
     }
 
+    /// It did not come to its end: what builds on it would build on nothing.
+    pub fn broke_off(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Refused { .. } | Self::Objected { .. })
+    }
+
+    /// Its condition did not hold.
+    pub fn was_left_out(&self) -> bool {
+        matches!(self, Self::LeftOut { .. })
+    }
+
+    /// It found or made something different, as far as the conditions of later steps are concerned: other
+    /// devices, other verdicts, a plan with something to do, or what [`Self::changed_something`] says.
+    pub fn is_news(&self) -> bool {
+        match self {
+            Self::Synced(synced) => synced.added + synced.changed + synced.gone > 0,
+            Self::Decided(decided) => decided.differently > 0,
+            Self::Planned(planned) => planned.totals.actions() > 0,
+            _ => self.changed_something(),
+        }
+    }
+
     /// Something is different at Apple now, or somebody was told something. What a sync found is not
     /// our doing; most of it is the echo of the run before.
     pub fn changed_something(&self) -> bool {
@@ -400,6 +433,13 @@ impl Outcome {
             Self::Reminded(reminded) => !reminded.sent.is_empty(),
             _ => false,
         }
+    }
+}
+
+impl StepRecord {
+    /// What the workflow calls it.
+    pub fn name(&self) -> &str {
+        self.id.as_ref().map_or(&self.uses, StepId::as_str)
     }
 }
 
@@ -484,6 +524,11 @@ impl State {
     /// From its word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// It was refused, or cannot go on without somebody.
+    pub fn needs_attention(self) -> bool {
+        matches!(self, Self::Refused | Self::NeedsPerson)
     }
 
     /// It ended, and not well.

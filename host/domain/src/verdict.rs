@@ -40,6 +40,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// That a device is none of the policy's business.
+    pub fn ignore() -> Self {
+        Self { decision: Decision::Ignore, reason: "".into(), fault: false }
+    }
+
     /// The verdict on a device whose plugin failed.
     pub fn fault(reason: impl Into<Arc<str>>) -> Self {
         Self { decision: Decision::Hold { until: None }, reason: reason.into(), fault: true }

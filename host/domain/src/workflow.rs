@@ -1,10 +1,16 @@
 //! A workflow: what to do, in which order, and when. A TOML file of the operator's.
 //!
 //! What was typed is read by [`WorkflowFile`]; what is meant is [`Workflow`], and only that
-//! goes further. A step that lacks what it builds on is a mistake in the file, not at run time.
+//! goes further. What a file leaves out comes from the [`Defaults`] of `deputy.toml`, else from Deputy. A
+//! step that lacks what it builds on is a mistake in the file, not at run time.
 
+mod condition;
+mod defaults;
 mod file;
 mod promises;
+mod rails;
+mod steps;
+mod when;
 
 use std::time::Duration;
 
@@ -13,12 +19,14 @@ use jiff::tz::{Offset, TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, TokenName, WorkflowName};
+use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, StepId, TokenName, WorkflowName};
 use crate::plan::Rails;
 use crate::removal::Removal;
 use crate::schedule::Schedule;
 use crate::verdict::{Decision, Verdict};
 
+pub use condition::{Came, Condition, Was};
+pub use defaults::{Defaults, DefaultsTable};
 pub use file::WorkflowFile;
 pub use promises::{Ping, Promises, SecretPlace};
 
@@ -29,6 +37,8 @@ pub struct Workflow {
     pub name: WorkflowName,
     /// Why it is there, in the operator's words.
     pub description: String,
+    /// Whether it runs by itself. One that does not is checked and listed all the same.
+    pub enabled: bool,
     /// Whose devices; every token, if absent.
     pub tokens: Option<Vec<TokenName>>,
     /// When; only by hand, if absent.
@@ -56,7 +66,20 @@ pub struct Timing {
 
 /// One stage of a workflow.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub struct Step {
+    /// What the workflow calls it: in its conditions, in reports and in the log. Unique in a workflow.
+    pub id: StepId,
+    /// Whether it is done, given what came of those before it.
+    pub when: Condition,
+    /// After this long it is stopped, cleanly: for each token apart, if it is done so.
+    pub timeout: Option<Duration>,
+    /// What it does.
+    pub uses: Uses,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Uses {
     /// Ask Apple what changed.
     Sync {
         /// When to fetch every device, not only the changes.
@@ -206,12 +229,17 @@ pub enum When {
 impl Workflow {
     /// The plugins it asks.
     pub fn policies(&self) -> impl Iterator<Item = &PluginName> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Decide { policy, .. } => Some(policy),
-            Step::Plan { review, .. } => review.as_ref(),
-            Step::Remind { policy, .. } => policy.as_ref(),
+        self.steps.iter().filter_map(|step| match &step.uses {
+            Uses::Decide { policy, .. } => Some(policy),
+            Uses::Plan { review, .. } => review.as_ref(),
+            Uses::Remind { policy, .. } => policy.as_ref(),
             _ => None,
         })
+    }
+
+    /// When it is due next by itself: never, if it is disabled or has no schedule.
+    pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
+        self.timing.as_ref().filter(|_| self.enabled)?.schedule.next_due(after)
     }
 
     /// Its time zone; UTC, if it has no schedule.
@@ -226,8 +254,22 @@ impl Workflow {
 }
 
 impl Step {
+    /// A step that is called what it does, and done unless one before it went wrong.
+    pub fn new(uses: Uses) -> Self {
+        let id = uses.as_str().parse().expect("a good id");
+        let when = if uses.is_per_token() { Condition::Succeeded } else { Condition::Always };
+        Self { id, when, timeout: None, uses }
+    }
+
+    /// The id, if it says more than what the step does.
+    pub fn own_id(&self) -> Option<&StepId> {
+        Some(&self.id).filter(|id| id.as_str() != self.uses.as_str())
+    }
+}
+
+impl Uses {
     /// The word a file uses for it.
-    pub fn uses(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Sync { .. } => "sync",
             Self::Decide { .. } => "decide",

@@ -1,7 +1,9 @@
 //! From an error to what it means for a run and what a person can do.
 
 use std::error::Error as _;
+use std::time::Duration;
 
+use domain::duration::Span;
 use domain::id::{PluginName, SerialNumber, TokenName};
 use domain::run::{Failure, State};
 use domain::token_facts::{Heard, Why};
@@ -65,6 +67,15 @@ pub enum Error {
     /// The run is to end early, and Apple has not answered.
     #[error("stopped while waiting for Apple's answer to `{0}`")]
     NotAwaited(TokenName),
+    /// The step has reached its time limit.
+    #[error("stopped at its limit of {}: {source}", Span(*limit))]
+    AtLimit {
+        /// The limit.
+        limit: Duration,
+        /// What was broken off.
+        #[source]
+        source: Box<Error>,
+    },
     /// A lock file cannot be used.
     #[error("cannot lock `{what}`")]
     Lock {
@@ -97,7 +108,7 @@ impl Error {
         match self {
             Self::Apple(error) => error.refuses_token().map(Heard::Refused),
             Self::OtherServer { .. } => Some(Heard::Refused(Why::OtherServer)),
-            Self::Partly { source, .. } => source.heard(),
+            Self::Partly { source, .. } | Self::AtLimit { source, .. } => source.heard(),
             _ => None,
         }
     }
@@ -170,6 +181,10 @@ impl Error {
                 ),
             ),
             Self::Partly { source, .. } => source.state_and_hint(),
+            Self::AtLimit { .. } => (
+                State::Stopped,
+                Some("the next run goes on from there; if it takes that long, give the step a longer `timeout`".to_owned()),
+            ),
         }
     }
 }

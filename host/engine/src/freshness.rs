@@ -6,7 +6,7 @@ use domain::duration::Span;
 use domain::freshness::Freshness;
 use domain::id::{ChannelName, TokenName};
 use domain::token::Severity;
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Uses, Workflow};
 use serde_json::json;
 
 use crate::engine::Engine;
@@ -85,8 +85,8 @@ pub(crate) async fn watch(engine: &Engine, workflow: &Workflow) -> Result<(), Er
 
 /// Whom a workflow tells things: the channels of its `notify` steps; all there are, if they name none.
 pub(crate) fn channels_of(engine: &Engine, workflow: &Workflow) -> BTreeSet<ChannelName> {
-    let named = workflow.steps.iter().filter_map(|step| match step {
-        Step::Notify { channels, .. } => channels.as_ref(),
+    let named = workflow.steps.iter().filter_map(|step| match &step.uses {
+        Uses::Notify { channels, .. } => channels.as_ref(),
         _ => None,
     });
     let named: BTreeSet<ChannelName> = named.flatten().cloned().collect();

@@ -88,7 +88,7 @@ async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> 
         token: token.clone(),
         imported_at: known.imported_at,
         client,
-        stop: &stop,
+        stop: stop.clone(),
         observer: &observer,
         place: Places::new(1).take(&stop).await,
         read_back: 0,

@@ -12,10 +12,10 @@ use std::time::Duration;
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
 use domain::plan::Rails;
-use domain::run::{Failure, Outcome, Planned, Run, State, Trigger};
+use domain::run::{Outcome, Planned, Run, State, Trigger};
 use domain::table::Tables;
 use domain::token_facts::Heard;
-use domain::workflow::{Retry, Step, Workflow};
+use domain::workflow::{Came, Condition, Retry, Step, Uses, Workflow};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use tokio::task::JoinSet;
@@ -23,11 +23,12 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::lock::Held;
+use crate::step::decide::Others;
 use crate::step::place::Places;
 use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
-use crate::store::{NewRun, RecordedPlan};
+use crate::store::{NewRun, RecordedPlan, Verdicts};
 use crate::watch;
 
 /// How long a run that was told to end may take for it: longer than a call is waited for.
@@ -265,13 +266,13 @@ impl Running<'_> {
         if let Some(failure) = self.engine.short_of_room() {
             let (engine, run) = (self.engine, self.id);
             tracing::error!(%run, "{}", failure.error);
-            let number = engine.store.begin_step(run, 0, "room", None, engine.now()).await?;
+            let number = engine.store.begin_step(run, 0, "room", None, None, engine.now()).await?;
             engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?;
             // People are told, as far as there is room for that.
-            steps.retain(|(_, step)| !step.is_per_token());
+            steps.retain(|(_, step)| !step.uses.is_per_token());
         }
-        for stretch in steps.chunk_by(|a, b| a.1.is_per_token() == b.1.is_per_token()) {
-            if stretch[0].1.is_per_token() {
+        for stretch in steps.chunk_by(|a, b| a.1.uses.is_per_token() == b.1.uses.is_per_token()) {
+            if stretch[0].1.uses.is_per_token() {
                 self.lanes(&tokens, stretch, stop).await?;
             } else {
                 for (place, step) in stretch {
@@ -319,9 +320,29 @@ impl Running<'_> {
     /// A step of the whole run.
     async fn whole(&self, place: u32, step: &Step, tokens: &[TokenName], stop: &Stop) -> Result<(), Error> {
         let (engine, run) = (self.engine, self.id);
-        let number = engine.store.begin_step(run, place, step.uses(), None, engine.now()).await?;
-        let outcome = match step {
-            Step::Remind { policy, channels, look_at_servers } => {
+        let holds = step.when.holds(&self.came().await?);
+        let number = engine
+            .store
+            .begin_step(run, place, step.uses.as_str(), step.own_id(), None, engine.now())
+            .await?;
+        let outcome = match holds {
+            Err(why) => Ok(Outcome::LeftOut { why }),
+            Ok(()) => {
+                let limit = Stopper::default();
+                let listener = limit.listener();
+                let (done, late) =
+                    stop.within(step.timeout, &limit, self.once(&step.uses, tokens, &listener)).await;
+                done.map_err(|error| at_limit(error, step.timeout.filter(|_| late)))
+            }
+        };
+        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.failure()));
+        Ok(engine.store.end_step(run, number, &outcome, engine.now()).await?)
+    }
+
+    async fn once(&self, uses: &Uses, tokens: &[TokenName], stop: &Stop) -> Result<Outcome, Error> {
+        let (engine, run) = (self.engine, self.id);
+        match uses {
+            Uses::Remind { policy, channels, look_at_servers } => {
                 let channels = self.channels(channels.as_deref());
                 let job = Reminding {
                     engine,
@@ -336,16 +357,28 @@ impl Running<'_> {
                 };
                 job.remind(stop).await.map(Outcome::Reminded)
             }
-            Step::Notify { .. } if self.options.dry => {
+            Uses::Notify { .. } if self.options.dry => {
                 Ok(Outcome::NotNeeded { why: "a dry run tells nobody".to_owned() })
             }
-            Step::Notify { when, channels } => {
+            Uses::Notify { when, channels } => {
                 step::notify::notify(engine, run, *when, &self.channels(channels.as_deref())).await
             }
             _ => unreachable!("the other steps are done for each token"),
-        };
-        let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.failure()));
-        Ok(engine.store.end_step(run, number, &outcome, engine.now()).await?)
+        }
+    }
+
+    /// What came of the steps so far, for whichever token. None where no condition asks.
+    async fn came(&self) -> Result<Vec<Came>, Error> {
+        if self.workflow.steps.iter().all(|step| step.uses.is_per_token() || step.when == Condition::Always) {
+            return Ok(Vec::new());
+        }
+        let run = self.engine.store.run(self.id).await?;
+        let steps = run.map(|run| run.steps).unwrap_or_default();
+        let came = steps.iter().filter_map(|record| {
+            let step = self.workflow.steps.get(record.index as usize)?;
+            Some(Came::new(step.id.clone(), record.outcome.as_ref()?))
+        });
+        Ok(came.collect())
     }
 
     fn channels(&self, chosen: Option<&[ChannelName]>) -> Vec<ChannelName> {
@@ -385,7 +418,7 @@ impl TokenRun {
             },
             Err(error) => Err(error),
         };
-        let (lane, _held) = match opened {
+        let (mut lane, _held) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 let number = self.begin(*first, step).await?;
@@ -393,17 +426,25 @@ impl TokenRun {
             }
         };
         let mut heard = (lane.read_back > 0).then_some(Heard::Worked);
-        let done = self.steps(&lane, &mut heard).await;
+        let done = self.steps(&mut lane, &mut heard).await;
         // Once, when the lane has ended: the last word counts.
         self.heard(&lane, heard).await?;
         done
     }
 
-    async fn steps(&self, lane: &Lane<'_>, heard: &mut Option<Heard>) -> Result<(), Error> {
-        let mut plan: Option<RecordedPlan> = None;
+    async fn steps(&self, lane: &mut Lane<'_>, heard: &mut Option<Heard>) -> Result<(), Error> {
+        let mut so_far = SoFar::default();
         for (place, step) in self.steps.iter() {
+            if let Err(why) = step.when.holds(&so_far.came) {
+                // That nothing is built on what broke off goes without saying.
+                if step.when != Condition::Succeeded {
+                    let number = self.begin(*place, step).await?;
+                    self.end(number, &Outcome::LeftOut { why }).await?;
+                }
+                continue;
+            }
             let number = self.begin(*place, step).await?;
-            let outcome = match self.step(lane, step, &mut plan).await {
+            let outcome = match self.limited(lane, *place, step, &mut so_far).await {
                 Ok(outcome) => {
                     // The others do without Apple.
                     let asked = matches!(outcome, Outcome::Synced(_) | Outcome::Removed(_))
@@ -417,14 +458,27 @@ impl TokenRun {
                 }
             };
             self.end(number, &outcome).await?;
-            if matches!(
-                outcome,
-                Outcome::Failed(Failure { .. }) | Outcome::Refused { .. } | Outcome::Objected { .. }
-            ) {
+            if outcome.broke_off() && self.stop.is_set() {
                 break;
             }
+            so_far.came.push(Came::new(step.id.clone(), &outcome));
         }
         Ok(())
+    }
+
+    /// One step, stopped at its time limit.
+    async fn limited(
+        &self,
+        lane: &mut Lane<'_>,
+        place: u32,
+        step: &Step,
+        so_far: &mut SoFar,
+    ) -> Result<Outcome, Error> {
+        let limit = Stopper::default();
+        lane.stop = limit.listener();
+        let work = self.step(lane, place, step, so_far);
+        let (done, late) = self.stop.within(step.timeout, &limit, work).await;
+        done.map_err(|error| at_limit(error, step.timeout.filter(|_| late)))
     }
 
     /// What Apple said of the token this lane had; of one imported meanwhile it says nothing.
@@ -445,7 +499,7 @@ impl TokenRun {
             token: self.token.clone(),
             imported_at: token.imported_at,
             client,
-            stop: &self.stop,
+            stop: self.stop.clone(),
             observer: &self.observer,
             place: self.places.take(&self.stop).await,
             read_back: 0,
@@ -462,8 +516,8 @@ impl TokenRun {
 
     /// How the workflow wants failed calls tried again, by the first of its steps that says so.
     fn retry(&self) -> Retry {
-        let of = |step: &Step| match step {
-            Step::Sync { retry, .. } | Step::Apply { retry, .. } => Some(*retry),
+        let of = |step: &Step| match &step.uses {
+            Uses::Sync { retry, .. } | Uses::Apply { retry, .. } => Some(*retry),
             _ => None,
         };
         self.steps.iter().find_map(|(_, step)| of(step)).unwrap_or(Self::USUAL)
@@ -472,56 +526,80 @@ impl TokenRun {
     async fn step(
         &self,
         lane: &Lane<'_>,
+        place: u32,
         step: &Step,
-        plan: &mut Option<RecordedPlan>,
+        so_far: &mut SoFar,
     ) -> Result<Outcome, Error> {
-        Ok(match step {
-            Step::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
-            Step::Decide { policy, on_fault } => {
-                Outcome::Decided(step::decide::decide(lane, policy, on_fault).await?)
+        Ok(match &step.uses {
+            Uses::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
+            Uses::Decide { policy, on_fault } => {
+                let others = Others { before: so_far.asked(), later: self.asked_after(place) };
+                let decided = step::decide::decide(lane, policy, on_fault, &others).await?;
+                // One that failed has said nothing: whoever is asked instead is asked about every device.
+                so_far.verdicts.of.push(policy.clone());
+                Outcome::Decided(decided)
             }
-            Step::Plan { rails, review } => match step::plan::plan(lane, &self.rails.over(rails)).await? {
-                Ok(recorded) => {
-                    let review = match review {
-                        Some(policy) => step::review::review(lane, policy, &recorded).await?,
-                        None => None,
-                    };
-                    let totals = recorded.totals().clone();
-                    match review {
-                        Some(review) if !review.lets_pass() => Outcome::Objected { totals, review },
-                        review => {
-                            *plan = Some(recorded);
-                            Outcome::Planned(Planned { totals, review })
+            Uses::Plan { .. } if so_far.verdicts.of.is_empty() => {
+                so_far.plan = None;
+                Outcome::NotNeeded { why: "no policy has decided".to_owned() }
+            }
+            Uses::Plan { rails, review } => {
+                let verdicts = so_far.verdicts.clone();
+                so_far.next_plan();
+                match step::plan::plan(lane, &self.rails.over(rails), verdicts).await? {
+                    Ok(recorded) => {
+                        let review = match review {
+                            Some(policy) => step::review::review(lane, policy, &recorded).await?,
+                            None => None,
+                        };
+                        let totals = recorded.totals().clone();
+                        match review {
+                            Some(review) if !review.lets_pass() => Outcome::Objected { totals, review },
+                            review => {
+                                so_far.plan = Some(recorded);
+                                Outcome::Planned(Planned { totals, review })
+                            }
                         }
                     }
+                    Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
                 }
-                Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
-            },
-            Step::Apply { .. } if self.dry => {
+            }
+            Uses::Apply { .. } if self.dry => {
                 Outcome::NotNeeded { why: "a dry run ends with the plan".to_owned() }
             }
-            Step::Apply { retry, read_back } => match plan {
-                Some(plan) => Outcome::Applied(step::apply::apply(lane, plan, *retry, *read_back).await?),
+            Uses::Apply { retry, read_back } => match so_far.plan.take() {
+                Some(plan) => Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?),
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
-            Step::Remove { what, serials } => {
+            Uses::Remove { what, serials } => {
                 Outcome::Removed(step::remove::remove(lane, *what, serials, self.retry()).await?)
             }
-            Step::Remind { .. } | Step::Notify { .. } => {
+            Uses::Remind { .. } | Uses::Notify { .. } => {
                 unreachable!("these steps are done once for the run")
             }
         })
+    }
+
+    /// The policies that steps after this one ask.
+    fn asked_after(&self, place: u32) -> Vec<PluginName> {
+        let later = self.steps.iter().filter(|(other, _)| *other > place);
+        let policies = later.filter_map(|(_, step)| match &step.uses {
+            Uses::Decide { policy, .. } => Some(policy.clone()),
+            _ => None,
+        });
+        policies.collect()
     }
 
     async fn begin(&self, place: u32, step: &Step) -> Result<i64, Error> {
         let now = self.engine.now();
         (self.observer)(Progress {
             token: Some(self.token.clone()),
-            uses: step.uses(),
+            uses: step.uses.as_str(),
             done: 0,
             total: None,
         });
-        Ok(self.engine.store.begin_step(&self.run, place, step.uses(), Some(&self.token), now).await?)
+        let (store, uses, id) = (&self.engine.store, step.uses.as_str(), step.own_id());
+        Ok(store.begin_step(&self.run, place, uses, id, Some(&self.token), now).await?)
     }
 
     async fn end(&self, number: i64, outcome: &Outcome) -> Result<(), Error> {
@@ -534,6 +612,38 @@ impl TokenRun {
             }
         }
         Ok(self.engine.store.end_step(&self.run, number, outcome, self.engine.now()).await?)
+    }
+}
+
+/// What a token's steps have left to those after them.
+#[derive(Default)]
+struct SoFar {
+    /// What came of them.
+    came: Vec<Came>,
+    /// Who has decided: for the next plan, and for those before.
+    verdicts: Verdicts,
+    /// The plan that the next `apply` carries out.
+    plan: Option<RecordedPlan>,
+}
+
+impl SoFar {
+    /// The policies that came to an end of their devices.
+    fn asked(&self) -> Vec<PluginName> {
+        self.verdicts.not_of.iter().chain(&self.verdicts.of).cloned().collect()
+    }
+
+    /// The verdicts so far belong to a plan: what comes after makes another.
+    fn next_plan(&mut self) {
+        self.plan = None;
+        self.verdicts.not_of.append(&mut self.verdicts.of);
+    }
+}
+
+/// That a step was broken off at its own limit, if it was.
+fn at_limit(error: Error, limit: Option<Duration>) -> Error {
+    match limit {
+        Some(limit) => Error::AtLimit { limit, source: Box::new(error) },
+        None => error,
     }
 }
 

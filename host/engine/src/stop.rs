@@ -47,6 +47,30 @@ impl Stop {
         }
     }
 
+    /// Does `work`, which listens to `inner`: it hears of this stop, and of the `limit` once that has gone
+    /// by. True if the limit was what it heard of.
+    pub async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        inner: &Stopper,
+        work: impl Future<Output = T>,
+    ) -> (T, bool) {
+        tokio::pin!(work);
+        let late = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let late = tokio::select! {
+            done = &mut work => return (done, false),
+            () = self.wait() => false,
+            () = late => true,
+        };
+        inner.stop();
+        (work.await, late)
+    }
+
     /// Waits for `pause`, or less if it is said. True if the whole pause went by.
     pub async fn sleep(&self, pause: Duration) -> bool {
         tokio::select! {

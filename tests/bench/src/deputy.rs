@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use domain::document::Source;
 use domain::id::TokenName;
 use domain::run::{Outcome, State};
-use domain::workflow::Workflow;
+use domain::workflow::{Defaults, Workflow};
 use engine::apple::Network;
 use engine::clock::SystemClock;
 use engine::engine::Engine;
@@ -67,7 +67,10 @@ pub(crate) async fn exchange(store: &Path, apple: &Apple) -> anyhow::Result<Acce
 
 /// Carries out a workflow, given as in its file, and returns what its steps came to.
 pub(crate) async fn run(engine: &Engine, workflow: &str) -> anyhow::Result<Vec<Outcome>> {
-    let workflow = Workflow::parse(Source { path: "the benchmark", text: workflow }, &TimeZone::UTC)?;
+    let workflow = Workflow::parse(
+        Source { path: "the benchmark", text: workflow },
+        &Defaults::of_machine(TimeZone::UTC),
+    )?;
     let stopper = Stopper::default();
     let run = runner::run(engine, &workflow, RunOptions::by_hand(), &stopper.listener()).await?;
     let run = run.context("the run did not begin")?;

@@ -9,7 +9,7 @@ use domain::device::ProfileStatus;
 use domain::id::{SerialNumber, TokenName};
 use domain::removal::{Removal, is_confirmed, to_be_typed};
 use domain::report::report;
-use domain::workflow::{Promises, Step, Workflow};
+use domain::workflow::{Promises, Step, Uses, Workflow};
 use engine::store::StoredDevice;
 use serde_json::json;
 
@@ -48,11 +48,12 @@ pub(crate) async fn remove(common: &Common, app: &App, wanted: Wanted<'_>) -> Ou
         let problem = Problem::new(Exit::NeedsPerson, "it was not confirmed, so nothing was changed");
         return Err(problem.hint(flag));
     }
-    let step = Step::Remove { what, serials };
+    let step = Step::new(Uses::Remove { what, serials });
     let workflow = Workflow {
         // Not the name of a file in workflows/: their runs are told apart.
         name: format!("{}-by-hand", what.as_str()).parse().map_err(Problem::usage)?,
         description: String::new(),
+        enabled: true,
         tokens: Some(vec![token.clone()]),
         timing: None,
         promises: Promises::default(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::id::{TokenName, WorkflowName};
 use domain::report::report;
 use domain::run::Run;
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Uses, Workflow};
 use engine::runner::{self, Approval, RailsOverride, RunOptions};
 use engine::stop::Stopper;
 use serde_json::json;
@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Stop before anything is changed at Apple, and tell nobody
     #[arg(long)]
     dry_run: bool,
+    /// Also if its file says `enabled = false`
+    #[arg(long)]
+    despite_disabled: bool,
     #[command(flatten)]
     scope: Scope,
 }
@@ -88,6 +91,13 @@ pub(crate) struct Manner {
 pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     let workflow = app.workflow(&arguments.workflow)?;
+    if !workflow.enabled && !arguments.dry_run && !arguments.despite_disabled {
+        let name = &workflow.name;
+        return Err(Problem::usage(format!("the workflow `{name}` is disabled; nothing was done")).hint(format!(
+            "its file says `enabled = false`; `deputy run {name} --despite-disabled` runs it all the same, \
+             `deputy plan {name}` only shows what it would do"
+        )));
+    }
     let app = app.with_policies_of(&workflow);
     let manner = Manner { dry: arguments.dry_run, ..arguments.scope.manner(&app)? };
     carry_out(common, &app, &workflow, manner).await
@@ -99,8 +109,9 @@ pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome 
     let workflow = match &arguments.workflow {
         Some(name) => app.workflow(name)?,
         None => {
-            let plans =
-                |workflow: &Workflow| workflow.steps.iter().any(|step| matches!(step, Step::Plan { .. }));
+            let plans = |workflow: &Workflow| {
+                workflow.steps.iter().any(|step| matches!(step.uses, Uses::Plan { .. }))
+            };
             let mut planning = app.engine.settings.workflows.values().filter(|workflow| plans(workflow));
             match (planning.next(), planning.next()) {
                 (Some(only), None) => only.clone(),

@@ -99,7 +99,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     for workflow in app.engine.settings.workflows.values() {
         let latest = app.engine.store.runs(Some(&workflow.name), LATEST).await?;
         let last = latest.into_iter().find(|run| !run.dry);
-        let next = workflow.timing.as_ref().and_then(|timing| timing.schedule.next_due(now));
+        let next = workflow.next_due(now);
         if let Some(run) =
             last.as_ref().filter(|run| matches!(run.state, State::NeedsPerson | State::Refused))
         {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::id::TokenName;
-use domain::workflow::{Full, Promises, Retry, Step, Workflow};
+use domain::workflow::{Full, Promises, Retry, Step, Uses, Workflow};
 
 use crate::Common;
 use crate::app::{App, Policies};
@@ -31,11 +31,12 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         // Not the name of a file in workflows/: their runs are told apart.
         name: "sync-by-hand".parse().expect("a good name"),
         description: String::new(),
+        enabled: true,
         tokens: Some(tokens),
         timing: None,
         promises: Promises::default(),
         timeout: Duration::from_secs(24 * 3600),
-        steps: vec![Step::Sync { full, retry }],
+        steps: vec![Step::new(Uses::Sync { full, retry })],
     };
     carry_out(common, &app, &workflow, Manner::default()).await
 }

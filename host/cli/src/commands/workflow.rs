@@ -30,16 +30,20 @@ async fn list(common: &Common) -> Outcome {
     let (mut rows, mut data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let schedule = workflow.timing.as_ref().map(|timing| &timing.schedule);
-        let next = schedule.and_then(|schedule| schedule.next_due(now));
-        let steps: Vec<&str> = workflow.steps.iter().map(|step| step.uses()).collect();
+        let next = workflow.next_due(now);
+        let steps: Vec<&str> = workflow.steps.iter().map(|step| step.id.as_str()).collect();
         data.push(json!({
-            "name": workflow.name, "description": workflow.description, "steps": steps,
+            "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled,
+            "steps": steps,
             "cron": schedule.map(|schedule| schedule.expression()), "next": next,
         }));
         rows.push([
             workflow.name.to_string(),
             schedule.map_or("by hand", |schedule| schedule.expression()).to_owned(),
-            next.map_or("-".to_owned(), time),
+            match next {
+                _ if !workflow.enabled => "disabled".to_owned(),
+                next => next.map_or("-".to_owned(), time),
+            },
             steps.join(", "),
         ]);
     }

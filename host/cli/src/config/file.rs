@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::document::Version1;
+use domain::workflow::DefaultsTable;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,6 +45,9 @@ pub(super) struct ConfigFile {
     /// Where messages go, by the name you give it.
     #[serde(default)]
     pub(super) channels: BTreeMap<String, ChannelTable>,
+    /// What holds for every workflow that says nothing else.
+    #[serde(default)]
+    pub(super) defaults: DefaultsTable,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use domain::document::Source;
 use domain::id::WorkflowName;
-use domain::workflow::Workflow;
-use jiff::tz::TimeZone;
+use domain::workflow::{Defaults, Workflow};
 
 use super::Files;
 use crate::exit::{Outcome, Problem};
@@ -14,14 +13,14 @@ use crate::exit::{Outcome, Problem};
 /// The workflows, each with its file; what is wrong with them goes to `wrong`.
 pub(super) fn read_workflows(
     folder: &Path,
+    defaults: &Defaults,
     wrong: &mut Vec<String>,
 ) -> Outcome<Files<WorkflowName, Workflow>> {
-    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let mut workflows: Files<WorkflowName, Workflow> = BTreeMap::new();
     for file in toml_files(&folder.join("workflows"))? {
         let text = read(&file)?;
         let path = file.display().to_string();
-        match Workflow::parse(Source { path: &path, text: &text }, &zone) {
+        match Workflow::parse(Source { path: &path, text: &text }, defaults) {
             Err(mistakes) => wrong.push(mistakes.to_string()),
             Ok(workflow) => match workflows.get(&workflow.name) {
                 Some((_, other)) => {

@@ -218,7 +218,7 @@ fn fits(value: &DeValue<'_>, schema: &Value) -> bool {
         DeValue::Datetime(_) => "datetime",
     };
     match schema.get("type") {
-        None => true,
+        None => kind == "string" || words(schema).is_none(),
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
         Some(one) => one == kind || (one == "number" && kind == "integer"),
     }

@@ -30,7 +30,7 @@ pub(super) fn lines(run: &Run) -> String {
     let mut steps: BTreeMap<(u32, &str), Alike<'_>> = BTreeMap::new();
     for step in &run.steps {
         if let Some(token) = &step.token {
-            steps.entry((step.index, &step.uses)).or_default().put(step, token);
+            steps.entry((step.index, step.name())).or_default().put(run, step, token);
         }
     }
     let mut text = String::new();
@@ -57,7 +57,7 @@ pub(super) fn lines(run: &Run) -> String {
 }
 
 impl<'a> Alike<'a> {
-    fn put(&mut self, step: &'a StepRecord, token: &'a TokenName) {
+    fn put(&mut self, run: &Run, step: &'a StepRecord, token: &'a TokenName) {
         match &step.outcome {
             Some(Outcome::Failed(Failure { error, hint, .. })) => {
                 let told = (
@@ -66,8 +66,8 @@ impl<'a> Alike<'a> {
                 );
                 self.badly.entry(told).or_default().push(token);
             }
-            Some(Outcome::NotNeeded { why }) => {
-                self.badly.entry((why.clone(), None)).or_default().push(token);
+            Some(Outcome::NotNeeded { .. } | Outcome::LeftOut { .. }) => {
+                self.badly.entry((step_line(run, step), None)).or_default().push(token);
             }
             Some(outcome) if is_plain(outcome) => match &mut self.well {
                 Some((sum, tokens)) => {
@@ -228,6 +228,7 @@ fn blank(run: &Run, uses: &str) -> StepRecord {
     StepRecord {
         index: 0,
         uses: uses.to_owned(),
+        id: None,
         token: None,
         started_at: run.started_at,
         ended_at: None,
@@ -248,6 +249,7 @@ mod tests {
         StepRecord {
             index: 0,
             uses: uses.to_owned(),
+            id: None,
             token,
             started_at,
             ended_at: None,

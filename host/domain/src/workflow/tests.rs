@@ -5,16 +5,22 @@ use expect_test::{Expect, expect};
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::document::Source;
+use crate::document::{Findings, Source};
+use crate::duration::Span;
 
 #[track_caller]
 fn check(text: &str, expected: Expect) {
     let source = Source { path: "workflows/w.toml", text };
-    let found = match Workflow::parse(source, &TimeZone::UTC) {
-        Ok(workflow) => format!("{:#?}\n", workflow.steps),
+    let found = match Workflow::parse(source, &Defaults::of_machine(TimeZone::UTC)) {
+        Ok(workflow) => workflow.steps.iter().map(in_short).collect(),
         Err(mistakes) => format!("{mistakes}\n"),
     };
     expected.assert_eq(&found);
+}
+
+fn in_short(step: &Step) -> String {
+    let timeout = step.timeout.map_or(String::new(), |limit| format!(", at most {}", Span(limit)));
+    format!("{}, {}{timeout}: {:#?}\n", step.id, step.when, step.uses)
 }
 
 #[test]
@@ -22,23 +28,21 @@ fn steps_get_their_defaults() {
     check(
         "version = 1\nname = \"w\"\nsteps = [{ uses = \"sync\" }, { uses = \"remind\" }]\n",
         expect![[r#"
-                [
-                    Sync {
-                        full: Every(
-                            86400s,
-                        ),
-                        retry: Retry {
-                            attempts: 3,
-                            backoff: 5s,
-                        },
-                    },
-                    Remind {
-                        policy: None,
-                        channels: None,
-                        look_at_servers: true,
-                    },
-                ]
-            "#]],
+            sync, unless a step before it broke off: Sync {
+                full: Every(
+                    86400s,
+                ),
+                retry: Retry {
+                    attempts: 3,
+                    backoff: 5s,
+                },
+            }
+            remind, whatever came before: Remind {
+                policy: None,
+                channels: None,
+                look_at_servers: true,
+            }
+        "#]],
     );
 }
 
@@ -197,8 +201,7 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
     check(
         &with("on_fault = { assign = \"standard\" }", "review = \"guard\""),
         expect![[r#"
-        [
-            Decide {
+            decide, unless a step before it broke off: Decide {
                 policy: PluginName(
                     "p",
                 ),
@@ -207,8 +210,8 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
                         "standard",
                     ),
                 ),
-            },
-            Plan {
+            }
+            plan, unless a step before it broke off: Plan {
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
@@ -219,30 +222,27 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
                         "guard",
                     ),
                 ),
-            },
-        ]
-    "#]],
+            }
+        "#]],
     );
     check(
         &with("on_fault = \"fail\"", ""),
         expect![[r#"
-        [
-            Decide {
+            decide, unless a step before it broke off: Decide {
                 policy: PluginName(
                     "p",
                 ),
                 on_fault: Fail,
-            },
-            Plan {
+            }
+            plan, unless a step before it broke off: Plan {
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
                     protect_profiles: {},
                 },
                 review: None,
-            },
-        ]
-    "#]],
+            }
+        "#]],
     );
     check(
         &with("on_fault = \"hodl\"", "reveiw = \"guard\""),
@@ -298,4 +298,431 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
           |          ^^^^^^^^
     "#]],
     );
+}
+
+#[test]
+fn steps_have_names_conditions_and_limits() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "10m"
+[[steps]]
+uses = "decide"
+id = "main"
+policy = "p"
+on_fault = "fail"
+[[steps]]
+uses = "decide"
+id = "fallback"
+policy = "q"
+when = { failed = "main" }
+[[steps]]
+uses = "plan"
+when = { succeeded = ["main", "fallback"] }
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "sync"
+when = "changed"
+[[steps]]
+uses = "notify"
+when = { failed = "main" }
+[[steps]]
+uses = "notify"
+when = "needs-attention"
+"#,
+        expect![[r#"
+            fetch, unless a step before it broke off, at most 10m: Sync {
+                full: Every(
+                    86400s,
+                ),
+                retry: Retry {
+                    attempts: 3,
+                    backoff: 5s,
+                },
+            }
+            main, unless a step before it broke off: Decide {
+                policy: PluginName(
+                    "p",
+                ),
+                on_fault: Fail,
+            }
+            fallback, only if `main` went wrong: Decide {
+                policy: PluginName(
+                    "q",
+                ),
+                on_fault: Hold,
+            }
+            plan, only if `main` or `fallback` came to its end: Plan {
+                rails: Rails {
+                    first_assignments: 5000,
+                    reassignments: 25,
+                    protect_profiles: {},
+                },
+                review: None,
+            }
+            apply, unless a step before it broke off: Apply {
+                retry: Retry {
+                    attempts: 3,
+                    backoff: 5s,
+                },
+                read_back: false,
+            }
+            sync, only if a step before it changed something and none broke off: Sync {
+                full: Every(
+                    86400s,
+                ),
+                retry: Retry {
+                    attempts: 3,
+                    backoff: 5s,
+                },
+            }
+            notify, only if `main` went wrong: Notify {
+                when: Always,
+                channels: None,
+            }
+            notify-2, whatever came before: Notify {
+                when: NeedsAttention,
+                channels: None,
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_workflow_may_plan_and_apply_more_than_once() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "decide"
+policy = "p"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "decide"
+policy = "p"
+"#,
+        expect![[r#"
+            error: `plan` has no verdicts to plan from
+              --> workflows/w.toml:11:8
+               |
+            11 | uses = "plan"
+               |        ^^^^^^
+               |
+               = help: put a step `uses = "decide"` with a `policy` before it
+
+            error: `apply` has no plan to carry out
+              --> workflows/w.toml:15:8
+               |
+            15 | uses = "apply"
+               |        ^^^^^^^
+               |
+               = help: put a step `uses = "plan"` before it
+
+            error: this policy was asked by a step before
+              --> workflows/w.toml:18:10
+               |
+            18 | policy = "p"
+               |          ^^^
+               |
+               = help: a second `decide` is asked about the devices that those before it ignored: name another policy
+        "#]],
+    );
+}
+
+#[test]
+fn a_condition_is_about_steps_before_and_an_id_is_one_steps_own() {
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "0s"
+[[steps]]
+uses = "sync"
+id = "fetch"
+when = { changed = "fecth" }
+[[steps]]
+uses = "sync"
+id = "My Sync"
+when = { changed = "fetch", failed = "fetch" }
+[[steps]]
+uses = "notify"
+when = { succeeded = [], chnged = "fetch" }
+"#,
+        expect![[r#"
+            error: must have at least 1
+              --> workflows/w.toml:17:22
+               |
+            17 | when = { succeeded = [], chnged = "fetch" }
+               |                      ^^
+
+            error: unknown key `chnged`
+              --> workflows/w.toml:17:26
+               |
+            17 | when = { succeeded = [], chnged = "fetch" }
+               |                          ^^^^^^
+               |
+               = help: did you mean `changed`?
+        "#]],
+    );
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "0s"
+[[steps]]
+uses = "sync"
+id = "fetch"
+when = { changed = "fecth" }
+[[steps]]
+uses = "sync"
+id = "My Sync"
+when = { changed = "fetch", failed = "fetch" }
+[[steps]]
+uses = "notify"
+when = "chnged"
+[[steps]]
+uses = "notify"
+when = true
+"#,
+        expect![[r#"
+            error: unknown value `chnged`
+              --> workflows/w.toml:17:8
+               |
+            17 | when = "chnged"
+               |        ^^^^^^^^
+               |
+               = help: did you mean `changed`?
+
+            error: must be something else or a table, not true or false
+              --> workflows/w.toml:20:8
+               |
+            20 | when = true
+               |        ^^^^
+        "#]],
+    );
+    check(
+        r#"version = 1
+name = "w"
+[[steps]]
+uses = "sync"
+id = "fetch"
+timeout = "0s"
+[[steps]]
+uses = "sync"
+id = "fetch"
+when = { changed = "fecth" }
+[[steps]]
+uses = "sync"
+id = "My Sync"
+when = { changed = "fetch", failed = "fetch" }
+[[steps]]
+uses = "notify"
+when = { failed = ["fetch", "later"] }
+[[steps]]
+uses = "remind"
+id = "later"
+"#,
+        expect![[r#"
+            error: nothing is done in no time
+             --> workflows/w.toml:6:11
+              |
+            6 | timeout = "0s"
+              |           ^^^^
+              |
+              = help: leave the key out for no limit of its own
+
+            error: another step has the id `fetch`
+             --> workflows/w.toml:9:6
+              |
+            9 | id = "fetch"
+              |      ^^^^^^^
+              |
+              = help: conditions and reports tell steps apart by it
+
+            error: no step before this one is called `fecth`
+              --> workflows/w.toml:10:20
+               |
+            10 | when = { changed = "fecth" }
+               |                    ^^^^^^^
+               |
+               = help: did you mean `fetch`?
+
+            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:13:6
+               |
+            13 | id = "My Sync"
+               |      ^^^^^^^^^
+
+            error: must have one key
+              --> workflows/w.toml:14:1
+               |
+            14 | when = { changed = "fetch", failed = "fetch" }
+               | ^^^^
+               |
+               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
+
+            error: no step before this one is called `later`
+              --> workflows/w.toml:17:29
+               |
+            17 | when = { failed = ["fetch", "later"] }
+               |                             ^^^^^^^
+               |
+               = help: one of `fetch`, `fetch`, `sync`
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_workflow_does_not_say_comes_from_the_defaults() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Config {
+        defaults: DefaultsTable,
+    }
+    let text = r#"
+[defaults]
+timezone = "Europe/Paris"
+missed = "skip"
+timeout = "2h"
+jitter = "1m"
+retry = { attempts = 7 }
+rails = { reassignments = 3, protect_profiles = ["executive"] }
+channels = ["ops"]
+"#;
+    let source = Source { path: "deputy.toml", text };
+    let config: Config = source.read().unwrap();
+    let mut findings = Findings::new(source);
+    let defaults = config.defaults.meant(TimeZone::UTC, &mut findings);
+    findings.finish().unwrap();
+    let workflow = |text: &str| {
+        let workflow = Workflow::parse(Source { path: "w.toml", text }, &defaults).unwrap();
+        let timing = workflow.timing.as_ref().unwrap();
+        let head = format!(
+            "{:?} {:?} {:?}, jitter {}, at most {}\n",
+            timing.schedule.timezone().iana_name(),
+            timing.missed,
+            timing.overlap,
+            Span(timing.jitter),
+            Span(workflow.timeout)
+        );
+        head + &workflow.steps.iter().map(in_short).collect::<String>()
+    };
+    let steps = "[[steps]]\nuses = \"sync\"\n[[steps]]\nuses = \"decide\"\npolicy = \"p\"\n[[steps]]\nuses = \"plan\"\n[[steps]]\nuses = \"notify\"\n";
+    let silent = format!("version = 1\nname = \"w\"\n[schedule]\ncron = \"@daily\"\n{steps}");
+    expect![[r#"
+        Some("Europe/Paris") Skip Skip, jitter 1m, at most 2h
+        sync, unless a step before it broke off: Sync {
+            full: Every(
+                86400s,
+            ),
+            retry: Retry {
+                attempts: 7,
+                backoff: 5s,
+            },
+        }
+        decide, unless a step before it broke off: Decide {
+            policy: PluginName(
+                "p",
+            ),
+            on_fault: Hold,
+        }
+        plan, unless a step before it broke off: Plan {
+            rails: Rails {
+                first_assignments: 5000,
+                reassignments: 3,
+                protect_profiles: {
+                    ProfileName(
+                        "executive",
+                    ),
+                },
+            },
+            review: None,
+        }
+        notify, whatever came before: Notify {
+            when: Changed,
+            channels: Some(
+                [
+                    ChannelName(
+                        "ops",
+                    ),
+                ],
+            ),
+        }
+    "#]]
+    .assert_eq(&workflow(&silent));
+    let own = r#"version = 1
+name = "w"
+[schedule]
+cron = "@daily"
+timezone = "UTC"
+missed = "run-once"
+overlap = "queue"
+timeout = "5m"
+jitter = "0s"
+[[steps]]
+uses = "sync"
+retry = { backoff = "1s" }
+[[steps]]
+uses = "decide"
+policy = "p"
+[[steps]]
+uses = "plan"
+rails = { first_assignments = 1, protect_profiles = [] }
+[[steps]]
+uses = "notify"
+channels = ["log"]
+"#;
+    expect![[r#"
+        Some("UTC") RunOnce Queue, jitter 0s, at most 5m
+        sync, unless a step before it broke off: Sync {
+            full: Every(
+                86400s,
+            ),
+            retry: Retry {
+                attempts: 7,
+                backoff: 1s,
+            },
+        }
+        decide, unless a step before it broke off: Decide {
+            policy: PluginName(
+                "p",
+            ),
+            on_fault: Hold,
+        }
+        plan, unless a step before it broke off: Plan {
+            rails: Rails {
+                first_assignments: 1,
+                reassignments: 3,
+                protect_profiles: {},
+            },
+            review: None,
+        }
+        notify, whatever came before: Notify {
+            when: Changed,
+            channels: Some(
+                [
+                    ChannelName(
+                        "log",
+                    ),
+                ],
+            ),
+        }
+    "#]]
+    .assert_eq(&workflow(own));
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use domain::document::Source;
 use domain::id::WorkflowName;
 use domain::run::{Run, State, Trigger};
-use domain::workflow::Workflow;
+use domain::workflow::{Defaults, Workflow};
 use expect_test::expect;
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
@@ -179,7 +179,7 @@ fn workflow(name: &str, zone: &str, schedule: &str) -> Workflow {
     let text = format!(
         "version = 1\nname = \"{name}\"\n[[steps]]\nuses = \"sync\"\n[schedule]\ntimezone = \"{zone}\"\n{schedule}\n"
     );
-    Workflow::parse(Source { path: "a test", text: &text }, &TimeZone::UTC).unwrap()
+    Workflow::parse(Source { path: "a test", text: &text }, &Defaults::of_machine(TimeZone::UTC)).unwrap()
 }
 
 fn settings(workflows: impl IntoIterator<Item = Workflow>) -> Settings {

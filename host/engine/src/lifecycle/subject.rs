@@ -10,7 +10,7 @@ use domain::id::{ChannelName, ProfileName, TokenName};
 use domain::profile::Definition;
 use domain::reminder::{Fact, FactName, Instance, Known, Subject, Told, about_refusal, smallest_told};
 use domain::token_facts::{TokenFacts, Why};
-use domain::workflow::Step;
+use domain::workflow::Uses;
 use jiff::Timestamp;
 use openssl::x509::X509;
 use serde_json::Value;
@@ -94,7 +94,7 @@ async fn profiles<'a>(
 ) -> Result<Vec<(ProfileName, &'a Definition)>, store::Error> {
     let decides = engine.settings.workflows.values().any(|workflow| {
         workflow.tokens.as_ref().is_none_or(|tokens| tokens.contains(token))
-            && workflow.steps.iter().any(|step| matches!(step, Step::Decide { .. }))
+            && workflow.steps.iter().any(|step| matches!(step.uses, Uses::Decide { .. }))
     });
     let defined = engine.store.defined_profiles(token).await?;
     let defined: BTreeSet<ProfileName> = defined.into_values().map(|(name, _)| name).collect();

@@ -1,7 +1,8 @@
 //! Asks the policy about every device.
 //!
 //! Every device, at every run: what is to be done follows from the whole inventory, never from the
-//! event that made us look.
+//! event that made us look. Where a workflow asks several policies, the first that does not ignore a
+//! device decides: each is asked about what those before it left open.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +27,20 @@ const BATCH: u32 = 1_000;
 /// not to fill the log and the record of the run.
 const WAYS: usize = 20;
 
+/// The other policies that the run asks about the same devices.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Others {
+    /// Those that have been asked, in vain or not.
+    pub(crate) before: Vec<PluginName>,
+    /// Those still to be asked.
+    pub(crate) later: Vec<PluginName>,
+}
+
 pub(crate) async fn decide(
     lane: &Lane<'_>,
     policy: &PluginName,
     on_fault: &OnFault,
+    others: &Others,
 ) -> Result<Decided, Error> {
     let policy = find(lane, policy, Question::Assignment)?;
     let (name, digest, store) = (policy.name().clone(), policy.digest().clone(), &lane.engine.store);
@@ -51,6 +62,7 @@ pub(crate) async fn decide(
     });
     let mut deciding = Deciding {
         lane,
+        others,
         mark: lane.engine.settings.mark_with(&name, &tables),
         health: Health::default(),
         failed_lately: false,
@@ -116,6 +128,7 @@ pub(crate) fn find(lane: &Lane<'_>, name: &PluginName, question: Question) -> Re
 /// One token's devices on their way through the policy.
 struct Deciding<'a> {
     lane: &'a Lane<'a>,
+    others: &'a Others,
     policy: Arc<dyn Policy>,
     mark: Digest,
     health: Health,
@@ -136,7 +149,10 @@ impl Deciding<'_> {
         let mut after: Option<DeviceId> = None;
         loop {
             lane.go_on()?;
-            let devices = store.devices_after(&lane.token, after, BATCH).await?;
+            let devices = match self.others.before.as_slice() {
+                [] => store.devices_after(&lane.token, after, BATCH).await?,
+                before => store.undecided_after(&lane.token, after, BATCH, before).await?,
+            };
             let Some((last, _)) = devices.last() else { return Ok(()) };
             after = Some(*last);
             let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
@@ -155,7 +171,8 @@ impl Deciding<'_> {
             let verdicts = verdicts.into_iter().map(|verdict| on_fault.over(verdict));
             let verdicts = ids.into_iter().zip(verdicts).collect();
             let by = (self.policy.name().clone(), self.policy.digest().clone());
-            store.store_verdicts(lane.run, by, verdicts, lane.now).await?;
+            let later = &self.others.later;
+            self.decided.differently += store.store_verdicts(lane.run, by, later, verdicts, lane.now).await?;
             lane.progress("decide", self.decided.devices, None);
             if *on_fault == OnFault::Fail && !self.faults.is_empty() {
                 return Ok(());

@@ -46,7 +46,8 @@ pub(crate) struct Lane<'a> {
     /// Which token of that name the client was made for.
     pub(crate) imported_at: Timestamp,
     pub(crate) client: Client,
-    pub(crate) stop: &'a Stop,
+    /// Said when the run is to end, or the step at work.
+    pub(crate) stop: Stop,
     pub(crate) observer: &'a Observer,
     pub(crate) place: Place,
     /// Assignments that were in flight when an earlier run's process ended, settled since.

@@ -4,11 +4,15 @@ use domain::plan::{Profiles, Rails, Refused};
 
 use super::Lane;
 use crate::failure::Error;
-use crate::store::RecordedPlan;
+use crate::store::{RecordedPlan, Verdicts};
 
-pub(crate) async fn plan(lane: &Lane<'_>, rails: &Rails) -> Result<Result<RecordedPlan, Refused>, Error> {
+pub(crate) async fn plan(
+    lane: &Lane<'_>,
+    rails: &Rails,
+    verdicts: Verdicts,
+) -> Result<Result<RecordedPlan, Refused>, Error> {
     let (store, profiles) = (&lane.engine.store, profiles(lane).await?);
-    Ok(store.record_plan(lane.run, &lane.token, profiles, rails.clone(), lane.now).await?)
+    Ok(store.record_plan(lane.run, &lane.token, profiles, rails.clone(), verdicts, lane.now).await?)
 }
 
 /// What the files say, and what Apple was told.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::device::{Assignment, Device, Known, ProfileStatus};
-use domain::id::{ProfileId, SerialNumber, TokenName};
+use domain::id::{PluginName, ProfileId, SerialNumber, TokenName};
 use domain::pause::Pause;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
@@ -95,6 +95,34 @@ impl Store {
                  WHERE token = ?1 AND id > ?2 AND gone = 0 ORDER BY id LIMIT ?3"
             ))?;
             let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
+            let mut devices = Vec::new();
+            while let Some(row) = rows.next()? {
+                devices.push((row.get("id")?, known(row)?.present()));
+            }
+            Ok(devices)
+        })
+        .await
+    }
+
+    /// [`Store::devices_after`], without those about which one of these policies has decided.
+    pub async fn undecided_after(
+        &self,
+        token: &TokenName,
+        after: Option<DeviceId>,
+        limit: u32,
+        policies: &[PluginName],
+    ) -> Result<Vec<(DeviceId, Device)>, Error> {
+        let (token, policies) = (token.clone(), super::to_json(&policies));
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, id FROM device
+                 WHERE token = ?1 AND id > ?2 AND gone = 0
+                     AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.device = device.id AND decision <> 'ignore'
+                                     AND policy IN (SELECT value FROM json_each(?4)))
+                 ORDER BY id LIMIT ?3"
+            ))?;
+            let first = after.unwrap_or_default();
+            let mut rows = statement.query(params![token.as_str(), first, limit, policies])?;
             let mut devices = Vec::new();
             while let Some(row) = rows.next()? {
                 devices.push((row.get("id")?, known(row)?.present()));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::id::{PluginName, RunId, TokenName, WorkflowName};
+use domain::id::{PluginName, RunId, StepId, TokenName, WorkflowName};
 use domain::run::{Decided, Outcome, Run, SkippedTimes, State, StepRecord, Trigger};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -129,15 +129,23 @@ impl Store {
         run: &RunId,
         place: u32,
         uses: &'static str,
+        id: Option<&StepId>,
         token: Option<&TokenName>,
         now: Timestamp,
     ) -> Result<i64, Error> {
-        let (run, token) = (run.clone(), token.cloned());
+        let (run, token, id) = (run.clone(), token.cloned(), id.cloned());
         self.write(move |connection| {
             Ok(connection.query_row(
-                "INSERT INTO step (run, number, place, uses, token, started_at)
-                 VALUES (?1, (SELECT count(*) FROM step WHERE run = ?1), ?2, ?3, ?4, ?5) RETURNING number",
-                params![run.as_str(), place, uses, token.as_ref().map(TokenName::as_str), millis(now)],
+                "INSERT INTO step (run, number, place, uses, id, token, started_at)
+                 VALUES (?1, (SELECT count(*) FROM step WHERE run = ?1), ?2, ?3, ?4, ?5, ?6) RETURNING number",
+                params![
+                    run.as_str(),
+                    place,
+                    uses,
+                    id.as_ref().map(StepId::as_str),
+                    token.as_ref().map(TokenName::as_str),
+                    millis(now),
+                ],
                 |row| row.get(0),
             )?)
         })
@@ -391,15 +399,17 @@ fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
     let (trigger, state): (String, String) = (row.get(2)?, row.get(6)?);
     let skipped: Option<String> = row.get(7)?;
     let mut statement = connection.prepare_cached(
-        "SELECT place, uses, token, started_at, ended_at, outcome FROM step WHERE run = ?1 ORDER BY number",
+        "SELECT place, uses, token, started_at, ended_at, outcome, id FROM step WHERE run = ?1 ORDER BY number",
     )?;
     let mut rows = statement.query([&id])?;
     let mut steps = Vec::new();
     while let Some(row) = rows.next()? {
-        let (token, outcome): (Option<String>, Option<String>) = (row.get(2)?, row.get(5)?);
+        let (token, outcome, id): (Option<String>, Option<String>, Option<String>) =
+            (row.get(2)?, row.get(5)?, row.get(6)?);
         steps.push(StepRecord {
             index: row.get(0)?,
             uses: row.get(1)?,
+            id: id.map(|text| typed(text, "step id")).transpose()?,
             token: token.map(|text| typed(text, "token name")).transpose()?,
             started_at: time(row.get(3)?)?,
             ended_at: maybe_time(row.get(4)?)?,

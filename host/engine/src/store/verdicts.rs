@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Row, params};
 
 use super::devices::DeviceId;
-use super::{Error, Store, maybe_time, millis, typed};
+use super::{Error, Store, maybe_time, millis, to_json, typed};
 
 /// A verdict and who gave it.
 #[derive(Clone, Debug)]
@@ -24,15 +24,18 @@ pub struct StoredVerdict {
 }
 
 impl Store {
-    /// Stores what a policy said, where it differs from what it said before.
+    /// Stores what a policy said, where it differs from what was said before; returns how often it did. What
+    /// `later` policies, still to be asked in this run, said of devices that this one ignores is left for them:
+    /// else it would be written twice in every run.
     pub async fn store_verdicts(
         &self,
         run: &RunId,
         policy: (PluginName, Digest),
+        later: &[PluginName],
         verdicts: Vec<(DeviceId, Verdict)>,
         now: Timestamp,
-    ) -> Result<(), Error> {
-        let run = run.clone();
+    ) -> Result<u64, Error> {
+        let (run, later) = (run.clone(), to_json(&later));
         self.write(move |connection| {
             let mut upsert = connection.prepare_cached(
                 "INSERT INTO verdict (device, decision, profile, hold_until, reason, fault, policy, digest, run,
@@ -44,15 +47,18 @@ impl Store {
                      run = excluded.run, decided_at = excluded.decided_at
                  WHERE (decision, profile, hold_until, reason, fault, policy) IS NOT
                      (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
-                      excluded.policy)",
+                      excluded.policy)
+                     AND NOT (excluded.decision = 'ignore'
+                              AND policy IN (SELECT value FROM json_each(?11)))",
             )?;
+            let mut differently = 0;
             for (device, verdict) in verdicts {
                 let (decision, profile, until) = match &verdict.decision {
                     Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
                     Decision::Hold { until } => ("hold", None, until.map(millis)),
                     Decision::Ignore => ("ignore", None, None),
                 };
-                upsert.execute(params![
+                differently += upsert.execute(params![
                     device,
                     decision,
                     profile,
@@ -63,9 +69,10 @@ impl Store {
                     policy.1.as_str(),
                     run.as_str(),
                     millis(now),
-                ])?;
+                    later,
+                ])? as u64;
             }
-            Ok(())
+            Ok(differently)
         })
         .await
     }

@@ -3,7 +3,7 @@
 use domain::id::WorkflowName;
 use domain::pause::Refusal;
 use domain::verdict::Decision;
-use domain::workflow::{Step, Workflow};
+use domain::workflow::{Uses, Workflow};
 use engine::store::{StoredDevice, StoredVerdict};
 use jiff::Timestamp;
 
@@ -71,7 +71,8 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
 async fn look(app: &App, stored: &StoredDevice, from: Timestamp) -> Outcome<Look> {
     let assigns = |workflow: &&std::sync::Arc<Workflow>| {
         let serves = workflow.tokens.as_ref().is_none_or(|tokens| tokens.contains(&stored.token));
-        serves && workflow.steps.iter().any(|step| matches!(step, Step::Apply { .. }))
+        let serves = serves && workflow.enabled;
+        serves && workflow.steps.iter().any(|step| matches!(step.uses, Uses::Apply { .. }))
     };
     let pauses = app.engine.store.pauses().await?;
     let (mut first, mut paused): (Option<(Timestamp, &WorkflowName)>, _) = (None, None);
