@@ -432,7 +432,11 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
         "serial_number,profile,due,note\nMAC7,lab-ipad,2020-01-02,order 7\nMAC8,lab-ipad,2999-01-02,\nMAC9,,,by hand\n",
     );
     env.append("deputy.toml", "\n[expected.spring]\ncsv = \"tables/spring.csv\"\nchannels = [\"told\"]\n");
-    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
+    env.edit(
+        "workflows/auto-assign.toml",
+        "[[steps]]\nuses = \"decide\"",
+        "[[steps]]\nuses = \"decide\"\npolicy = \"expected.spring\"\n\n[[steps]]\nuses = \"decide\"",
+    );
     env.add("main", &["MAC1"]);
     env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
@@ -480,6 +484,13 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
     );
     let explained = env.json(&["device", "explain", "MAC7"]);
     assert_eq!(explained["device"][0]["verdict"]["policy"], "expected.spring");
+    assert_eq!(explained["device"][0]["asked"]["policy"], "expected.spring");
+    // A row that changes afterwards changes nothing of what was decided.
+    env.write("tables/spring.csv", "serial_number,profile\nMAC7,standard\n");
+    env.run(&["runs", "replay", "last"]).succeeds(expect![[r#""#]]);
+    env.run(&["runs", "replay", "last", "--policy", "rules"]).succeeds(expect![[r#""#]]);
+    let explained = env.json(&["device", "explain", "MAC1", "--run", &last_run(&env)]);
+    assert_eq!(explained["device"][0]["asked"]["policy"], "rules");
 }
 
 #[test]

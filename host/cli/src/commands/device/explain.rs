@@ -130,7 +130,7 @@ impl<'a> Explanation<'a> {
                 store.last_asking(token, app.engine.now(), by).await?
             }
             Which::At(at) => store.last_asking(token, *at, None).await?,
-            Which::Run(run) => match store.asking_of(token, run).await? {
+            Which::Run(run) => match store.askings_of(token, run).await?.pop() {
                 None => return Ok(None),
                 asked => asked,
             },
@@ -149,6 +149,14 @@ impl<'a> Explanation<'a> {
             // Older ones were there, or the device was not.
             is_forgotten = was_asked && verdict.is_none();
         }
+        // Of several policies, the one that decided.
+        let asked = match (asked, &verdict) {
+            (Some(asked), Some(verdict)) if asked.decided.policy.as_ref() != Some(&verdict.policy) => {
+                let all = store.askings_of(token, &asked.run).await?;
+                all.into_iter().find(|asked| asked.decided.policy.as_ref() == Some(&verdict.policy))
+            }
+            (asked, _) => asked,
+        };
         // The run that is kept may have asked before the one that said this.
         let asked = asked.filter(|asked| verdict.as_ref().is_none_or(|it| it.decided_at <= asked.now));
         let then = match (&asked, which) {
