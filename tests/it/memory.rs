@@ -179,7 +179,7 @@ fn a_rail_is_told_once_and_always_keeps_saying() {
         env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = 1");
         env.add("main", &["MAC1", "MAC2"]);
         for _ in 0..3 {
-            env.run(&["run", "auto-assign"]).ends_with(3);
+            env.run(&["run", "auto-assign"]).ends_with(4);
         }
         assert_eq!(told(&env).lines().count(), times, "{when}");
     }
@@ -414,7 +414,7 @@ fn runs_are_found_by_what_they_are() {
         .unwrap();
     assert_eq!(found(&["--since", "1h"]), 2);
     env.run(&["runs", "list", "--state", "good"]).fails(2, expect![[r#"
-        error: invalid value 'good' for '--state <STATE>': `good` is no state of a run; one of `running`, `skipped`, `succeeded`, `unavailable`, `stopped`, `interrupted`, `failed`, `refused`, `needs-person`
+        error: invalid value 'good' for '--state <STATE>': `good` is no state of a run; one of `running`, `skipped`, `succeeded`, `approved`, `replaced`, `unavailable`, `stopped`, `interrupted`, `failed`, `refused`, `lapsed`, `needs-person`, `waiting`
 
         For more information, try '--help'.
     "#]]);

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use domain::document::{Findings, Mistakes, Source};
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
+use domain::rails::Rails;
 use domain::workflow::{Defaults, OnFault, Ping, SecretPlace, Uses, Workflow};
 use engine::apple::Network;
 use engine::channel::Channel;
@@ -73,6 +74,8 @@ pub(crate) struct Config {
     pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
     pub workflows: BTreeMap<WorkflowName, Workflow>,
+    /// What holds for all of them, and the rails of what people do without one.
+    pub defaults: Defaults,
 }
 
 /// Where the key is that seals secrets.
@@ -132,6 +135,8 @@ impl Config {
                 if !wrong.is_empty() {
                     return Err(Problem::new(Exit::Usage, wrong.join("\n\n")));
                 }
+                let mut defaults = meant.defaults;
+                protected_from_here(&mut defaults.rails, folder);
                 return Ok(Self {
                     path: name.clone(),
                     store: meant.store,
@@ -149,6 +154,7 @@ impl Config {
                         .into_iter()
                         .map(|(name, (workflow, _))| (name, from_here(workflow, folder)))
                         .collect(),
+                    defaults,
                     text: shown.clone(),
                 });
             }
@@ -162,7 +168,17 @@ fn from_here(mut workflow: Workflow, folder: &Path) -> Workflow {
     if let Some(Ping { url_from: SecretPlace::File(file), .. }) = &mut workflow.promises.ping {
         *file = folder.join(&*file);
     }
+    for step in &mut workflow.steps {
+        if let Uses::Plan { rails, .. } = &mut step.uses {
+            protected_from_here(rails, folder);
+        }
+    }
     workflow
+}
+
+/// The same for the file of protected devices.
+fn protected_from_here(rails: &mut Rails, folder: &Path) {
+    rails.protect_file = rails.protect_file.take().map(|path| folder.join(path));
 }
 
 /// Where the store is and where its key, if `deputy.toml` is right so far.

@@ -24,9 +24,11 @@ pub(crate) fn print(text: &str) {
 
 /// Prints rows under headings; says so if there are none.
 pub(crate) fn print_table<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>, nothing: &str) {
-    if rows.is_empty() {
-        return print(nothing);
-    }
+    print(&if rows.is_empty() { nothing.to_owned() } else { table(headings, rows) });
+}
+
+/// Rows under headings, as lines.
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.map(str::to_uppercase));
     // In a pipe a row is a line, however long. Consoles that do not know their width say 0.
@@ -39,7 +41,7 @@ pub(crate) fn print_table<const N: usize>(headings: [&str; N], rows: Vec<[String
         let words = longest_words(&headings, &rows);
         // A blank on both sides of each column.
         if words.iter().map(|word| word + 2).sum::<usize>() > width {
-            return print(&records(&headings, &rows));
+            return records(&headings, &rows);
         }
         // What is copied from a terminal, such as the name of a run, is in one piece.
         table.set_constraints(words.map(|word| {
@@ -49,7 +51,7 @@ pub(crate) fn print_table<const N: usize>(headings: [&str; N], rows: Vec<[String
     table.add_rows(rows);
     let lines: Vec<String> =
         table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
-    print(&lines.join("\n"));
+    lines.join("\n")
 }
 
 /// How wide the terminal is that results go to; none in a pipe, where a line is as long as it is.

@@ -12,6 +12,8 @@ mod rails;
 mod steps;
 mod when;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,7 +22,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, StepId, TokenName, WorkflowName};
-use crate::plan::Rails;
+use crate::plan::Given;
+use crate::rails::Rails;
 use crate::removal::Removal;
 use crate::schedule::Schedule;
 use crate::verdict::{Decision, Verdict};
@@ -39,6 +42,8 @@ pub struct Workflow {
     pub description: String,
     /// Whether it runs by itself. One that does not is checked and listed all the same.
     pub enabled: bool,
+    /// Whether it does what it decides.
+    pub mode: Mode,
     /// Whose devices; every token, if absent.
     pub tokens: Option<Vec<TokenName>>,
     /// When; only by hand, if absent.
@@ -99,6 +104,17 @@ pub enum Uses {
         /// How much one run may change.
         rails: Rails,
         /// Which plugin is asked whether the plan may go ahead, once the rails let it pass.
+        review: Option<PluginName>,
+        /// For so long it waits for a person, if it has to; then it lapses.
+        approve_within: Duration,
+    },
+    /// Hold against the inventory what a person wants. No file can say this: only a person's command does.
+    Given {
+        /// By token.
+        given: Arc<BTreeMap<TokenName, Given>>,
+        /// How much one run may change.
+        rails: Rails,
+        /// Which plugin may refuse it.
         review: Option<PluginName>,
     },
     /// Do it.
@@ -189,6 +205,17 @@ pub struct Retry {
     pub backoff: Duration,
 }
 
+/// Whether a workflow does what it decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Live,
+    /// It decides, plans and records everything, and sends nothing.
+    Shadow,
+}
+
 /// What to do about times that passed while Deputy was off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -231,7 +258,7 @@ impl Workflow {
     pub fn policies(&self) -> impl Iterator<Item = &PluginName> {
         self.steps.iter().filter_map(|step| match &step.uses {
             Uses::Decide { policy, .. } => Some(policy),
-            Uses::Plan { review, .. } => review.as_ref(),
+            Uses::Plan { review, .. } | Uses::Given { review, .. } => review.as_ref(),
             Uses::Remind { policy, .. } => policy.as_ref(),
             _ => None,
         })
@@ -273,7 +300,7 @@ impl Uses {
         match self {
             Self::Sync { .. } => "sync",
             Self::Decide { .. } => "decide",
-            Self::Plan { .. } => "plan",
+            Self::Plan { .. } | Self::Given { .. } => "plan",
             Self::Apply { .. } => "apply",
             Self::Remove { what, .. } => what.as_str(),
             Self::Remind { .. } => "remind",

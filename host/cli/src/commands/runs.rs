@@ -4,7 +4,7 @@ mod replay;
 
 use domain::id::{RunId, TokenName, WorkflowName};
 use domain::report::report;
-use domain::run::{Outcome as StepOutcome, Planned, Run, State, Trigger};
+use domain::run::{Outcome as StepOutcome, Planned, Run, State, StepRecord, Trigger, Waits};
 use engine::store::RunFilter;
 use serde_json::json;
 
@@ -46,6 +46,8 @@ pub(crate) enum Command {
         #[arg(long)]
         policies: bool,
     },
+    /// Take a run back: give the devices that it changed what they had before; shows it and asks
+    Rollback(super::rollback::Arguments),
     /// Ask a policy again about what a run decided on, and show what would be different; sends nothing
     Replay(replay::Arguments),
 }
@@ -60,13 +62,18 @@ fn in_state(word: &str) -> Result<State, String> {
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
+    if let Command::Rollback(arguments) = &command {
+        return super::rollback::run(common, arguments).await;
+    }
     let app = App::open(&common.config, Policies::Unused).await?;
+    app.engine.lapse().await?;
     match command {
         Command::List { workflow, states, token, since, limit } => {
             let since = since.map(|since| since.before(app.engine.now()));
             list(common, &app, RunFilter { workflow, states, token, since, limit }).await
         }
         Command::Show { run, actions, policies } => show(common, &app, &run, actions, policies).await,
+        Command::Rollback(_) => unreachable!("it was carried out before anything else"),
         Command::Replay(arguments) => replay::run(common, &app, &arguments).await,
     }
 }
@@ -85,7 +92,11 @@ async fn list(common: &Common, app: &App, filter: RunFilter) -> Outcome {
             Trigger::CaughtUp { .. } => "schedule, late",
             Trigger::Hand => "hand",
         };
-        let dry = if run.dry { ", dry" } else { "" };
+        let dry = match (run.dry, run.shadow) {
+            (true, _) => ", dry",
+            (false, true) => ", shadow",
+            (false, false) => "",
+        };
         [
             run.id.to_string(),
             run.workflow.to_string(),
@@ -117,7 +128,15 @@ fn state(run: &Run) -> String {
 
 async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {
     let run = find(app, wanted).await?;
-    let actions = app.engine.store.actions_of_run(&run.id, limit).await?;
+    let mut actions = app.engine.store.actions_of_run(&run.id, limit).await?;
+    let mut elsewhere = None;
+    // A plan that was made before is not kept twice.
+    if actions.is_empty()
+        && let Some(same) = run.steps.iter().find_map(same_as)
+    {
+        actions = app.engine.store.actions_of_run(same, limit).await?;
+        elsewhere = Some(format!("the same plan as that of run {same}, which has its devices:"));
+    }
     if common.json {
         let actions = actions.iter().map(|(token, serial, action)| {
             json!({
@@ -139,6 +158,7 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
     }
     if !actions.is_empty() {
         print("");
+        elsewhere.iter().for_each(|line| print(line));
         let rows = actions.iter().map(|(token, serial, action)| {
             let state = action.state.as_str().to_owned();
             [serial.to_string(), token.to_string(), action.target(), state, action.reason.clone()]
@@ -148,13 +168,22 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
     Ok(Exit::Success)
 }
 
+/// The run that has the actions of a step's plan, if it is another.
+fn same_as(step: &StepRecord) -> Option<&RunId> {
+    match step.outcome.as_ref()? {
+        StepOutcome::Planned(planned) | StepOutcome::Waits(Waits { planned, .. }) => planned.same_as.as_ref(),
+        _ => None,
+    }
+}
+
 /// Who was asked in each step, and what that took.
 fn policies_of(run: &Run) -> Vec<[String; 8]> {
     let rows = run.steps.iter().filter_map(|step| {
         let (policy, digest, usage, tables) = match step.outcome.as_ref()? {
             StepOutcome::Decided(it) => (it.policy.as_ref()?, it.digest.as_ref()?, &it.usage, &it.tables),
             StepOutcome::Objected { review: it, .. }
-            | StepOutcome::Planned(Planned { review: Some(it), .. }) => {
+            | StepOutcome::Planned(Planned { review: Some(it), .. })
+            | StepOutcome::Waits(Waits { planned: Planned { review: Some(it), .. }, .. }) => {
                 (&it.policy, &it.digest, &it.usage, &it.tables)
             }
             _ => return None,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::promises::{self, PingTable};
 use super::steps::{self, StepTable};
-use super::{Defaults, Missed, Overlap, Timing, Workflow};
+use super::{Defaults, Missed, Mode, Overlap, Timing, Workflow};
 use crate::document::{Findings, Mistakes, Source, Version1};
 use crate::duration::Span;
 use crate::schedule::{Expression, Schedule};
@@ -30,6 +30,10 @@ pub struct WorkflowFile {
     /// Whether it runs by itself. `false`: it is checked and listed, and its times go by. Default: `true`.
     #[serde(default)]
     enabled: Option<bool>,
+    /// Whether it does what it decides: `live`, or `shadow` to decide, plan and record everything and send
+    /// nothing. Default: `live`.
+    #[serde(default)]
+    mode: Mode,
     /// The tokens whose devices it handles. Default: all.
     #[serde(default)]
     tokens: Option<Vec<String>>,
@@ -100,9 +104,10 @@ impl Workflow {
         match (name, timing) {
             (Some(name), timing) if timing.as_ref().is_none_or(Option::is_some) => {
                 findings.finish()?;
-                let description = file.description.unwrap_or_default();
-                let (enabled, timing) = (file.enabled.unwrap_or(true), timing.flatten());
-                Ok(Self { name, description, enabled, tokens, timing, timeout, promises, steps })
+                let (description, enabled) =
+                    (file.description.unwrap_or_default(), file.enabled.unwrap_or(true));
+                let (mode, timing) = (file.mode, timing.flatten());
+                Ok(Self { name, description, enabled, mode, tokens, timing, timeout, promises, steps })
             }
             _ => Err(findings.into_mistakes()),
         }

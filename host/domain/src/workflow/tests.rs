@@ -215,13 +215,17 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
+                    removals: 25,
                     protect_profiles: {},
+                    protect_serials: {},
+                    protect_file: None,
                 },
                 review: Some(
                     PluginName(
                         "guard",
                     ),
                 ),
+                approve_within: 259200s,
             }
         "#]],
     );
@@ -238,9 +242,13 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
+                    removals: 25,
                     protect_profiles: {},
+                    protect_serials: {},
+                    protect_file: None,
                 },
                 review: None,
+                approve_within: 259200s,
             }
         "#]],
     );
@@ -360,9 +368,13 @@ when = "needs-attention"
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
+                    removals: 25,
                     protect_profiles: {},
+                    protect_serials: {},
+                    protect_file: None,
                 },
                 review: None,
+                approve_within: 259200s,
             }
             apply, unless a step before it broke off: Apply {
                 retry: Retry {
@@ -646,13 +658,17 @@ channels = ["ops"]
             rails: Rails {
                 first_assignments: 5000,
                 reassignments: 3,
+                removals: 25,
                 protect_profiles: {
                     ProfileName(
                         "executive",
                     ),
                 },
+                protect_serials: {},
+                protect_file: None,
             },
             review: None,
+            approve_within: 259200s,
         }
         notify, whatever came before: Notify {
             when: Changed,
@@ -709,9 +725,13 @@ channels = ["log"]
             rails: Rails {
                 first_assignments: 1,
                 reassignments: 3,
+                removals: 25,
                 protect_profiles: {},
+                protect_serials: {},
+                protect_file: None,
             },
             review: None,
+            approve_within: 259200s,
         }
         notify, whatever came before: Notify {
             when: Changed,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, params};
 
+use super::verdicts::Book;
 use super::{Error, Store, from_json, maybe_time, millis, time, typed};
 use crate::expected::Here;
 
@@ -110,6 +111,7 @@ impl Store {
         token: &TokenName,
         after: Option<DeviceId>,
         limit: u32,
+        book: Book,
         policies: &[PluginName],
     ) -> Result<Vec<(DeviceId, Device)>, Error> {
         let (token, policies) = (token.clone(), super::to_json(&policies));
@@ -117,9 +119,10 @@ impl Store {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, id FROM device
                  WHERE token = ?1 AND id > ?2 AND gone = 0
-                     AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.device = device.id AND decision <> 'ignore'
+                     AND NOT EXISTS (SELECT 1 FROM {} v WHERE v.device = device.id AND decision <> 'ignore'
                                      AND policy IN (SELECT value FROM json_each(?4)))
-                 ORDER BY id LIMIT ?3"
+                 ORDER BY id LIMIT ?3",
+                book.table(),
             ))?;
             let first = after.unwrap_or_default();
             let mut rows = statement.query(params![token.as_str(), first, limit, policies])?;

@@ -26,6 +26,7 @@ mod token_keys;
 mod tokens;
 mod told;
 mod verdicts;
+mod waiting;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -60,7 +61,8 @@ pub use schedule::{DaemonNote, Dealt, InForce, Progress};
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
-pub use verdicts::StoredVerdict;
+pub use verdicts::{Book, StoredVerdict};
+pub use waiting::{Asked, Asker, CameTo, End, Waiting};
 
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
@@ -72,6 +74,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0007-plugins.sql")),
     M::up(include_str!("migrations/0008-reminders.sql")),
     M::up(include_str!("migrations/0009-schedule.sql")),
+    M::up(include_str!("migrations/0010-plans.sql")),
     M::up(include_str!("migrations/0011-memory.sql")),
     M::up(include_str!("migrations/0012-step-ids.sql")),
 ];

@@ -7,7 +7,7 @@ use domain::run::{Decided, Outcome, Run, SkippedTimes, State, StepRecord, Trigge
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
+use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed, waiting};
 
 /// A run about to be opened.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct NewRun {
     pub trigger: Trigger,
     /// Nothing is to be changed at Apple.
     pub dry: bool,
+    /// The same by the workflow's own wish.
+    pub shadow: bool,
     /// Now.
     pub started_at: Timestamp,
     /// `Running`, or `Skipped` for times that are only recorded.
@@ -97,7 +99,7 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
-const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state, skipped";
+pub(super) const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state, skipped, shadow";
 
 impl Store {
     /// Opens a run. False if another process has taken this scheduled time already.
@@ -105,7 +107,8 @@ impl Store {
         self.write(move |connection| insert(connection, &run)).await
     }
 
-    /// Closes a run. What it planned in earnest and never sent will not be sent any more.
+    /// Closes a run. What it planned in earnest and never sent will not be sent any more, unless that waits
+    /// for a person.
     pub async fn close_run(&self, run: &RunId, state: State, now: Timestamp) -> Result<(), Error> {
         let run = run.clone();
         self.write(move |connection| {
@@ -115,10 +118,17 @@ impl Store {
             )?;
             connection.execute(
                 "UPDATE action SET state = 'dropped' WHERE run = ?1 AND state = 'planned'
-                     AND (SELECT NOT dry FROM run WHERE id = ?1)",
+                     AND (SELECT NOT dry AND NOT shadow FROM run WHERE id = ?1)
+                     AND token NOT IN (SELECT token FROM waiting WHERE run = ?1 AND came_to IS NULL)",
                 [run.as_str()],
             )?;
-            Ok(())
+            // However it ended, it waits while a plan of it does; and no longer than that.
+            connection.execute(
+                "UPDATE run SET state = 'waiting'
+                 WHERE id = ?1 AND EXISTS (SELECT 1 FROM waiting WHERE run = ?1 AND came_to IS NULL)",
+                [run.as_str()],
+            )?;
+            waiting::close(connection, &run)
         })
         .await
     }
@@ -231,6 +241,7 @@ impl Store {
                 "SELECT r.id, r.workflow, s.started_at, r.started_at, r.dry, s.outcome
                  FROM step s JOIN run r ON r.id = s.run
                  WHERE s.uses = 'decide' AND s.token = ?1 AND s.started_at <= ?2 AND s.outcome IS NOT NULL
+                     AND NOT r.shadow
                  ORDER BY s.started_at DESC, s.number DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), millis(then), ASKINGS])?;
@@ -343,8 +354,8 @@ pub(super) fn insert(connection: &Connection, run: &NewRun) -> Result<bool, Erro
     }
     let ended = (run.state != State::Running).then(|| millis(run.started_at));
     let opened = connection.execute(
-        "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state, skipped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state, skipped, shadow)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (workflow, scheduled_at) WHERE scheduled_at IS NOT NULL DO NOTHING",
         params![
             run.id.as_str(),
@@ -356,6 +367,7 @@ pub(super) fn insert(connection: &Connection, run: &NewRun) -> Result<bool, Erro
             ended,
             run.state.as_str(),
             run.skipped.as_ref().map(to_json),
+            run.shadow,
         ],
     )?;
     Ok(opened == 1)
@@ -393,7 +405,7 @@ fn asking(row: &Row<'_>) -> Result<Option<Asking>, Error> {
     }))
 }
 
-fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
+pub(super) fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
     let id: String = row.get(0)?;
     let (trigger, state): (String, String) = (row.get(2)?, row.get(6)?);
     let skipped: Option<String> = row.get(7)?;
@@ -420,6 +432,7 @@ fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
         workflow: typed(row.get(1)?, "workflow name")?,
         trigger: from_json(&trigger, "trigger")?,
         dry: row.get(3)?,
+        shadow: row.get(8)?,
         started_at: time(row.get(4)?)?,
         ended_at: maybe_time(row.get(5)?)?,
         state: State::from_word(&state).ok_or(Error::Corrupt { what: "run state", text: state })?,

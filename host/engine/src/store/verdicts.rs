@@ -8,6 +8,26 @@ use rusqlite::{Row, params};
 use super::devices::DeviceId;
 use super::{Error, Store, maybe_time, millis, to_json, typed};
 
+/// Where verdicts are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Book {
+    /// With those that say why a device has the profile it has.
+    #[default]
+    Live,
+    /// Apart: of workflows in shadow mode.
+    Shadow,
+}
+
+impl Book {
+    /// The table.
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Self::Live => "verdict",
+            Self::Shadow => "shadow_verdict",
+        }
+    }
+}
+
 /// A verdict and who gave it.
 #[derive(Clone, Debug)]
 pub struct StoredVerdict {
@@ -30,6 +50,7 @@ impl Store {
     pub async fn store_verdicts(
         &self,
         run: &RunId,
+        book: Book,
         policy: (PluginName, Digest),
         later: &[PluginName],
         verdicts: Vec<(DeviceId, Verdict)>,
@@ -37,8 +58,8 @@ impl Store {
     ) -> Result<u64, Error> {
         let (run, later) = (run.clone(), to_json(&later));
         self.write(move |connection| {
-            let mut upsert = connection.prepare_cached(
-                "INSERT INTO verdict (device, decision, profile, hold_until, reason, fault, policy, digest, run,
+            let mut upsert = connection.prepare_cached(&format!(
+                "INSERT INTO {} (device, decision, profile, hold_until, reason, fault, policy, digest, run,
                      decided_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (device) DO UPDATE SET decision = excluded.decision,
@@ -50,7 +71,8 @@ impl Store {
                       excluded.policy)
                      AND NOT (excluded.decision = 'ignore'
                               AND policy IN (SELECT value FROM json_each(?11)))",
-            )?;
+                book.table(),
+            ))?;
             let mut differently = 0;
             for (device, verdict) in verdicts {
                 let (decision, profile, until) = match &verdict.decision {

@@ -3,7 +3,7 @@
 use domain::id::WorkflowName;
 use domain::pause::Refusal;
 use domain::verdict::Decision;
-use domain::workflow::{Uses, Workflow};
+use domain::workflow::{Mode, Uses, Workflow};
 use engine::store::{StoredDevice, StoredVerdict};
 use jiff::Timestamp;
 
@@ -71,13 +71,15 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
 async fn look(app: &App, stored: &StoredDevice, from: Timestamp) -> Outcome<Look> {
     let assigns = |workflow: &&std::sync::Arc<Workflow>| {
         let serves = workflow.tokens.as_ref().is_none_or(|tokens| tokens.contains(&stored.token));
-        let serves = serves && workflow.enabled;
-        serves && workflow.steps.iter().any(|step| matches!(step.uses, Uses::Apply { .. }))
+        let assigns = workflow.steps.iter().any(|step| matches!(step.uses, Uses::Apply { .. }));
+        serves && assigns && workflow.enabled && workflow.mode == Mode::Live
     };
     let pauses = app.engine.store.pauses().await?;
     let (mut first, mut paused): (Option<(Timestamp, &WorkflowName)>, _) = (None, None);
     for workflow in app.engine.settings.workflows.values().filter(assigns) {
-        let Some(timing) = &workflow.timing else { continue };
+        if workflow.timing.is_none() {
+            continue;
+        }
         let pause = pauses.get(&workflow.name);
         let from = match pause.map(|pause| pause.until) {
             None => from,
@@ -87,7 +89,7 @@ async fn look(app: &App, stored: &StoredDevice, from: Timestamp) -> Outcome<Look
                 continue;
             }
         };
-        let due = timing.schedule.next_due(from).map(|at| (at, &workflow.name));
+        let due = workflow.next_due(from).map(|at| (at, &workflow.name));
         first = [first, due].into_iter().flatten().min();
     }
     Ok(match (first, paused) {

@@ -242,7 +242,8 @@ fn of_run(run: &RunId, token: &TokenName) -> String {
 /// The numbers of a plan that the rails let pass.
 fn totals(outcome: &Came) -> Option<&Totals> {
     match outcome {
-        Came::Planned(planned) => Some(&planned.totals),
+        Came::Planned(planned) if planned.same_as.is_none() => Some(&planned.totals),
+        Came::Waits(waits) if waits.planned.same_as.is_none() => Some(&waits.planned.totals),
         Came::Objected { totals, .. } => Some(totals),
         _ => None,
     }
