@@ -71,6 +71,13 @@ const BATCH: u32 = 1_000;
 /// Carries the command out.
 pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Outcome {
     let run = super::find(app, &arguments.run).await?;
+    if run.shadow {
+        let what =
+            format!("run {} was in shadow mode: what it said is kept only until it says otherwise", run.id);
+        return Err(
+            Problem::usage(what).hint("`deputy plugin diff` compares two policies on the devices of now")
+        );
+    }
     let tokens: BTreeSet<&TokenName> = run.steps.iter().filter_map(|step| step.token.as_ref()).collect();
     let mut asked: BTreeMap<TokenName, Vec<Asking>> = BTreeMap::new();
     for token in tokens {
@@ -354,7 +361,7 @@ impl Replay<'_> {
             let Some(digest) = then.get(&table) else {
                 if let Some(now) = self.app.engine.settings.tables.get(&table).and_then(|file| file.now()) {
                     self.notes
-                        .push(format!("the run did not look into the table `{table}`; it is as it is now"));
+                        .insert(format!("the run did not look into the table `{table}`; it is as it is now"));
                     tables.0.insert(table, now as Arc<dyn Table>);
                 }
                 continue;
