@@ -336,6 +336,18 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
 }
 
 #[test]
+fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
+    let env = that_reviews("none");
+    env.run(&["run", "auto-assign"]).is_done();
+    env.edit("profiles/standard.toml", "department = \"IT\"", "department = \"Workplace\"");
+    env.edit("workflows/auto-assign.toml", "reassignments = 25", "reassignments = 1");
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    env.run(&["approve", "last"]).fails(4, expect![""]);
+    // Now the person has heard both.
+    env.run(&["approve", "last"]).succeeds(expect![""]);
+}
+
+#[test]
 fn a_plan_that_its_review_refuses_changes_nothing() {
     let env = that_reviews("refuse");
     env.run(&["run", "auto-assign"]).fails(3, expect![[r#"

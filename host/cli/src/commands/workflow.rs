@@ -1,5 +1,6 @@
 //! `deputy workflow`: what is done, and when; and whether the files are right.
 
+use domain::workflow::Mode;
 use serde_json::json;
 
 use crate::Common;
@@ -33,7 +34,7 @@ async fn list(common: &Common) -> Outcome {
         let next = workflow.next_due(now);
         let steps: Vec<&str> = workflow.steps.iter().map(|step| step.id.as_str()).collect();
         data.push(json!({
-            "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled,
+            "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled, "mode": workflow.mode,
             "steps": steps,
             "cron": schedule.map(|schedule| schedule.expression()), "next": next,
         }));
@@ -42,6 +43,7 @@ async fn list(common: &Common) -> Outcome {
             schedule.map_or("by hand", |schedule| schedule.expression()).to_owned(),
             match next {
                 _ if !workflow.enabled => "disabled".to_owned(),
+                Some(next) if workflow.mode == Mode::Shadow => format!("{} (shadow)", time(next)),
                 next => next.map_or("-".to_owned(), time),
             },
             steps.join(", "),
@@ -62,6 +64,12 @@ async fn check(common: &Common) -> Outcome {
         table.now();
         if let Some(mistakes) = table.wrong() {
             Problem::usage(mistakes).print();
+            wrong = true;
+        }
+    }
+    for rails in app.config.all_rails() {
+        if let Err(error) = engine::rails::whole(rails.clone()).await {
+            Problem::from(error).print();
             wrong = true;
         }
     }
