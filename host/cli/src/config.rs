@@ -9,6 +9,7 @@ mod channels;
 mod expected;
 mod file;
 mod folders;
+mod freezes;
 mod hidden;
 mod keep;
 pub(crate) mod limits;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Mistakes, Source};
+use domain::freeze::Freeze;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::rails::Rails;
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub min_free: u64,
     /// How long, and how much, is kept.
     pub keep: Keep,
+    /// When nothing is changed at Apple.
+    pub freezes: Vec<Freeze>,
     /// Where the key is that seals secrets.
     pub key: KeySource,
     /// The tokens.
@@ -142,6 +146,7 @@ impl Config {
                     store: meant.store,
                     min_free: meant.min_free,
                     keep: meant.keep,
+                    freezes: meant.freezes,
                     key: meant.key,
                     tokens: meant.tokens,
                     plugins: meant.plugins,
@@ -227,6 +232,7 @@ struct Meant {
     store: PathBuf,
     min_free: u64,
     keep: Keep,
+    freezes: Vec<Freeze>,
     key: KeySource,
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
@@ -254,10 +260,12 @@ type Files<K, V> = BTreeMap<K, (V, String)>;
 fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mistakes> {
     let mut findings = Findings::new(source);
     let network = apple::network(&file.apple, folder, &mut findings);
+    let names: Vec<String> = file.tokens.keys().cloned().collect();
     let mut meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
         min_free: min_free(file.store.min_free.as_deref(), &mut findings),
         keep: keep::keep(&file.keep),
+        freezes: freezes::freezes(&file.freezes, &names, &mut findings),
         key: key_source(&file.secrets, folder, &mut findings),
         tokens: named("tokens", file.tokens, &mut findings, |at, table, findings| {
             token(at, table, &network, findings)

@@ -8,6 +8,7 @@ mod exit;
 mod logging;
 mod moment;
 mod output;
+mod person;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

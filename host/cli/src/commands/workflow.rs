@@ -1,5 +1,7 @@
 //! `deputy workflow`: what is done, and when; and whether the files are right.
 
+pub(crate) mod pause;
+
 use domain::workflow::Mode;
 use serde_json::json;
 
@@ -13,6 +15,10 @@ use crate::output::{print, print_json, print_table, time};
 pub(crate) enum Command {
     /// Show every workflow, its steps, and when it runs next
     List,
+    /// Keep a workflow from running on its schedule, for a reason
+    Pause(pause::Pause),
+    /// Let a workflow run on its schedule again
+    Resume(pause::Resume),
     /// Check deputy.toml, profiles/, workflows/ and the settings of every plugin
     Check,
 }
@@ -21,6 +27,8 @@ pub(crate) enum Command {
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     match command {
         Command::List => list(common).await,
+        Command::Pause(arguments) => pause::pause(common, arguments).await,
+        Command::Resume(arguments) => pause::resume(common, arguments).await,
         Command::Check => check(common).await,
     }
 }
@@ -28,6 +36,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
 async fn list(common: &Common) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     let now = app.engine.now();
+    let pauses = app.engine.store.pauses().await?;
     let (mut rows, mut data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let schedule = workflow.timing.as_ref().map(|timing| &timing.schedule);
@@ -37,14 +46,17 @@ async fn list(common: &Common) -> Outcome {
             "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled, "mode": workflow.mode,
             "steps": steps,
             "cron": schedule.map(|schedule| schedule.expression()), "next": next,
+            "pause": pauses.get(&workflow.name).map(|pause| pause::as_json(&workflow.name, pause)),
         }));
         rows.push([
             workflow.name.to_string(),
             schedule.map_or("by hand", |schedule| schedule.expression()).to_owned(),
-            match next {
+            match (next, pauses.get(&workflow.name).filter(|pause| pause.is_on(now))) {
                 _ if !workflow.enabled => "disabled".to_owned(),
-                Some(next) if workflow.mode == Mode::Shadow => format!("{} (shadow)", time(next)),
-                next => next.map_or("-".to_owned(), time),
+                (_, Some(pause)) => pause::in_words(pause),
+                (Some(next), None) if workflow.mode == Mode::Shadow => format!("{} (shadow)", time(next)),
+                (None, None) => "-".to_owned(),
+                (Some(next), None) => time(next),
             },
             steps.join(", "),
         ]);

@@ -76,7 +76,8 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
     if breaks || decision == Some(Decision::Ask) {
         return Ok((waits(lane, &asker, (&plan, planned), reviewed, planning.approve_within).await?, None));
     }
-    if !about.dry {
+    // What a freeze holds back waits on.
+    if !about.dry && lane.frozen().is_none() {
         if let Some(other) = given.filter(|_| approval.is_none()) {
             planned.differs = Some(differs(lane, &asker, &plan, &planned.contents, &other.run).await?);
         }
