@@ -168,6 +168,21 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The rails of all workflows and of what people do by hand; those that protect by the same file once.
+    pub(crate) fn all_rails(&self) -> impl Iterator<Item = &Rails> {
+        let steps = self.workflows.values().flat_map(|workflow| &workflow.steps);
+        let of_plans = steps.filter_map(|step| match &step.uses {
+            Uses::Plan { rails, .. } => Some(rails),
+            _ => None,
+        });
+        let mut files = std::collections::BTreeSet::new();
+        std::iter::once(&self.defaults.rails)
+            .chain(of_plans)
+            .filter(move |rails| files.insert(&rails.protect_file))
+    }
+}
+
 /// Paths in a workflow are meant from the folder of `deputy.toml`, wherever the program is started.
 fn from_here(mut workflow: Workflow, folder: &Path) -> Workflow {
     if let Some(Ping { url_from: SecretPlace::File(file), .. }) = &mut workflow.promises.ping {
