@@ -7,6 +7,7 @@
 mod condition;
 mod defaults;
 mod file;
+mod names;
 mod rails;
 mod steps;
 mod when;
@@ -27,6 +28,7 @@ use crate::verdict::{Decision, Verdict};
 pub use condition::{Came, Condition, Was};
 pub use defaults::{Defaults, DefaultsTable};
 pub use file::WorkflowFile;
+pub use names::{Names, in_deputy_toml};
 
 /// What to do, in which order, and when.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ pub(crate) mod profile;
 pub(crate) mod removal;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schema;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod status;

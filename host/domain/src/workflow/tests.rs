@@ -62,30 +62,50 @@ uses = "plan"
 rails = { first_assigments = 5 }
 "#,
         expect![[r#"
-                error: unknown key `jiter`
-                 --> workflows/w.toml:6:1
-                  |
-                6 | jiter = "60s"
-                  | ^^^^^
-                  |
-                  = help: did you mean `jitter`?
+            error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+             --> workflows/w.toml:2:8
+              |
+            2 | name = "Auto Assign"
+              |        ^^^^^^^^^^^^^
 
-                error: unknown `uses` value `snyc`
-                 --> workflows/w.toml:8:8
-                  |
-                8 | uses = "snyc"
-                  |        ^^^^^^
-                  |
-                  = help: did you mean `sync`?
+            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+             --> workflows/w.toml:4:8
+              |
+            4 | cron = "*/15 * * *"
+              |        ^^^^^^^^^^^^
 
-                error: unknown key `first_assigments`
-                  --> workflows/w.toml:11:11
-                   |
-                11 | rails = { first_assigments = 5 }
-                   |           ^^^^^^^^^^^^^^^^
-                   |
-                   = help: did you mean `first_assignments`?
-            "#]],
+            error: no time zone is called `Europe/Pariss`
+             --> workflows/w.toml:5:12
+              |
+            5 | timezone = "Europe/Pariss"
+              |            ^^^^^^^^^^^^^^^
+              |
+              = help: an IANA name, such as `Europe/Paris` or `UTC`
+
+            error: unknown key `jiter`
+             --> workflows/w.toml:6:1
+              |
+            6 | jiter = "60s"
+              | ^^^^^
+              |
+              = help: did you mean `jitter`?
+
+            error: unknown `uses` value `snyc`
+             --> workflows/w.toml:8:8
+              |
+            8 | uses = "snyc"
+              |        ^^^^^^
+              |
+              = help: did you mean `sync`?
+
+            error: unknown key `first_assigments`
+              --> workflows/w.toml:11:11
+               |
+            11 | rails = { first_assigments = 5 }
+               |           ^^^^^^^^^^^^^^^^
+               |
+               = help: did you mean `first_assignments`?
+        "#]],
     );
 }
 
@@ -464,6 +484,52 @@ uses = "notify"
 when = { succeeded = [], chnged = "fetch" }
 "#,
         expect![[r#"
+            error: nothing is done in no time
+             --> workflows/w.toml:6:11
+              |
+            6 | timeout = "0s"
+              |           ^^^^
+              |
+              = help: leave the key out for no limit of its own
+
+            error: another step has the id `fetch`
+             --> workflows/w.toml:9:6
+              |
+            9 | id = "fetch"
+              |      ^^^^^^^
+              |
+              = help: conditions and reports tell steps apart by it
+
+            error: no step before this one is called `fecth`
+              --> workflows/w.toml:10:20
+               |
+            10 | when = { changed = "fecth" }
+               |                    ^^^^^^^
+               |
+               = help: did you mean `fetch`?
+
+            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:13:6
+               |
+            13 | id = "My Sync"
+               |      ^^^^^^^^^
+
+            error: must have one key
+              --> workflows/w.toml:14:1
+               |
+            14 | when = { changed = "fetch", failed = "fetch" }
+               | ^^^^
+               |
+               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
+
+            error: must have one key
+              --> workflows/w.toml:17:1
+               |
+            17 | when = { succeeded = [], chnged = "fetch" }
+               | ^^^^
+               |
+               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
+
             error: must have at least 1
               --> workflows/w.toml:17:22
                |
@@ -502,6 +568,44 @@ uses = "notify"
 when = true
 "#,
         expect![[r#"
+            error: nothing is done in no time
+             --> workflows/w.toml:6:11
+              |
+            6 | timeout = "0s"
+              |           ^^^^
+              |
+              = help: leave the key out for no limit of its own
+
+            error: another step has the id `fetch`
+             --> workflows/w.toml:9:6
+              |
+            9 | id = "fetch"
+              |      ^^^^^^^
+              |
+              = help: conditions and reports tell steps apart by it
+
+            error: no step before this one is called `fecth`
+              --> workflows/w.toml:10:20
+               |
+            10 | when = { changed = "fecth" }
+               |                    ^^^^^^^
+               |
+               = help: did you mean `fetch`?
+
+            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:13:6
+               |
+            13 | id = "My Sync"
+               |      ^^^^^^^^^
+
+            error: must have one key
+              --> workflows/w.toml:14:1
+               |
+            14 | when = { changed = "fetch", failed = "fetch" }
+               | ^^^^
+               |
+               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
+
             error: unknown value `chnged`
               --> workflows/w.toml:17:8
                |
@@ -510,7 +614,7 @@ when = true
                |
                = help: did you mean `changed`?
 
-            error: must be something else or a table, not true or false
+            error: must be one of `always`, `changed`, `failed`, `needs-attention` or a table, not true or false
               --> workflows/w.toml:20:8
                |
             20 | when = true
