@@ -134,13 +134,21 @@ fn a_profile_whose_content_changed_moves_the_devices_that_had_it_once_the_rail_a
     env.add("main", &FIVE);
     env.run(&["run", "auto-assign"]).is_done();
     env.edit("profiles/standard.toml", "department = \"IT\"", "department = \"Workplace\"");
-    env.run(&["run", "auto-assign", "--reassignments", "1"]).fails(3, expect![[r#"
-        run RUN of auto-assign, by hand: refused by a rail; nothing was changed
+    env.run(&["run", "auto-assign", "--reassignments", "1"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: waits for a person
           sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   5 devices by rules: executive-mac 1, lab-ipad 2, standard 2
-          plan     refused: define standard, 2 reassignments, 3 already right
+          plan     waits for a person: define standard, 2 reassignments, 3 already right
                    rail: 2 reassignments, 1 allowed
-                   hint: `deputy plan auto-assign --reassignments 2` shows the devices; if it is right, `deputy run auto-assign --reassignments 2` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   5 devices by rules: executive-mac 1, lab-ipad 2, standard 2
+          plan     waits for a person: define standard, 2 reassignments, 3 already right
+                   rail: 2 reassignments, 1 allowed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     env.run(&["run", "auto-assign", "--reassignments", "2"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
@@ -157,13 +165,21 @@ fn a_profile_whose_content_changed_moves_the_devices_that_had_it_once_the_rail_a
 fn a_broken_rail_changes_nothing() {
     let env = TestEnv::new();
     env.add("main", &FIVE);
-    env.run(&["run", "auto-assign", "--first-assignments", "4"]).fails(3, expect![[r#"
-        run RUN of auto-assign, by hand: refused by a rail; nothing was changed
+    env.run(&["run", "auto-assign", "--first-assignments", "4"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: waits for a person
           sync     5 devices: 5 new, 0 changed, 0 gone (every device, 2 pages)
           decide   5 devices by rules: executive-mac 1, lab-ipad 2, standard 2
-          plan     refused: define executive-mac, lab-ipad, standard, 5 first assignments
+          plan     waits for a person: define executive-mac, lab-ipad, standard, 5 first assignments
                    rail: 5 first assignments, 4 allowed
-                   hint: `deputy plan auto-assign --first-assignments 5` shows the devices; if it is right, `deputy run auto-assign --first-assignments 5` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     5 devices: 5 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   5 devices by rules: executive-mac 1, lab-ipad 2, standard 2
+          plan     waits for a person: define executive-mac, lab-ipad, standard, 5 first assignments
+                   rail: 5 first assignments, 4 allowed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     assert_eq!(env.with_profile("main"), 0);
     assert_eq!(env.calls(Endpoint::Assign), []);

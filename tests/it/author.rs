@@ -14,12 +14,22 @@ const PAGE: &str = r#"{ "cursor": "x", "more_to_follow": false, "devices": [
     { "serial_number": "MAC1", "device_family": "Mac", "profile_status": "empty" }
 ] }"#;
 
+/// A folder as `deputy init` leaves it, with these files in it.
+fn with_files(files: &[(&str, &str)]) -> TestEnv {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    for (name, text) in files {
+        let folder = env.file(name).parent().expect("a folder").to_owned();
+        std::fs::create_dir_all(folder).expect("a new folder");
+        env.write(name, text);
+    }
+    env
+}
+
 /// Settings for the policy that misbehaves.
 fn misbehaving(behaviour: &str) -> (TestEnv, Vec<&'static str>) {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let settings = format!("{{ \"behaviour\": \"{behaviour}\" }}");
+    let env = with_files(&[("bad.json", &settings), ("devices.json", &PAGE.replace("MAC1", "MACBAD"))]);
     env.write("bad.wasm", artifacts::MISBEHAVE);
-    env.write("bad.json", format!("{{ \"behaviour\": \"{behaviour}\" }}"));
-    env.write("devices.json", PAGE.replace("MAC1", "MACBAD"));
     (env, vec!["bad.wasm", "--settings", "bad.json", "--devices", "devices.json"])
 }
 
@@ -51,8 +61,7 @@ fn plugin<'a>(verb: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn a_policy_is_tried_on_devices_of_a_file_with_the_settings_it_has() {
-    let env = TestEnv::before_the_exchange(&["main"]);
-    env.write("devices.json", PAGE);
+    let env = with_files(&[("devices.json", PAGE)]);
     check(
         &env,
         &["plugin", "try", "rules", "--devices", "devices.json"],
@@ -102,7 +111,7 @@ fn a_policy_is_tried_on_the_inventory_and_on_what_it_was_saved_to() {
 
 #[test]
 fn a_simulated_fleet_is_the_same_every_time_and_long_lists_are_cut() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     check(
         &env,
         &["plugin", "try", "rules", "--simulated", "2500", "--limit", "2"],
@@ -121,8 +130,7 @@ fn a_simulated_fleet_is_the_same_every_time_and_long_lists_are_cut() {
 
 #[test]
 fn what_devices_cost_is_shown_for_each_alone() {
-    let env = TestEnv::before_the_exchange(&["main"]);
-    env.write("devices.json", PAGE);
+    let env = with_files(&[("devices.json", PAGE)]);
     let tried = env.json(&["plugin", "try", "rules", "--devices", "devices.json", "--alone"]);
     let verdicts = tried["tried"]["verdicts"].as_array().expect("a list");
     assert_eq!((verdicts.len(), &tried["tried"]["calls"]), (3, &Value::from(3)));
@@ -153,7 +161,7 @@ fn a_fault_names_the_device_and_leaves_the_others_their_verdicts() {
 
 #[test]
 fn without_devices_it_says_where_to_take_some_from() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     check(
         &env,
         &["plugin", "try", "rules"],
@@ -194,7 +202,7 @@ fn without_devices_it_says_where_to_take_some_from() {
 
 #[test]
 fn mistakes_in_a_file_of_settings_are_shown_where_they_stand() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     env.write("s.toml", "[[rules]]\nwhen = { os = \"iOS\" }\nasign = \"standard\"\n");
     check(
         &env,
@@ -233,7 +241,7 @@ fn mistakes_in_a_file_of_settings_are_shown_where_they_stand() {
 
 #[test]
 fn a_check_says_that_a_policy_could_be_run() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     env.run(&["plugin", "check", "rules"]).ends_with(0);
     let check = env.json(&["plugin", "check", "rules"]);
     let text: Vec<String> = check["check"]["findings"]
@@ -263,7 +271,7 @@ fn a_check_says_that_a_policy_could_be_run() {
 
 #[test]
 fn a_check_tells_everything_that_is_wrong_at_once() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     env.write("bad.wasm", artifacts::UNGRANTED_IMPORTS);
     check(
         &env,
@@ -307,7 +315,7 @@ fn a_check_tells_everything_that_is_wrong_at_once() {
 
 #[test]
 fn a_check_of_a_configured_plugin_looks_at_its_digest_and_its_settings() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     env.edit("deputy.toml", "assign = \"lab-ipad\"", "assign = \"lab-ipda\"");
     let text = env.read("deputy.toml");
     let pinned = text.lines().find(|line| line.starts_with("sha256")).expect("it is pinned");
@@ -478,7 +486,7 @@ facts = [{ kind = "terms", trouble = { code = "terms-not-signed", message = "the
 
 #[test]
 fn a_policy_about_tokens_is_tried_on_those_of_a_file() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     env.write("reminders.wasm", shipped::REMINDERS);
     env.write("tokens.toml", TOKENS);
     let now = ["--now", "2026-01-09T09:00:00Z"];
@@ -516,8 +524,8 @@ fn a_policy_about_tokens_is_tried_on_those_of_a_file() {
         &["plugin", "try", "reminders.wasm"],
         2,
         expect![[r#"
-        error: which tokens this is about is not said
-        hint: `--tokens FILE` takes them from a file:
+        error: there are no tokens: none was imported for `main`
+        hint: `deputy token import` does; `--tokens FILE` takes them from a file:
 
         version = 1
 
@@ -636,7 +644,7 @@ fn a_policy_that_reviews_is_tried_on_the_last_plan_and_on_one_of_a_file() {
 
 #[test]
 fn the_cases_of_the_shipped_policies_get_the_same_answers_in_the_sandbox() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     let mut said = String::new();
     for (file, component) in shipped::ALL {
         env.write(file, component);
@@ -660,7 +668,7 @@ fn the_cases_of_the_shipped_policies_get_the_same_answers_in_the_sandbox() {
 
 #[test]
 fn a_file_that_carries_an_interpreter_is_looked_at_within_larger_limits() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     // A good policy with so much in it that nobody reads.
     let policy = artifacts::guest::Guest::default();
     let large = policy.clone().declarations(&format!("(data (i32.const 8192) \"{}\")", "x".repeat(20 << 20)));
@@ -689,7 +697,7 @@ fn a_file_that_carries_an_interpreter_is_looked_at_within_larger_limits() {
 
 #[test]
 fn the_shipped_rules_hold_what_every_policy_must() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     check(
         &env,
         &["plugin", "test", "rules"],
@@ -763,35 +771,34 @@ settings = { rulez = [] }
 
 #[test]
 fn cases_that_fail_are_shown_line_by_line_and_written_anew_on_request() {
-    let env = TestEnv::before_the_exchange(&["main"]);
-    std::fs::create_dir(env.file("plugins/cases")).expect("a new folder");
-    env.write("plugins/cases/who.toml", CASES);
+    let env = with_files(&[("plugins/cases/who.toml", CASES)]);
     let test = ["plugin", "test", "plugins/rules.wasm"];
     check(
         &env,
         &test,
         1,
         expect![[r#"
-        plugins/rules.wasm
+            plugins/rules.wasm
 
-        who.toml
-          ok    an iPad goes to the lab
-          FAIL  everything else gets the standard
-                  - B assign standard: the rest
-                  + B hold: no rule matched
-                    C assign lab: rule 1
-          FAIL  a mistyped key is a mistake
-                  + /rulez: unknown key `rulez` (did you mean `rules`?)
+            who.toml
+              ok    an iPad goes to the lab
+              FAIL  everything else gets the standard
+                      - B assign standard: the rest
+                      + B hold: no rule matched
+                        C assign lab: rule 1
+              FAIL  a mistyped key is a mistake
+                      + /rulez: unknown key `rulez` (did you mean `rules`?)
 
-        what every policy must hold, as set in "an iPad goes to the lab" of who.toml
-          ok    it fails on no device, however odd
-          ok    it answers the same when it is asked twice
-          ok    it answers the same about each device alone
-          ok    it answers the same in batches of 7
-          ok    it answers the same in another order
+            what every policy must hold, as set in "an iPad goes to the lab" of who.toml
+              ok    it fails on no device, however odd
+              ok    it answers the same when it is asked twice
+              ok    it answers the same about each device alone
+              ok    it answers the same in batches of 7
+              ok    it answers the same in another order
 
-        2 of 8 failed
-    "#]],
+            2 of 8 failed
+            - was expected, + was found. Where that is right: `deputy plugin test plugins/rules.wasm --update`
+        "#]],
     );
     let update = ["plugin", "test", "plugins/rules.wasm", "--update", "--filter", "everything"];
     check(
@@ -863,9 +870,7 @@ fn cases_that_fail_are_shown_line_by_line_and_written_anew_on_request() {
 
 #[test]
 fn a_case_that_takes_more_fuel_than_it_did_fails() {
-    let env = TestEnv::before_the_exchange(&["main"]);
-    std::fs::create_dir(env.file("plugins/cases")).expect("a new folder");
-    env.write("plugins/cases/who.toml", CASES);
+    let env = with_files(&[("plugins/cases/who.toml", CASES)]);
     env.run(&["plugin", "test", "plugins/rules.wasm", "--update"]).is_done();
     env.run(&["plugin", "test", "plugins/rules.wasm", "--filter", "who"]).is_done();
     let fuel = env.read("plugins/cases/fuel.toml");
@@ -879,9 +884,7 @@ fn a_case_that_takes_more_fuel_than_it_did_fails() {
 
 #[test]
 fn what_is_no_case_file_is_said_with_its_place() {
-    let env = TestEnv::before_the_exchange(&["main"]);
-    std::fs::create_dir(env.file("plugins/cases")).expect("a new folder");
-    env.write("plugins/cases/who.toml", CASES.replace("devices =", "device ="));
+    let env = with_files(&[("plugins/cases/who.toml", &CASES.replace("devices =", "device ="))]);
     check(
         &env,
         &["plugin", "test", "plugins/rules.wasm"],
@@ -907,8 +910,7 @@ fn what_is_no_case_file_is_said_with_its_place() {
 
 #[test]
 fn other_settings_are_compared_over_the_devices_they_would_change() {
-    let env = TestEnv::before_the_exchange(&["main"]);
-    env.write("devices.json", PAGE);
+    let env = with_files(&[("devices.json", PAGE)]);
     env.write("s.toml", "[[rules]]\nwhen = { device_family = \"Mac\" }\nassign = \"executive-mac\"\n");
     let diff = ["plugin", "diff", "rules", "rules", "--devices", "devices.json"];
     check(
@@ -977,7 +979,7 @@ fn other_settings_are_compared_over_the_devices_they_would_change() {
 
 #[test]
 fn another_component_gets_the_settings_of_the_old_one() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     check(
         &env,
         &["plugin", "diff", "rules", "plugins/rules.wasm", "--simulated", "3000"],
@@ -990,11 +992,205 @@ fn another_component_gets_the_settings_of_the_old_one() {
 
 #[test]
 fn a_measurement_tells_fuel_for_every_size_of_batch() {
-    let env = TestEnv::before_the_exchange(&["main"]);
+    let env = with_files(&[]);
     let bench = env.json(&["plugin", "bench", "rules", "--runs", "1"]);
     let batches = bench["bench"]["batches"].as_array().expect("a list");
     let fuel: Vec<u64> = batches.iter().filter_map(|row| row["fuel_per_device"].as_u64()).collect();
     assert_eq!(fuel.len(), 4);
     assert!(fuel.is_sorted_by(|one, next| one > next), "a call costs something by itself: {fuel:?}");
     assert!(batches.iter().all(|row| row["decisions_per_second"].as_f64() > Some(1.0)));
+}
+
+#[test]
+fn a_policy_about_tokens_is_tried_on_those_that_were_imported() {
+    let env = TestEnv::with_tokens(&["emea", "amer"]);
+    env.write("reminders.wasm", shipped::REMINDERS);
+    env.apple().sign_terms("amer", false).expect("the server is there");
+    env.run(&["sync", "amer"]).ends_with(4);
+    let tries = ["plugin", "try", "reminders.wasm"];
+    let tried = env.json(&tries);
+    assert_eq!(tried["tried"]["about"], "2 tokens (the store)");
+    let first =
+        |tried: &Value| tried["tried"]["answer"].as_str().and_then(|it| it.lines().next()).map(str::to_owned);
+    expect!["amer terms at once, critical, everywhere: Apple's terms for amer Ltd: somebody has to agree to new terms"].assert_eq(&first(&tried).expect("the terms are not signed"));
+    // One that is well hears of nothing.
+    check(
+        &env,
+        &[&tries[..], &["--token", "emea"]].concat(),
+        0,
+        expect![[r#"
+        nobody hears of anything
+
+        reminders.wasm of 1 token (the store)
+        FUEL 1 call
+    "#]],
+    );
+}
+
+#[test]
+fn a_policy_is_told_the_wall_clock_of_its_workflow_or_of_the_command() {
+    let env = with_files(&[
+        ("plan.toml", "version = 1\nplan = { reassignments = 1 }\n"),
+        ("guard.toml", "hours = { from = \"08:00\", to = \"18:00\" }\n"),
+    ]);
+    env.write("guard.wasm", shipped::GUARD);
+    let tries = ["plugin", "try", "guard.wasm", "--plan", "plan.toml", "--now", "2026-01-09T07:30:00Z"];
+    let opinion = |env: &TestEnv, more: &[&str]| {
+        let tried = env.json(&[&tries[..], &["--settings", "guard.toml"], more].concat());
+        tried["tried"]["answer"].as_str().expect("an answer").to_owned()
+    };
+    expect![[r#"
+        ask: it is Fri 07:30: changes are for every day, 08:00–18:00
+    "#]]
+    .assert_eq(&opinion(&env, &[]));
+    expect![[r#"
+        approve: 0 first assignments and 1 reassignment are within the limits
+    "#]]
+    .assert_eq(&opinion(&env, &["--timezone", "Europe/Paris"]));
+    check(
+        &env,
+        &[&tries[..], &["--timezone", "Europe/Pari"]].concat(),
+        2,
+        expect![[r#"
+        error: invalid value 'Europe/Pari' for '--timezone <ZONE>': no such time zone; one is called `Europe/Paris` or `UTC`
+
+        For more information, try '--help'.
+    "#]],
+    );
+
+    // In deputy.toml, it is that of the workflow that asks it.
+    let digest = domain::id::Digest::of(shipped::GUARD);
+    let plugin = format!("\n[plugins.guard]\npath = \"guard.wasm\"\nsha256 = \"{digest}\"\n");
+    env.append("deputy.toml", &(plugin + "settings = { hours = { from = \"08:00\", to = \"18:00\" } }\n"));
+    env.edit("workflows/auto-assign.toml", "cron = ", "timezone = \"Europe/Paris\"\ncron = ");
+    env.edit("workflows/auto-assign.toml", "rails = ", "review = \"guard\"\nrails = ");
+    let tries = ["plugin", "try", "guard", "--plan", "plan.toml", "--now", "2026-01-09T07:30:00Z"];
+    let tried = env.json(&tries);
+    assert_eq!(tried["tried"]["answer"], opinion(&env, &["--timezone", "Europe/Paris"]));
+}
+
+#[test]
+fn a_file_that_looks_things_up_is_given_tables_by_the_command() {
+    let env = with_files(&[
+        ("look.toml", "behaviour = \"look\"\n"),
+        ("assets.csv", "serial,site,room\nMAC1,Lyon,12\n"),
+        ("people.csv", "serial,mail\nMAC1,ann@example.com\n"),
+        ("devices.json", PAGE),
+    ]);
+    env.write("guest.wasm", artifacts::THREE_QUESTIONS);
+    let tries = ["plugin", "try", "guest.wasm", "--settings", "look.toml", "--devices", "devices.json"];
+    check(
+        &env,
+        &tries,
+        2,
+        expect![[r#"
+        error: guest.wasm looks things up in `assets`, `people`, and there is no such table here
+        hint: `--table assets=assets.csv --table people=people.csv` takes a CSV file that has the key in its first column
+    "#]],
+    );
+    let checked = env.run(&["plugin", "check", "guest.wasm", "--settings", "look.toml"]);
+    checked.ends_with(2);
+    let tables = checked
+        .text()
+        .lines()
+        .skip_while(|line| !line.contains(" tables "))
+        .take(2)
+        .fold(String::new(), |all, line| all + line + "\n");
+    expect![[r#"
+          error    tables     guest.wasm looks things up in `assets`, `people`, and there is no such table here
+                             hint: `--table assets=assets.csv --table people=people.csv` takes a CSV file that has the key in its first column
+    "#]].assert_eq(&tables);
+    let given = ["--table", "assets=assets.csv", "--table", "people=people.csv"];
+    check(
+        &env,
+        &[&tries[..], &given].concat(),
+        0,
+        expect![[r#"
+        SERIAL         VERDICT              REASON
+        EXEC1          hold                 no row; None
+        LIB1           hold                 no row; None
+        MAC1           hold                 12|Lyon|12
+
+        guest.wasm of 3 devices (devices.json): 3 hold
+        FUEL, in 1 call
+    "#]],
+    );
+    check(
+        &env,
+        &[&tries[..], &["--table", "assets"]].concat(),
+        2,
+        expect![[r#"
+        error: invalid value 'assets' for '--table <NAME=FILE>': this is NAME=FILE, such as `assets=assets.csv`
+
+        For more information, try '--help'.
+    "#]],
+    );
+    check(
+        &env,
+        &[&tries[..], &["--table", "assets=nowhere.csv"]].concat(),
+        2,
+        expect![[r#"
+        error: cannot read nowhere.csv
+          caused by: No such file or directory (os error 2)
+    "#]],
+    );
+    env.write("assets.csv", "serial,site\nMAC1\n");
+    check(
+        &env,
+        &[&tries[..], &given].concat(),
+        2,
+        expect![[r#"
+        error: the table `assets` cannot be used
+        error: 1 cell, and the first line names 2 columns
+         --> assets.csv:2
+          = help: an empty cell needs its delimiter all the same
+    "#]],
+    );
+}
+
+#[test]
+fn of_very_many_mistakes_in_settings_the_first_are_told_and_the_others_counted() {
+    let rule = r#"{ "when": { "device_famly": "Mac" }, "assign": "standart" }"#;
+    let rules = vec![rule; 1_000].join(",");
+    let env = with_files(&[("s.json", &format!("{{ \"rules\": [{rules}] }}"))]);
+    let tries = ["plugin", "try", "plugins/rules.wasm", "--simulated", "1", "--settings", "s.json"];
+    let ran = env.run(&tries);
+    ran.ends_with(2);
+    let text = ran.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 22, "{text}");
+    expect![[r#"
+        error: plugins/rules.wasm does not accept its settings
+        error: rule 1: devices have no field `device_famly` at /rules/0/when/device_famly in s.json (did you mean `device_family`?)
+        error: rule 10: there is no profile `standart` at /rules/9/assign in s.json (did you mean `standard`?)
+        error: and 1980 more mistakes in s.json (mend those above, then check again)
+    "#]]
+        .assert_eq(&[lines[0], lines[1], lines[20], lines[21]].map(|line| format!("{line}\n")).concat());
+    // As many that are right are no trouble.
+    env.write("s.json", env.read("s.json").replace("famly", "family").replace("standart", "standard"));
+    env.run(&tries).is_done();
+}
+
+#[test]
+fn a_case_that_fails_says_how_its_answer_is_accepted_and_what_was_not_tried() {
+    let cases = "version = 1\n[common]\nsetup = { profiles = [\"lab\"] }\nsettings = { rulez = [] }\n\n\
+        [[cases]]\nname = \"an iPad\"\ndevices = [{ serial_number = \"A\" }]\nexpect = \"A assign lab: rule 1\"\n";
+    let env = with_files(&[("plugins/cases/who.toml", cases)]);
+    check(
+        &env,
+        &["plugin", "test", "plugins/rules.wasm"],
+        1,
+        expect![[r#"
+        plugins/rules.wasm
+
+        who.toml
+          FAIL  an iPad
+                  - A assign lab: rule 1
+                  + /rulez: unknown key `rulez` (did you mean `rules`?)
+
+        1 of 1 failed
+        what every policy must hold was not tried: it accepts the settings of no case; `--settings FILE --profile NAME` gives it others
+        - was expected, + was found. Where that is right: `deputy plugin test plugins/rules.wasm --update`
+    "#]],
+    );
 }

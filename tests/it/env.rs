@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -178,6 +179,18 @@ impl TestEnv {
     pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran<'_> {
         let mut command = self.command(arguments);
         let output = command.envs(variables.iter().copied()).output().expect("the program starts");
+        Ran { env: self, arguments: arguments.join(" "), output }
+    }
+
+    /// The same with something in the pipe before it.
+    pub(crate) fn run_in_pipe(&self, input: &str, arguments: &[&str]) -> Ran<'_> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut pipe = child.stdin.take().expect("it has a pipe");
+        pipe.write_all(input.as_bytes()).expect("the program reads");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it is our child");
         Ran { env: self, arguments: arguments.join(" "), output }
     }
 

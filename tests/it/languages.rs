@@ -6,8 +6,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use domain::id::Digest;
 use expect_test::{Expect, expect};
@@ -24,6 +24,8 @@ struct Language {
     limits: &'static str,
     /// What was built, once for all tests.
     component: OnceLock<Vec<u8>>,
+    /// Held while a project of it is built: several share what is kept, and would take each other's components.
+    building: Mutex<()>,
 }
 
 static LANGUAGES: [Language; 4] = [
@@ -33,6 +35,7 @@ static LANGUAGES: [Language; 4] = [
         kept: &["target"],
         limits: "",
         component: OnceLock::new(),
+        building: Mutex::new(()),
     },
     Language {
         name: "typescript",
@@ -40,6 +43,7 @@ static LANGUAGES: [Language; 4] = [
         kept: &["node_modules"],
         limits: "limits = { preset = \"interpreter\" }",
         component: OnceLock::new(),
+        building: Mutex::new(()),
     },
     Language {
         name: "python",
@@ -47,13 +51,27 @@ static LANGUAGES: [Language; 4] = [
         kept: &[".venv"],
         limits: "limits = { preset = \"interpreter\" }",
         component: OnceLock::new(),
+        building: Mutex::new(()),
     },
-    Language { name: "c", test: &["make", "test"], kept: &[], limits: "", component: OnceLock::new() },
+    Language {
+        name: "c",
+        test: &["make", "test"],
+        kept: &[],
+        limits: "",
+        component: OnceLock::new(),
+        building: Mutex::new(()),
+    },
 ];
 
 impl Language {
     fn named(name: &str) -> &'static Self {
         LANGUAGES.iter().find(|language| language.name == name).expect("there is a template for it")
+    }
+
+    /// Types `deputy plugin build` in a project.
+    fn build(&self, folder: &Path) -> Output {
+        let _alone = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        ran(folder, &[env!("CARGO_BIN_EXE_deputy"), "plugin", "build"])
     }
 
     /// What its template becomes, by the commands of its README.
@@ -75,7 +93,8 @@ impl Language {
             deputy(&scratch(), &["plugin", "new", "site-policy", "--language", self.name, self.name]);
             keep(&kept, &folder);
             // In TypeScript the tests need what the build fetches, so the build comes first.
-            deputy(&folder, &["plugin", "build"]);
+            let output = self.build(&folder);
+            assert!(output.status.success(), "{}", said(&output));
             typed(&folder, self.test);
             as_the_readme_says(&folder);
             fs::read(folder.join("site-policy.wasm")).unwrap()
@@ -115,20 +134,38 @@ fn deputy(folder: &Path, arguments: &[&str]) -> String {
 
 #[track_caller]
 fn typed(folder: &Path, words: &[&str]) -> String {
-    let mut command = Command::new(words[0]);
-    command.args(&words[1..]).current_dir(folder);
-    if folder.ends_with("c") {
-        // The compiler that is fetched for C, where there is none, is for this test alone.
-        command.env("XDG_CACHE_HOME", scratch().join("cache"));
-    }
-    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")));
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
+    let output = ran(folder, words);
+    let said = said(&output);
     assert!(output.status.success(), "{} in {}:\n{said}", words.join(" "), folder.display());
     said
 }
 
-/// The way in this language: `inspect` says this of what comes of it.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+/// Types something in a folder and waits for its end.
+fn ran(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir(folder);
+    if folder.file_name().is_some_and(|name| name == "c" || name.to_string_lossy().starts_with("c-")) {
+        // The compiler that is fetched for C, where there is none, is for this test alone.
+        command.env("XDG_CACHE_HOME", scratch().join("cache"));
+    }
+    command.output().unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
+}
+
+/// What a component of every language says of itself.
+const SAME: &str = "\
+site-policy.wasm
+  is         a profile by asset tag, else by family
+  version    0.1.0
+  sha256     DIGEST
+  contract   1.0.0
+  answers    assignment
+";
+
+/// The way in this language: `inspect` says this of what comes of it, besides what is the same in all of them.
 #[track_caller]
 fn check(language: &str, expected: Expect) {
     let language = Language::named(language);
@@ -137,23 +174,20 @@ fn check(language: &str, expected: Expect) {
     // What is in a preset is told elsewhere; which preset it is, here.
     let other = ["size ", "a call ", "fuel ", "made of ", "says ", "compiles "];
     let said = said.lines().filter(|line| !other.iter().any(|what| line.trim_start().starts_with(what)));
-    expected.assert_eq(&masked(&said.collect::<Vec<_>>().join("\n")));
+    let said = masked(&said.map(|line| format!("{line}\n")).collect::<String>());
+    let own = said.strip_prefix(SAME).unwrap_or_else(|| panic!("{said}"));
+    expected.assert_eq(&own.lines().map(|line| format!("{}\n", line.trim_start())).collect::<String>());
 }
 
 #[test]
-fn a_policy_in_rust_imports_nothing() {
+fn a_policy_in_rust_imports_the_log_alone() {
     check(
         "rust",
         expect![[r#"
-        site-policy.wasm
-          is         a profile by asset tag, else by family
-          version    0.1.0
-          sha256     DIGEST
-          contract   1.0.0
-          answers    assignment
-          imports    none
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
-          limits     the preset `compiled`, which is the default"#]],
+        imports    deputy:policy/log@1.0.0
+        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `compiled`, which is the default
+    "#]],
     );
 }
 
@@ -162,15 +196,10 @@ fn a_policy_in_c_imports_nothing() {
     check(
         "c",
         expect![[r#"
-        site-policy.wasm
-          is         a profile by asset tag, else by family
-          version    0.1.0
-          sha256     DIGEST
-          contract   1.0.0
-          answers    assignment
-          imports    none
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
-          limits     the preset `compiled`, which is the default"#]],
+        imports    none
+        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `compiled`, which is the default
+    "#]],
     );
 }
 
@@ -179,15 +208,10 @@ fn a_policy_in_typescript_imports_the_contract_alone() {
     check(
         "typescript",
         expect![[r#"
-        site-policy.wasm
-          is         a profile by asset tag, else by family
-          version    0.1.0
-          sha256     DIGEST
-          contract   1.0.0
-          answers    assignment
-          imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
-          limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }"#]],
+        imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
+        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }
+    "#]],
     );
 }
 
@@ -196,16 +220,225 @@ fn a_policy_in_python_imports_the_contract_alone() {
     check(
         "python",
         expect![[r#"
-        site-policy.wasm
-          is         a profile by asset tag, else by family
-          version    0.1.0
-          sha256     DIGEST
-          contract   1.0.0
-          answers    assignment
-          imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
-          exports    exports, deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
-          limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }"#]],
+        imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
+        exports    exports, deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }
+    "#]],
     );
+}
+
+/// A project like that of its language, with the tools that are there, and with these pieces of its files replaced.
+fn changed(language: &Language, name: &str, changes: &[(&str, &str, &str)]) -> PathBuf {
+    let folder = scratch().join(format!("{}-{name}", language.name));
+    let _ = fs::remove_dir_all(&folder);
+    language.component();
+    let folder_name = folder.file_name().and_then(|name| name.to_str()).unwrap();
+    deputy(&scratch(), &["plugin", "new", "site-policy", "--language", language.name, folder_name]);
+    lend(language, &folder);
+    for (file, from, to) in changes {
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}:\n{text}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    }
+    folder
+}
+
+/// Has a project use what another of its language has fetched.
+fn lend(language: &Language, folder: &Path) {
+    for kept in language.kept {
+        std::os::unix::fs::symlink(scratch().join(language.name).join(kept), folder.join(kept)).unwrap();
+    }
+}
+
+/// A policy that takes the department in the table `assets` for the tag, as the README says it is looked up, and fails on
+/// devices of nobody.
+#[track_caller]
+fn check_lookup(language: &str, changes: &[(&str, &str, &str)]) {
+    let language = Language::named(language);
+    let folder = changed(language, "looks-up", changes);
+    let output = language.build(&folder);
+    assert!(output.status.success(), "{}", said(&output));
+    fs::write(folder.join("assets.csv"), "serial_number,department\nB,LIB-9\nC,nobody\n").unwrap();
+    let device =
+        |serial: &str| json!({ "serial_number": serial, "device_family": "Mac", "asset_tag": "POOL" });
+    fs::write(folder.join("devices.json"), json!(["A", "B", "C"].map(device)).to_string()).unwrap();
+    let profiles = "standard,lab-ipad,kiosk";
+    let given = ["--settings", "settings.toml", "--profile", profiles, "--table", "assets=assets.csv"];
+    let about = ["plugin", "try", "site-policy.wasm", "--devices", "devices.json", "--json"];
+    let output = ran(&folder, &[&[env!("CARGO_BIN_EXE_deputy")], &about[..], &given].concat());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let tried: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let totals = json!({ "assign standard": 1, "assign kiosk": 1, "fault": 1 });
+    assert_eq!(tried["tried"]["totals"], totals, "{tried:#}");
+    assert_eq!(tried["tried"]["faults"][0]["example"], "C");
+    // What it said of it comes once, however often it was asked.
+    let log = tried["tried"]["log"].as_array().unwrap();
+    assert_eq!(log.len(), 1, "{tried:#}");
+    assert!(log[0]["text"].as_str().unwrap().contains("nobody has C"), "{tried:#}");
+}
+
+#[test]
+fn a_policy_in_rust_looks_things_up_and_says_why_it_panics() {
+    let glue = "src/component.rs";
+    check_lookup(
+        "rust",
+        &[
+            (glue, "policy::log;", "policy::{log, tables};"),
+            (
+                glue,
+                "Vec::new()\n    }",
+                "vec![plugin::TableUse { table: \"assets\".to_owned(), columns: vec![\"department\".to_owned()] }]\n    }",
+            ),
+            (
+                glue,
+                "DeviceFields::ASSET_TAG |",
+                "DeviceFields::SERIAL_NUMBER | assignment::DeviceFields::ASSET_TAG |",
+            ),
+            (
+                glue,
+                "policy.decide(device.asset_tag.as_deref(), ",
+                "{ let row = tables::lookup(0, &device.serial_number);
+                   let department = row.as_ref().map(|row| row[0].as_str());
+                   assert_ne!(department, Some(\"nobody\"), \"nobody has {}\", device.serial_number);
+                   policy.decide(department.or(device.asset_tag.as_deref()), ",
+            ),
+            (glue, "device.device_family.as_deref());", "device.device_family.as_deref()) };"),
+        ],
+    );
+}
+
+#[test]
+fn a_policy_in_python_looks_things_up_and_says_what_it_raises() {
+    let glue = "src/component.py";
+    check_lookup(
+        "python",
+        &[
+            (
+                glue,
+                "import assignment, plugin\n",
+                "import assignment, plugin\nfrom wit_world.imports import tables\n",
+            ),
+            (glue, "return []", "return [plugin.TableUse(\"assets\", [\"department\"])]"),
+            (
+                glue,
+                "DeviceFields.ASSET_TAG |",
+                "DeviceFields.SERIAL_NUMBER | assignment.DeviceFields.ASSET_TAG |",
+            ),
+            (
+                glue,
+                "            profile, reason = policy.decide(configured, device.asset_tag, ",
+                "            row = tables.lookup(0, device.serial_number)
+            department = row[0] if row else None
+            if department == \"nobody\":
+                raise ValueError(f\"nobody has {device.serial_number}\")
+            profile, reason = policy.decide(configured, department or device.asset_tag, ",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_policy_in_typescript_looks_things_up_and_says_what_it_throws() {
+    let glue = "src/component.ts";
+    check_lookup(
+        "typescript",
+        &[
+            (
+                glue,
+                "import { log } from \"deputy:policy/log@1.0.0\";",
+                "import { log } from \"deputy:policy/log@1.0.0\";\nimport { lookup } from \"deputy:policy/tables@1.0.0\";",
+            ),
+            (glue, "return [];", "return [{ table: \"assets\", columns: [\"department\"] }];"),
+            (glue, "assetTag: true,", "serialNumber: true, assetTag: true,"),
+            (
+                glue,
+                "told(() => decide(policy, device));",
+                "told(() => {
+                   const row = lookup(0, device.serialNumber);
+                   const department = row?.[0];
+                   if (department === \"nobody\") throw new Error(`nobody has ${device.serialNumber}`);
+                   return decide(policy, { ...device, assetTag: department ?? device.assetTag });
+                 });",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_policy_in_c_looks_things_up_and_can_say_why_it_fails() {
+    let glue = "src/component.c";
+    check_lookup(
+        "c",
+        &[
+            (
+                glue,
+                "    ret->ptr = NULL;\n    ret->len = 0;\n",
+                "    ret->ptr = calloc(1, sizeof *ret->ptr);
+                 ret->len = 1;
+                 assignment_policy_string_set(&ret->ptr[0].table, \"assets\");
+                 ret->ptr[0].columns.ptr = calloc(1, sizeof *ret->ptr[0].columns.ptr);
+                 ret->ptr[0].columns.len = 1;
+                 assignment_policy_string_set(&ret->ptr[0].columns.ptr[0], \"department\");\n",
+            ),
+            (
+                glue,
+                "return EXPORTS_DEPUTY_POLICY_ASSIGNMENT_DEVICE_FIELDS_ASSET_TAG |",
+                "return EXPORTS_DEPUTY_POLICY_ASSIGNMENT_DEVICE_FIELDS_SERIAL_NUMBER | EXPORTS_DEPUTY_POLICY_ASSIGNMENT_DEVICE_FIELDS_ASSET_TAG |",
+            ),
+            (
+                glue,
+                "        struct verdict verdict =\n            policy_decide(&policy, text_or_empty(device->asset_tag), ",
+                "        assignment_policy_list_string_t row;
+        assignment_policy_string_t key = device->serial_number;
+        bool found = deputy_policy_tables_lookup(0, &key, &row);
+        struct text department = found ? text(row.ptr[0]) : text_or_empty(device->asset_tag);
+        if (department.length == 6 && department.start[0] == 'n') {
+            assignment_policy_string_t line;
+            assignment_policy_string_set(&line, \"nobody has C\");
+            deputy_policy_log_log(DEPUTY_POLICY_LOG_LEVEL_ERROR, &line);
+            __builtin_trap();
+        }
+        struct verdict verdict =
+            policy_decide(&policy, department, ",
+            ),
+        ],
+    );
+}
+
+/// What a build says to a mistake in the source, and that an earlier component is no longer what the source says.
+#[track_caller]
+fn check_source(language: &str, change: (&str, &str, &str), said: &[&str], not: &[&str]) {
+    let language = Language::named(language);
+    let folder = changed(language, "mistaken", &[change]);
+    fs::write(folder.join("site-policy.wasm"), "of an earlier build").unwrap();
+    let output = language.build(&folder);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    let hint = "hint: site-policy.wasm is still the one of an earlier build";
+    for said in said.iter().chain(&["cannot build the policy in ", hint]) {
+        assert!(text.contains(said), "{said:?} is not in:\n{text}");
+    }
+    for not in not {
+        assert!(!text.contains(not), "{not:?} is in:\n{text}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_source_is_told_by_its_place_in_every_language() {
+    let python = ("src/policy.py", "KEYS = (", "KEYS = ((");
+    check_source(
+        "python",
+        python,
+        &["File \"src/policy.py\", line 11", "SyntaxError: '(' was never closed"],
+        &["Stack backtrace", "exit status"],
+    );
+    let rust = ("src/lib.rs", "pub fn decide(", "pub fn decide decide(");
+    check_source("rust", rust, &["--> src/lib.rs:", "error: "], &["\"reason\"", "Compiling"]);
+    let typescript = ("src/policy.ts", "const KEYS = [", "const KEYS = [[");
+    check_source("typescript", typescript, &["src/policy.ts("], &["npm warn", "guest-types"]);
+    let c = ("src/policy.c", "#include \"policy.h\"", "#include \"policy.h\"\nthis is no C;");
+    check_source("c", c, &["src/policy.c:", "error: "], &["-nostdlib"]);
 }
 
 /// What every policy of this test is told.
@@ -335,10 +568,9 @@ fn check_question(language: &str, question: &str) {
     let _ = fs::remove_dir_all(&folder);
     let words = ["plugin", "new", "site-policy", "--language", language.name, "--question", question, &name];
     deputy(&scratch(), &words);
-    for kept in language.kept {
-        std::os::unix::fs::symlink(scratch().join(language.name).join(kept), folder.join(kept)).unwrap();
-    }
-    deputy(&folder, &["plugin", "build"]);
+    lend(language, &folder);
+    let output = language.build(&folder);
+    assert!(output.status.success(), "{}", said(&output));
     typed(&folder, language.test);
     as_the_readme_says(&folder);
     let said = deputy(&folder, &["plugin", "inspect", "site-policy.wasm", "--json"]);
@@ -399,10 +631,10 @@ fn what_is_no_project_is_not_built() {
     check_mistake(
         &["build"],
         expect![[r#"
-        error: cannot read plugin.toml
-          caused by: No such file or directory (os error 2)
-        hint: a policy's folder has a plugin.toml; `deputy plugin new NAME` makes one
-    "#]],
+            error: cannot read plugin.toml
+              caused by: No such file or directory (os error 2)
+            hint: a policy's folder has a plugin.toml; `deputy plugin new NAME --language LANGUAGE` makes one
+        "#]],
     );
     check_mistake(
         &["build", "full"],

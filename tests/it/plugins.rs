@@ -262,35 +262,55 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
         run RUN of auto-assign (dry run), by hand: needs a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: lab-ipad 2
-          plan     waits for a person: define lab-ipad, 2 reassignments
+          plan     would wait for a person: define lab-ipad, 2 reassignments
                    guest asks for a person: 2 devices change:
                      [31msee
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   hint: `deputy run auto-assign` asks in earnest; `deputy approve RUN --yes` carries out this very plan
 
-        SERIAL  TOKEN  GETS      HAS                               BECAUSE
-        MAC1    main   lab-ipad  ID  everybody else
-        MAC2    main   lab-ipad  ID  everybody else
+        SERIAL  TOKEN  GETS      HAS       BECAUSE
+        MAC1    main   lab-ipad  standard  everybody else
+        MAC2    main   lab-ipad  standard  everybody else
     "#]]);
     env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: waits for a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: lab-ipad 2
           plan     waits for a person: define lab-ipad, 2 reassignments
                    guest asks for a person: 2 devices change:
                      [31msee
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: lab-ipad 2
+          plan     waits for a person: define lab-ipad, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     env.run(&["status"]).ends_with(4);
     // One device more: another plan, which is asked about again.
     env.add("main", &["MAC3"]);
     env.run(&["approve", "last"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: waits for a person
           sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by rules: lab-ipad 3
           plan     waits for a person: define lab-ipad, 1 first assignment, 2 reassignments
                    guest asks for a person: 2 devices change:
                      [31msee
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   it is not the plan of run RUN, which it takes the place of: 1 device more, such as MAC3
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   3 devices by rules: lab-ipad 3
+          plan     waits for a person: define lab-ipad, 1 first assignment, 2 reassignments
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   it is not the plan of run RUN, which it takes the place of: 1 device more, such as MAC3
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     env.run(&["approve", "last"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
@@ -334,12 +354,20 @@ fn a_review_that_fails_asks_a_person() {
     let env = that_reviews("trap");
     env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"rules\"\non_fault = \"fail\"");
     env.run(&["run", "auto-assign"]).fails(4, expect![[r#"
-        run RUN of auto-assign, by hand: needs a person
+        run RUN of auto-assign, by hand: waits for a person
           sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
           decide   2 devices by rules: standard 2
           plan     waits for a person: define standard, 2 first assignments
                    guest could not say: plugin `guest` trapped: wasm `unreachable` instruction executed
-                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 first assignments
+                   guest could not say: plugin `guest` trapped: wasm `unreachable` instruction executed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     assert_eq!(env.with_profile("main"), 0);
 }

@@ -223,13 +223,13 @@ fn as_many_are_taken_away_in_one_call_as_apple_allows() {
     let env = TestEnv::new();
     let serials = env.apple().generate_devices("main", 1_200, 1).unwrap();
     env.run(&["sync"]).is_done();
-    let mut arguments = vec!["unassign", "--token", "main", "--yes"];
+    let mut arguments = vec!["unassign", "--token", "main", "--yes", "--removals=100%"];
     arguments.extend(serials.iter().map(|serial| &**serial));
     let run = env.json(&arguments);
     assert_eq!(run["run"]["actions"].as_array().unwrap().len(), 1_200);
     let calls: Vec<usize> = env.calls(Endpoint::Clear).iter().map(|call| call.devices_in).collect();
     assert_eq!(calls, [1_000, 200]);
-    drop(arguments.splice(0..4, ["device", "disown", "--token", "main"]));
+    drop(arguments.splice(0..5, ["device", "disown", "--token", "main"]));
     env.run(&arguments).ends_with(2);
     assert_eq!(env.calls(Endpoint::Disown), []);
 }

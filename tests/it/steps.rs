@@ -106,14 +106,25 @@ fn each_plan_is_about_the_devices_of_its_own_policies_and_has_its_own_rails() {
     };
     env.add("main", &["LIB1", "LIB2", "MAC1"]);
     workflow(&env, &steps(1));
-    // The first plan is refused. Its devices do not slip through the second.
-    env.run(&["run", "w"]).fails(3, expect![[r#"
-        run RUN of w, by hand: refused in part
+    // The first plan waits. Its devices do not slip through the second.
+    env.run(&["run", "w"]).fails(4, expect![[r#"
+        run RUN of w, by hand: waits for a person
           sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
           decide   3 devices by kiosk: lab-ipad 2, ignored 1
-          plan     refused: define lab-ipad, 2 first assignments, 1 ignored by the policy
+          plan     waits for a person: define lab-ipad, 2 first assignments, 1 ignored by the policy
                    rail: 2 first assignments, 1 allowed
-                   hint: `deputy plan w --first-assignments 2` shows the devices; if it is right, `deputy run w --first-assignments 2` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+          decide-2 1 device by rules: standard 1
+          plan-2   define standard, 1 first assignment, 2 of an earlier plan
+          apply-2  defined standard, 1 assigned, 1 call
+        TIME ERROR run RUN of w, by hand: waits for a person
+          sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   3 devices by kiosk: lab-ipad 2, ignored 1
+          plan     waits for a person: define lab-ipad, 2 first assignments, 1 ignored by the policy
+                   rail: 2 first assignments, 1 allowed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
           decide-2 1 device by rules: standard 1
           plan-2   define standard, 1 first assignment, 2 of an earlier plan
           apply-2  defined standard, 1 assigned, 1 call
@@ -322,13 +333,21 @@ fn what_deputy_toml_says_for_all_workflows_holds_where_one_says_nothing() {
         &env,
         &format!("{SYNC}[[steps]]\nuses = \"decide\"\npolicy = \"rules\"\n[[steps]]\nuses = \"plan\"\n"),
     );
-    env.run(&["run", "w"]).fails(3, expect![[r#"
-        run RUN of w, by hand: refused by a rail; nothing was changed
+    env.run(&["run", "w"]).fails(4, expect![[r#"
+        run RUN of w, by hand: waits for a person
           sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
           decide   2 devices by rules: standard 2
-          plan     refused: define standard, 2 first assignments
+          plan     waits for a person: define standard, 2 first assignments
                    rail: 2 first assignments, 1 allowed
-                   hint: `deputy plan w --first-assignments 2` shows the devices; if it is right, `deputy run w --first-assignments 2` does it
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of w, by hand: waits for a person
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 first assignments
+                   rail: 2 first assignments, 1 allowed
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
     "#]]);
     // `auto-assign` has rails of its own.
     env.run(&["run", "auto-assign"]).is_done();

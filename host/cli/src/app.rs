@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::document::{Findings, Source};
+use domain::expected::ExpectedPolicy;
 use domain::id::{Digest, PluginName, TableName, TokenName, WorkflowName};
 use domain::policy::{Policy, Setup};
 use domain::table::Table as _;
@@ -13,6 +14,7 @@ use domain::workflow::{Uses, Workflow};
 use engine::clock::SystemClock;
 use engine::copies::Copies;
 use engine::engine::Engine;
+use engine::expected::ExpectedList;
 use engine::secrets::{Key, KeyId, OpenError};
 use engine::settings::{PluginSettings, Settings, Unusable};
 use engine::store::{self, Store};
@@ -156,6 +158,7 @@ pub(crate) fn settings(config: &Config, policies: Policies<'_>, before: Option<&
             .map(|(name, plugin)| (name.clone(), plugin_settings(plugin)))
             .collect(),
         channels: config.channels.clone(),
+        expected: config.expected.clone(),
         keep: config.keep,
         min_free: config.min_free,
         workflows: config
@@ -164,11 +167,23 @@ pub(crate) fn settings(config: &Config, policies: Policies<'_>, before: Option<&
             .map(|(name, workflow)| (name.clone(), Arc::new(workflow.clone())))
             .collect(),
     };
+    for name in config.expected.keys() {
+        let plugin = plugin_of(name);
+        let mark = Digest::of(plugin.as_str().as_bytes());
+        let known = PluginSettings { tables: vec![name.clone()], settings: "{}".to_owned(), mark };
+        settings.plugins.insert(plugin, known);
+    }
     if matches!(policies, Policies::Unused) {
         return settings;
     }
     let sandbox = sandbox_that(matches!(policies, Policies::Checked), Some(cache_folder(config)));
     settings.policies = load_all(config, policies, &settings, &sandbox, before);
+    for (name, list) in &config.expected {
+        if policies.include(&plugin_of(name)) {
+            let loaded = load_list(&settings, name, list);
+            settings.policies.insert(plugin_of(name), loaded);
+        }
+    }
     if policies.remind(config) {
         let kept = before.and_then(|before| before.reminders.clone()).filter(Result::is_ok);
         settings.reminders = Some(kept.unwrap_or_else(|| load_shipped_reminders(config, &sandbox)));
@@ -231,6 +246,23 @@ fn load_all(
         tracing::warn!("old copies of plugins are not deleted: {error}");
     }
     loaded
+}
+
+/// The policy that a list of expected devices is has the name of its table.
+fn plugin_of(list: &TableName) -> PluginName {
+    list.as_str().parse().expect("the names of tables and plugins keep to the same rule")
+}
+
+fn load_list(settings: &Settings, name: &TableName, list: &ExpectedList) -> Loaded {
+    let file = &settings.tables[name];
+    if file.now().is_none() {
+        let wrong = file.wrong().map_or_else(String::new, |wrong| format!("\n{wrong}"));
+        return Err(Unusable {
+            error: format!("the list `{name}` cannot be read{wrong}"),
+            hint: Some("mend the file; a daemon looks again when it reloads, on SIGHUP".to_owned()),
+        });
+    }
+    Ok(Arc::new(ExpectedPolicy::new(plugin_of(name), name.clone(), list.token.clone())))
 }
 
 /// The reminder policy that is part of this program, with its default settings.
@@ -345,7 +377,7 @@ fn sandbox_that(retry: bool, cache: Option<PathBuf>) -> Result<Sandbox, sandbox:
     let notice = |what: &str| {
         // Whether it comes to this depends on the machine, so that only a person who waits is told.
         if std::io::stderr().is_terminal() {
-            eprintln!("compiling {what}; this is done once, and kept for the next start");
+            eprintln!("compiling {what}; one that carries an interpreter takes up to a minute");
         }
     };
     Sandbox::new(Compiler { program, arguments: vec![COMPILE.to_owned()], notice, retry }, cache)

@@ -6,6 +6,7 @@
 mod apple;
 pub(crate) mod certificates;
 mod channels;
+mod expected;
 mod file;
 mod folders;
 mod hidden;
@@ -21,9 +22,11 @@ use std::path::{Path, PathBuf};
 use domain::document::{Findings, Mistakes, Source};
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
-use domain::workflow::{Defaults, Names, Workflow, in_deputy_toml};
+use domain::rails::Rails;
+use domain::workflow::{Defaults, Names, Ping, SecretPlace, Uses, Workflow, in_deputy_toml};
 use engine::apple::Network;
 use engine::channel::Channel;
+use engine::expected::ExpectedList;
 use engine::keep::Keep;
 use engine::room::MIN_FREE;
 use engine::settings::TokenSettings;
@@ -62,6 +65,8 @@ pub(crate) struct Config {
     pub plugins: BTreeMap<PluginName, PluginConfig>,
     /// The tables.
     pub tables: BTreeMap<TableName, table::Source>,
+    /// Lists of devices that are expected; each is a table of the same name.
+    pub expected: BTreeMap<TableName, ExpectedList>,
     /// The channels.
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
@@ -70,6 +75,8 @@ pub(crate) struct Config {
     pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
     pub workflows: BTreeMap<WorkflowName, Workflow>,
+    /// What holds for all of them, and the rails of what people do without one.
+    pub defaults: Defaults,
 }
 
 /// Where the key is that seals secrets.
@@ -144,10 +151,19 @@ impl Config {
             tokens: meant.tokens,
             plugins: meant.plugins,
             tables: meant.tables,
+            expected: meant.expected,
             channels: meant.channels,
             profiles,
             doubts,
-            workflows,
+            workflows: workflows
+                .into_iter()
+                .map(|(name, workflow)| (name, from_here(workflow, folder)))
+                .collect(),
+            defaults: {
+                let mut defaults = meant.defaults;
+                protected_from_here(&mut defaults.rails, folder);
+                defaults
+            },
             text: shown,
         });
         Ok((config, wrong))
@@ -184,8 +200,28 @@ fn names(text: &str) -> Option<Names> {
         Some(toml::Value::Table(table)) => table.keys().cloned().collect(),
         _ => Vec::new(),
     };
-    let (tokens, plugins, channels) = (of("tokens"), of("plugins"), of("channels"));
+    let (tokens, mut plugins, channels) = (of("tokens"), of("plugins"), of("channels"));
+    // A list of expected devices can be asked like a plugin.
+    plugins.extend(of("expected").into_iter().map(|name| format!("expected.{name}")));
     Some(Names { tokens, plugins, channels, profiles: Vec::new() })
+}
+
+/// Paths in a workflow are meant from the folder of `deputy.toml`, wherever the program is started.
+fn from_here(mut workflow: Workflow, folder: &Path) -> Workflow {
+    if let Some(Ping { url_from: SecretPlace::File(file), .. }) = &mut workflow.promises.ping {
+        *file = folder.join(&*file);
+    }
+    for step in &mut workflow.steps {
+        if let Uses::Plan { rails, .. } = &mut step.uses {
+            protected_from_here(rails, folder);
+        }
+    }
+    workflow
+}
+
+/// The same for the file of protected devices.
+fn protected_from_here(rails: &mut Rails, folder: &Path) {
+    rails.protect_file = rails.protect_file.take().map(|path| folder.join(path));
 }
 
 /// Where the store is and where its key, if `deputy.toml` is right so far.
@@ -225,6 +261,7 @@ struct Meant {
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
     tables: BTreeMap<TableName, table::Source>,
+    expected: BTreeMap<TableName, ExpectedList>,
     channels: BTreeMap<ChannelName, Channel>,
     defaults: Defaults,
 }
@@ -237,7 +274,7 @@ fn machine_zone() -> TimeZone {
 fn mean(file: ConfigFile, folder: &Path, findings: &mut Findings<'_>) -> Meant {
     let (tables_given, channels_given) = (given_in(&file.tables), given_in(&file.channels));
     let network = apple::network(&file.apple, folder, findings);
-    let meant = Meant {
+    let mut meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
         min_free: min_free(file.store.min_free.as_deref(), findings),
         keep: keep::keep(&file.keep),
@@ -251,11 +288,15 @@ fn mean(file: ConfigFile, folder: &Path, findings: &mut Findings<'_>) -> Meant {
         tables: named("tables", file.tables, findings, |at, table, findings| {
             tables::meant(at, table, folder, findings)
         }),
+        expected: BTreeMap::new(),
         channels: named("channels", file.channels, findings, |at, table, findings| {
             channels::channel(at, table, folder, findings)
         }),
         defaults: file.defaults.meant(machine_zone(), findings),
     };
+    for (name, table) in file.expected {
+        expected::add(&name, table, folder, &mut meant, findings);
+    }
     for (index, channel) in meant.defaults.channels.iter().flatten().enumerate() {
         let at = format!("/defaults/channels/{index}");
         in_deputy_toml(&at, "channel", channel.as_str(), &channels_given, findings);
@@ -347,6 +388,18 @@ fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'
     let tables = findings.parse_all(&format!("{at}/grants/tables"), &table.grants.tables);
     let settings = json(toml::Value::Table(table.settings));
     Some(PluginConfig { path: folder.join(table.path), sha256, limits, tables, settings })
+}
+
+/// Adds a mistake if nothing has this name.
+fn known<'a>(
+    at: &str,
+    what: &str,
+    name: &str,
+    names: impl Iterator<Item = &'a str>,
+    findings: &mut Findings<'_>,
+) {
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    in_deputy_toml(at, what, name, &names, findings);
 }
 
 /// TOML as JSON; dates become text.

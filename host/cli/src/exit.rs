@@ -18,7 +18,7 @@ pub enum Exit {
     Failure = 1,
     /// The command line or a file of the operator's is wrong.
     Usage = 2,
-    /// A rail would have been broken; nothing was changed.
+    /// A rail, a review or a person said no, or the world has moved on; nothing was changed.
     Refused = 3,
     /// A person has to do something first.
     NeedsPerson = 4,
@@ -162,11 +162,13 @@ impl From<lifecycle::Error> for Problem {
 impl From<State> for Exit {
     fn from(state: State) -> Self {
         match state {
-            State::Succeeded | State::Running | State::Skipped => Self::Success,
+            State::Succeeded | State::Running | State::Skipped | State::Approved | State::Replaced => {
+                Self::Success
+            }
             State::Unavailable => Self::Unavailable,
             State::Stopped | State::Interrupted | State::Failed => Self::Failure,
             State::Refused => Self::Refused,
-            State::NeedsPerson => Self::NeedsPerson,
+            State::NeedsPerson | State::Waiting | State::Lapsed => Self::NeedsPerson,
         }
     }
 }

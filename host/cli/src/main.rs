@@ -33,7 +33,7 @@ New here?
   deputy demo             the whole loop against a simulated Apple, in less than a minute
   deputy init my-fleet    a commented configuration to begin with
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused by a rail, 4 needs a person,
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused, 4 needs a person,
 5 Apple or the network did not answer.";
 
 /// What every command takes.
@@ -73,16 +73,23 @@ enum Command {
     /// Devices: list, explain, history, disown
     #[command(subcommand)]
     Device(commands::device::Command),
+    /// Devices that are expected: list
+    #[command(subcommand)]
+    Expected(commands::expected::Command),
     /// Workflows: list, show, next, check
     #[command(subcommand)]
     Workflow(commands::workflow::Command),
     /// Show what a workflow would do, and change nothing at Apple
-    Plan(commands::run::PlanArguments),
+    Plan(commands::plan::Arguments),
     /// Carry out a workflow now
     Run(commands::run::Arguments),
-    /// Let a plan go ahead that a review has asked a person about
+    /// Carry out a plan that `deputy plan --out` has written, if the world is still the one it was made for
+    Apply(commands::apply::Arguments),
+    /// Give a profile to devices, by name; shows what would be done and asks
+    Assign(commands::assign::Arguments),
+    /// Let a plan go ahead that waits for a person, or refuse it; without a run: show what waits
     Approve(commands::approve::Arguments),
-    /// Past runs: list, show
+    /// Past runs: list, show, replay, rollback
     #[command(subcommand)]
     Runs(commands::runs::Command),
     /// Ways to reach people: list, test
@@ -150,9 +157,12 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Unassign(arguments) => commands::unassign::run(&common, &arguments).await,
         Command::Sync(arguments) => commands::sync::run(&common, &arguments).await,
         Command::Device(command) => commands::device::run(&common, command).await,
+        Command::Expected(command) => commands::expected::run(&common, command).await,
         Command::Workflow(command) => commands::workflow::run(&common, command).await,
-        Command::Plan(arguments) => commands::run::plan(&common, &arguments).await,
+        Command::Plan(arguments) => commands::plan::run(&common, &arguments).await,
         Command::Run(arguments) => commands::run::run(&common, &arguments).await,
+        Command::Apply(arguments) => commands::apply::run(&common, &arguments).await,
+        Command::Assign(arguments) => commands::assign::run(&common, &arguments).await,
         Command::Approve(arguments) => commands::approve::run(&common, &arguments).await,
         Command::Runs(command) => commands::runs::run(&common, command).await,
         Command::Channel(command) => commands::channel::run(&common, command).await,

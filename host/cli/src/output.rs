@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use engine::runner::{Observer, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -24,25 +24,75 @@ pub(crate) fn print(text: &str) {
 
 /// Prints rows under headings; says so if there are none.
 pub(crate) fn print_table<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>, nothing: &str) {
-    if rows.is_empty() {
-        return print(nothing);
-    }
+    print(&if rows.is_empty() { nothing.to_owned() } else { table(headings, rows) });
+}
+
+/// Rows under headings, as lines.
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.map(str::to_uppercase));
-    // In a pipe a row is a line, however long.
-    table.set_content_arrangement(if std::io::stdout().is_terminal() {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
+    // In a pipe a row is a line, however long. Consoles that do not know their width say 0.
+    let width = width();
+    table.set_content_arrangement(match width {
+        Some(_) => ContentArrangement::Dynamic,
+        None => ContentArrangement::Disabled,
     });
-    // Consoles that do not know their width say 0.
-    if table.width() == Some(0) {
-        table.set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(width) = width {
+        let words = longest_words(&headings, &rows);
+        // A blank on both sides of each column.
+        if words.iter().map(|word| word + 2).sum::<usize>() > width {
+            return records(&headings, &rows);
+        }
+        // What is copied from a terminal, such as the name of a run, is in one piece.
+        table.set_constraints(words.map(|word| {
+            ColumnConstraint::LowerBoundary(Width::Fixed(u16::try_from(word + 2).unwrap_or(u16::MAX)))
+        }));
     }
     table.add_rows(rows);
     let lines: Vec<String> =
         table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
-    print(&lines.join("\n"));
+    lines.join("\n")
+}
+
+/// How wide the terminal is that results go to; none in a pipe, where a line is as long as it is.
+pub(crate) fn width() -> Option<usize> {
+    let width = Table::new().width().filter(|width| *width > 0 && std::io::stdout().is_terminal());
+    width.map(usize::from)
+}
+
+/// A text in lines of at most so many characters, broken between words; a longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// How long the longest word of each column is.
+fn longest_words<const N: usize>(headings: &[&str; N], rows: &[[String; N]]) -> [usize; N] {
+    let longest = |text: &str| text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+    std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| longest(&row[column])).max().unwrap_or(0);
+        cells.max(longest(headings[column]))
+    })
+}
+
+/// A table that is wider than the terminal, in pieces: a line for each cell, under the first of its row.
+fn records<const N: usize>(headings: &[&str; N], rows: &[[String; N]]) -> String {
+    let name = headings.iter().skip(1).map(|heading| heading.len()).max().unwrap_or(0);
+    let record = |row: &[String; N]| {
+        let cells = headings.iter().zip(row).skip(1).filter(|(_, cell)| *cell != "-");
+        let lines = cells.map(|(heading, cell)| format!("\n  {heading:<name$}  {cell}"));
+        row[0].clone() + &lines.collect::<String>()
+    };
+    rows.iter().map(record).collect::<Vec<_>>().join("\n")
 }
 
 /// A time for people: to the minute, in UTC.
@@ -112,4 +162,34 @@ pub(crate) fn bar(json: bool, doing: &str, total: Option<u64>) -> ProgressBar {
 /// 5000000 as 5,000,000.
 pub(crate) fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_between_words() {
+        assert_eq!(wrapped("one two three-and-more four", 7), ["one two", "three-and-more", "four"]);
+    }
+
+    #[test]
+    fn a_table_that_is_wider_than_the_terminal_is_told_in_pieces() {
+        let rows = [
+            ["run-1", "auto-assign", "-"].map(str::to_owned),
+            ["run-2", "sync", "a long reason"].map(str::to_owned),
+        ];
+        let headings = ["run", "workflow", "because"];
+        assert_eq!(longest_words(&headings, &rows), [5, 11, 7]);
+        expect![[r#"
+            run-1
+              workflow  auto-assign
+            run-2
+              workflow  sync
+              because   a long reason
+        "#]]
+        .assert_eq(&(records(&headings, &rows) + "\n"));
+    }
 }

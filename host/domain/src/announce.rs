@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::TokenName;
-use crate::plan::{Breach, Skip};
+use crate::id::{Digest, TokenName};
+use crate::plan::Skip;
+use crate::rails::Breach;
 use crate::report::many_left;
-use crate::review::Decision;
 use crate::run::{Outcome, Run, State, StepRecord};
 use crate::workflow::When;
 
@@ -79,7 +79,7 @@ const NOT_ASSIGNED: &str = "apply: devices were not assigned";
 fn trouble(step: &StepRecord) -> Vec<Trouble> {
     let Some(outcome) = &step.outcome else { return Vec::new() };
     let state = outcome.state();
-    let needs_person = matches!(state, State::Refused | State::NeedsPerson);
+    let needs_person = state.needs_attention();
     let of = |kind: String| Trouble { kind: format!("{}: {kind}", step.uses), needs_person };
     match outcome {
         // How Apple or the network fail differs from hour to hour.
@@ -91,10 +91,13 @@ fn trouble(step: &StepRecord) -> Vec<Trouble> {
             let rails: Vec<String> = breaches.iter().map(rail).collect();
             vec![of(format!("breaks {}", rails.join(", ")))]
         }
-        Outcome::Objected { review, .. } => vec![of(match review.opinion.decision {
-            Decision::Refuse => format!("{} refuses", review.policy),
-            _ => format!("{} asks about {}", review.policy, review.plan),
-        })],
+        Outcome::Objected { review, .. } => vec![of(format!("{} refuses", review.policy))],
+        // The same plan, made again, waits on: that is no news.
+        Outcome::Waits(waits) => {
+            let plan = waits.planned.plan.as_ref().map_or("a plan", Digest::as_str);
+            vec![of(format!("{plan} waits"))]
+        }
+        Outcome::Declined { run, .. } => vec![of(format!("a person has refused the plan of {run}"))],
         Outcome::Decided(decided) => {
             let policy = decided.policy.as_ref().map_or("the policy", |policy| policy.as_str());
             match (&decided.resting, decided.faults.first()) {
@@ -124,6 +127,8 @@ fn rail(breach: &Breach) -> String {
     match breach {
         Breach::FirstAssignments { .. } => "first_assignments".to_owned(),
         Breach::Reassignments { .. } => "reassignments".to_owned(),
+        Breach::Removals(_) => "removals".to_owned(),
+        Breach::ProtectedDevices { .. } => "protect_serials".to_owned(),
         Breach::Protected { profile, .. } => format!("protect_profiles ({profile})"),
     }
 }
@@ -155,6 +160,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
+    use crate::rails::Exceeded;
     use crate::run::{Applied, Failure, Planned, Synced, Trigger};
 
     /// Runs one after the other, `;` between: of each the tokens with what befell them, `TOKEN WHAT`, `,` between,
@@ -200,7 +206,7 @@ mod tests {
                     "plan",
                     Outcome::Refused {
                         totals: Default::default(),
-                        breaches: vec![Breach::Reassignments { wanted: 9, allowed: 5 }],
+                        breaches: vec![Breach::Reassignments(Exceeded { wanted: 9, allowed: 5, part: None })],
                     },
                 ),
                 error => ("sync", failed(error, State::NeedsPerson)),
@@ -220,6 +226,7 @@ mod tests {
             workflow: "auto-assign".parse().unwrap(),
             trigger: Trigger::Hand,
             dry: false,
+            shadow: false,
             started_at: time,
             ended_at: None,
             state: State::Running,

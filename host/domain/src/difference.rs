@@ -57,6 +57,29 @@ impl Serialize for Said {
     }
 }
 
+/// Of how many devices a policy says each thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<Said, u64>);
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, verdict: &Verdict) {
+        *self.0.entry(Said::of(verdict)).or_default() += 1;
+    }
+
+    /// How many were counted.
+    pub fn devices(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// What was said, of most devices first.
+    pub fn by_size(&self) -> Vec<(&Said, u64)> {
+        let mut said: Vec<_> = self.0.iter().map(|(said, devices)| (said, *devices)).collect();
+        said.sort_by_key(|(_, devices)| std::cmp::Reverse(*devices));
+        said
+    }
+}
+
 /// One device that is decided differently about.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
@@ -206,6 +229,16 @@ mod tests {
             (profile, _) => Decision::Assign { profile: profile.parse().unwrap() },
         };
         Verdict { decision, reason: reason.into(), fault: false }
+    }
+
+    #[test]
+    fn what_is_said_is_counted_the_most_frequent_first() {
+        let mut tally = Tally::default();
+        ["hold", "lab", "lab", "fault", "lab", "hold@5"].iter().for_each(|said| tally.add(&verdict(said)));
+        let said: Vec<String> =
+            tally.by_size().iter().map(|(said, devices)| format!("{devices} {said}")).collect();
+        expect!["3 assign lab, 2 hold, 1 fault"].assert_eq(&said.join(", "));
+        assert_eq!(tally.devices(), 6);
     }
 
     #[test]

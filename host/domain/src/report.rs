@@ -9,12 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::id::ProfileName;
-use crate::plan::{Breach, Skip, Totals};
+use crate::plan::{Origin, Skip, Totals};
+use crate::rails::{Breach, Exceeded};
 use crate::removal::{Removal, Removed};
-use crate::review::Decision;
+use crate::review::{Decision, Move};
 use crate::run::{
-    Applied, Decided, Outcome, Planned, Reminded, Reviewed, Run, SkipReason, SkippedTimes, State, StepRecord,
-    Synced, Trigger,
+    Applied, Decided, Differs, Outcome, Planned, Reminded, Reviewed, Run, Shadowed, SkipReason, SkippedTimes,
+    State, StepRecord, Synced, Trigger, Waits,
 };
 use crate::token::in_words;
 
@@ -46,7 +47,11 @@ pub fn steps(run: &Run) -> String {
 
 /// One line: which run, of what, how it ended.
 pub fn heading(run: &Run) -> String {
-    let dry = if run.dry { " (dry run)" } else { "" };
+    let dry = match (run.dry, run.shadow) {
+        (true, _) => " (dry run)",
+        (false, true) => " (shadow)",
+        (false, false) => "",
+    };
     let why = match &run.trigger {
         Trigger::Schedule { .. } => String::new(),
         Trigger::CaughtUp { .. } => {
@@ -67,11 +72,30 @@ pub fn heading(run: &Run) -> String {
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
         State::Refused if run.changed_something() => "refused in part",
-        State::Refused if !run.steps.iter().any(broke_a_rail) => "refused by its review; nothing was changed",
-        State::Refused => "refused by a rail; nothing was changed",
+        State::Refused => refused_by(run),
+        State::Approved => "waited for a person; approved, and carried out by another run",
+        State::Replaced => "waited for a person, until another plan took its place",
+        State::Lapsed => "waited for a person, and nobody approved it in time",
         State::NeedsPerson => "needs a person",
+        State::Waiting => "waits for a person",
     };
-    format!("run {} of {}{dry}{why}: {state}", run.id, run.workflow)
+    // Another token's plan may have been carried out.
+    let unchanged = matches!(run.state, State::Refused | State::Lapsed) && !run.changed_something();
+    let unchanged = if unchanged { "; nothing was changed" } else { "" };
+    format!("run {} of {}{dry}{why}: {state}{unchanged}", run.id, run.workflow)
+}
+
+/// Who or what refused it.
+fn refused_by(run: &Run) -> &'static str {
+    let outcomes = run.steps.iter().filter_map(|step| step.outcome.as_ref());
+    let told = outcomes.filter_map(|outcome| match outcome {
+        Outcome::Refused { .. } => Some("refused by a rail"),
+        Outcome::Objected { .. } => Some("refused by its review"),
+        Outcome::Outdated(_) => Some("refused, since the world has moved on"),
+        Outcome::Declined { .. } | Outcome::Waits(_) => Some("refused by a person"),
+        _ => None,
+    });
+    told.last().unwrap_or("refused")
 }
 
 /// Which times were skipped, and why.
@@ -92,10 +116,6 @@ fn skipped_line(run: &Run, skipped: &SkippedTimes) -> String {
     format!("{times} skipped: {why}{note}")
 }
 
-fn broke_a_rail(step: &StepRecord) -> bool {
-    matches!(step.outcome, Some(Outcome::Refused { .. }))
-}
-
 /// So many devices left at once that somebody should look whether they really did.
 pub(crate) fn many_left(synced: &Synced) -> bool {
     synced.gone > 50 && synced.gone > synced.devices / 10
@@ -107,15 +127,17 @@ fn step_line(run: &Run, step: &StepRecord) -> String {
         None => "broken off".to_owned(),
         Some(Outcome::Synced(synced)) => synced_line(synced),
         Some(Outcome::Decided(decided)) => decided_line(decided),
-        Some(Outcome::Planned(Planned { totals, .. })) => totals_line(totals),
-        Some(Outcome::Objected { totals, review }) => {
-            let word = match review.opinion.decision {
-                Decision::Refuse => "refused",
-                _ => "waits for a person",
-            };
-            format!("{word}: {}", totals_line(totals))
+        Some(Outcome::Planned(planned)) => planned_line(planned),
+        Some(Outcome::Waits(waits)) => format!("{}: {}", waits_word(waits), planned_line(&waits.planned)),
+        Some(
+            Outcome::Objected { totals, .. }
+            | Outcome::Declined { totals, .. }
+            | Outcome::Refused { totals, .. },
+        ) => {
+            format!("refused: {}", totals_line(totals))
         }
-        Some(Outcome::Refused { totals, .. }) => format!("refused: {}", totals_line(totals)),
+        Some(Outcome::Outdated(_)) => "refused: the world is not the one the plan was made for".to_owned(),
+        Some(Outcome::Shadowed(shadowed)) => shadowed_line(shadowed),
         Some(Outcome::Applied(applied)) => applied_line(applied),
         Some(Outcome::Removed(removed)) => removed_line(removed),
         Some(Outcome::Reminded(reminded)) => reminded_line(reminded),
@@ -144,21 +166,40 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
             });
             faults.chain(failing_lines(decided)).collect()
         }
-        Some(Outcome::Planned(Planned { review: Some(review), .. })) => vec![review_line(review)],
-        Some(Outcome::Objected { review, .. }) => {
-            let mut lines = vec![review_line(review)];
-            lines.push(match review.opinion.decision {
-                Decision::Refuse => format!(
-                    "hint: `deputy plan {}` shows the devices; change what `{}` objects to, or its settings",
-                    run.workflow, review.policy
-                ),
-                _ => to_approve(run),
-            });
+        Some(Outcome::Planned(planned)) => planned_details(planned),
+        Some(Outcome::Waits(waits)) => {
+            let mut lines = planned_details(&waits.planned);
+            lines.extend(how_to_answer(run, waits));
             lines
         }
+        Some(Outcome::Objected { review, .. }) => vec![
+            review_line(review),
+            format!(
+                "hint: `deputy plan {}` shows the devices; change what `{}` objects to, or its settings",
+                run.workflow, review.policy
+            ),
+        ],
+        Some(Outcome::Declined { run, .. }) => vec![
+            format!("a person has refused this very plan, of run {run}"),
+            format!("hint: `deputy approve {run}` lets it through after all"),
+        ],
         Some(Outcome::Refused { breaches, .. }) => {
-            let mut lines: Vec<String> = breaches.iter().map(|breach| format!("rail: {breach}")).collect();
-            lines.push(way_past(run, breaches));
+            let mut lines = rail_lines(breaches);
+            lines.push(way_past(breaches));
+            lines
+        }
+        Some(Outcome::Outdated(outdated)) => {
+            let mut lines = outdated.lines();
+            lines.push("hint: make the plan anew, and look at it".to_owned());
+            lines
+        }
+        Some(Outcome::Shadowed(shadowed)) => {
+            let mut lines = move_lines(&shadowed.moves);
+            lines.push(if shadowed.would_wait {
+                "in earnest the plan would have waited for a person".to_owned()
+            } else {
+                "hint: to do it, take `mode = \"shadow\"` out of the workflow".to_owned()
+            });
             lines
         }
         Some(Outcome::Applied(applied)) => {
@@ -210,14 +251,37 @@ fn failing_lines(decided: &Decided) -> Vec<String> {
     }
 }
 
+/// The numbers of a plan, and whose it is.
+fn planned_line(planned: &Planned) -> String {
+    let line = totals_line(&planned.totals);
+    match &planned.origin {
+        None => line,
+        Some(Origin::File { run, workflow }) => format!("the plan of run {run} of {workflow}: {line}"),
+        Some(Origin::Serials) => line,
+        Some(Origin::Rollback { run }) => format!("run {run} taken back: {line}"),
+    }
+}
+
+fn planned_details(planned: &Planned) -> Vec<String> {
+    let mut lines = rail_lines(&planned.breaches);
+    lines.extend(planned.review.iter().map(review_line));
+    lines.extend(
+        planned.approved.iter().map(|run| format!("approved by a person, after run {run} had asked")),
+    );
+    lines.extend(planned.differs.iter().map(differs_line));
+    if planned.arrived > 0 {
+        lines.push(format!("{} came since it was made, and it does not know them", devices(planned.arrived)));
+    }
+    lines
+}
+
 /// Who said what of a plan.
 fn review_line(review: &Reviewed) -> String {
-    let said = match (&review.approved, review.opinion.decision) {
-        (Some(run), _) => return format!("approved by a person, after run {run} had asked"),
-        (None, Decision::Approve) => "approves",
-        (None, Decision::Ask) if review.fault => "could not say",
-        (None, Decision::Ask) => "asks for a person",
-        (None, Decision::Refuse) => "refuses",
+    let said = match review.opinion.decision {
+        Decision::Approve => "approves",
+        Decision::Ask if review.fault => "could not say",
+        Decision::Ask => "asks for a person",
+        Decision::Refuse => "refuses",
     };
     let reason = &review.opinion.reason;
     let reason = if reason.is_empty() {
@@ -228,29 +292,111 @@ fn review_line(review: &Reviewed) -> String {
     format!("{} {said}{reason}", review.policy)
 }
 
-/// How to go on after a review that asked.
-fn to_approve(run: &Run) -> String {
+/// Why a plan waits, in one line.
+pub fn waits_for(waits: &Waits) -> String {
+    let Planned { breaches, review, totals, .. } = &waits.planned;
+    let rails = breaches.iter().map(|breach| format!("rail: {breach}"));
+    let asks = review.iter().filter(|it| it.opinion.decision == Decision::Ask).map(review_line);
+    let why: Vec<String> = rails.chain(asks).collect();
+    format!("{}; {}", why.join("; "), totals_line(totals))
+}
+
+fn rail_lines(breaches: &[Breach]) -> Vec<String> {
+    breaches.iter().map(|breach| format!("rail: {breach}")).collect()
+}
+
+/// What it waits for, in two words.
+fn waits_word(waits: &Waits) -> &'static str {
+    match waits.until {
+        None => "would wait for a person",
+        Some(_) => "waits for a person",
+    }
+}
+
+/// How to go on after a plan that waits.
+fn how_to_answer(run: &Run, waits: &Waits) -> Vec<String> {
+    match (&waits.planned.same_as, waits.until) {
+        (Some(asked), _) => vec![
+            format!("it is the plan that run {asked} asked about"),
+            format!("hint: {}", to_approve(asked)),
+        ],
+        // What became of it since, the heading says.
+        (None, Some(_)) if !matches!(run.state, State::Running | State::Waiting) => Vec::new(),
+        (None, Some(until)) => vec![
+            format!("hint: {}", to_approve(&run.id)),
+            format!("it lapses {}", until.strftime("%Y-%m-%d %H:%M UTC")),
+        ],
+        (None, None) => vec![format!(
+            "hint: `deputy run {}` asks in earnest; `deputy approve {} --yes` carries out this very plan",
+            run.workflow, run.id
+        )],
+    }
+}
+
+/// How to approve or refuse what a run asked about.
+fn to_approve(run: &crate::id::RunId) -> String {
     format!(
-        "hint: `deputy runs show {} --actions 1000` shows the devices; if it is right, `deputy approve {}` does it",
-        run.id, run.id
+        "`deputy runs show {run} --actions 1000` shows the devices; if it is right, `deputy approve {run}` does it, else `deputy approve {run} --refuse` ends it"
     )
 }
 
-/// How to go on after a broken rail.
-fn way_past(run: &Run, breaches: &[Breach]) -> String {
+/// How a plan differs from the one that waited before.
+fn differs_line(differs: &Differs) -> String {
+    let numbers = [(differs.more, "more"), (differs.fewer, "fewer"), (differs.otherwise, "otherwise")];
+    let mut parts: Vec<String> = numbers
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, how)| format!("{} {how}", devices(*number)))
+        .collect();
+    if !differs.examples.is_empty() {
+        let examples: Vec<&str> = differs.examples.iter().map(|serial| serial.as_str()).collect();
+        parts.push(format!("such as {}", examples.join(", ")));
+    }
+    parts.extend(differs.profiles.iter().map(|profile| format!("the profile {profile} says something else")));
+    format!("it is not the plan of run {}, which it takes the place of: {}", differs.from, join(parts))
+}
+
+/// What a workflow in shadow mode would have done.
+fn shadowed_line(shadowed: &Shadowed) -> String {
+    let Shadowed { devices: all, agree, moves, .. } = shadowed;
+    let would: u64 = moves.iter().map(|it| it.devices).sum();
+    let would =
+        if would == 0 { "would do nothing".to_owned() } else { format!("would change {}", devices(would)) };
+    format!("shadow, nothing is sent: {would}; of {} {agree} are where it wants them", devices(*all))
+}
+
+/// As many ways from profile to profile are told.
+const MOVES: usize = 10;
+
+fn move_lines(moves: &[Move]) -> Vec<String> {
+    let line = |it: &Move| {
+        format!("{} on {}, it wants {}", devices(it.devices), it.from.as_deref().unwrap_or("nothing"), it.to)
+    };
+    let mut lines: Vec<String> = moves.iter().take(MOVES).map(line).collect();
+    let more: u64 = moves.iter().skip(MOVES).map(|it| it.devices).sum();
+    if more > 0 {
+        lines.push(format!("and {} more", devices(more)));
+    }
+    lines
+}
+
+/// How a person who asked for something goes on after a broken rail.
+pub fn way_past(breaches: &[Breach]) -> String {
+    let flag = |name: &str, it: &Exceeded| format!("--{name} {}", it.wanted);
     let flags = breaches.iter().filter_map(|breach| match breach {
-        Breach::FirstAssignments { wanted, .. } => Some(format!(" --first-assignments {wanted}")),
-        Breach::Reassignments { wanted, .. } => Some(format!(" --reassignments {wanted}")),
-        Breach::Protected { .. } => None,
+        Breach::FirstAssignments(it) => Some(flag("first-assignments", it)),
+        Breach::Reassignments(it) => Some(flag("reassignments", it)),
+        Breach::Removals(it) => Some(flag("removals", it)),
+        Breach::Protected { .. } | Breach::ProtectedDevices { .. } => None,
     });
-    let (flags, workflow): (String, _) = (flags.collect(), &run.workflow);
-    if breaches.iter().any(|breach| matches!(breach, Breach::Protected { .. })) {
-        return "hint: change the policy, or take the profile out of `protect_profiles` in the workflow"
+    let flags: Vec<String> = flags.collect();
+    let protected =
+        |breach: &Breach| matches!(breach, Breach::Protected { .. } | Breach::ProtectedDevices { .. });
+    if breaches.iter().any(protected) {
+        return "hint: leave them out, or take them out of `protect_profiles` and `protect_serials`"
             .to_owned();
     }
-    format!(
-        "hint: `deputy plan {workflow}{flags}` shows the devices; if it is right, `deputy run {workflow}{flags}` does it"
-    )
+    format!("hint: if it is right, `{}` lets it through, this once", flags.join(" "))
 }
 
 fn synced_line(synced: &Synced) -> String {

@@ -60,10 +60,9 @@ impl Plan {
     /// A plan with these numbers, as a review is shown it.
     pub fn new(totals: &Totals, moves: Moves, actions: Vec<Action>) -> Self {
         let skipped = |skip| totals.skipped(skip);
-        let waiting = [Skip::Waiting, Skip::InFlight, Skip::Undecided].map(skipped).iter().sum();
-        let mut moves: Vec<Move> =
-            moves.into_iter().map(|((from, to), devices)| Move { from, to, devices }).collect();
-        moves.sort_by_key(|it| std::cmp::Reverse(it.devices));
+        let waiting = [Skip::Waiting, Skip::InFlight, Skip::Undecided, Skip::NotNamed];
+        let waiting = waiting.map(skipped).iter().sum();
+        let moves = Move::largest_first(moves);
         Self {
             devices: totals.devices,
             first_assignments: totals.first_assignments,
@@ -83,7 +82,7 @@ impl Plan {
 pub const ACTIONS: usize = 1_000;
 
 /// How many devices would go from one profile to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// The profile they have, by our name or else Apple's id; none for a first assignment.
     pub from: Option<String>,
@@ -91,6 +90,16 @@ pub struct Move {
     pub to: String,
     /// How many.
     pub devices: u64,
+}
+
+impl Move {
+    /// All of them, the one of the most devices first.
+    pub fn largest_first(moves: Moves) -> Vec<Self> {
+        let moves = moves.into_iter().map(|((from, to), devices)| Self { from, to, devices });
+        let mut moves: Vec<Self> = moves.collect();
+        moves.sort_by_key(|it| std::cmp::Reverse(it.devices));
+        moves
+    }
 }
 
 /// One device that would get a profile.

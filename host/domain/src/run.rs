@@ -3,6 +3,9 @@
 //! A run is open until it is closed with a state that says how it ended; a run found open with
 //! nobody working on it was interrupted. What a step came to is data, so that every place that
 //! tells a run, on a terminal, a page or in a message, tells the same.
+//!
+//! A plan that wants a person's word makes its run *wait*: nobody works on it any more, and it is not
+//! over. It ends when the plan is approved or refused, when another plan takes its place, or when it lapses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +18,11 @@ use crate::id::{
     ChannelName, Digest, PluginName, ProfileName, RunId, SerialNumber, StepId, TableName, TokenName,
     WorkflowName,
 };
-use crate::plan::{Breach, Totals};
+use crate::plan::{Origin, Outdated, Totals};
 use crate::policy::Usage;
+use crate::rails::Breach;
 use crate::removal::Removed;
-use crate::review::{Decision, Opinion};
+use crate::review::{Move, Opinion};
 
 /// One execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,9 @@ pub struct Run {
     pub trigger: Trigger,
     /// Nothing was sent to Apple that changes anything.
     pub dry: bool,
+    /// The same by the workflow's own wish, every time: it decides and records, and sends nothing.
+    #[serde(default)]
+    pub shadow: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -100,6 +107,10 @@ pub enum State {
     Skipped,
     /// Everything was done.
     Succeeded,
+    /// It waited for a person, and another run has carried its plan out.
+    Approved,
+    /// It waited for a person, and another plan has taken the place of its own.
+    Replaced,
     /// Apple or the network did not answer; the next run tries again.
     Unavailable,
     /// Stopped cleanly before its end: a signal, or its time limit.
@@ -108,10 +119,14 @@ pub enum State {
     Interrupted,
     /// Something went wrong.
     Failed,
-    /// A rail would have been broken, or a review said no; nothing was changed for that token.
+    /// A rail would have been broken, or a review or a person said no; nothing was changed for that token.
     Refused,
+    /// It waited for a person, and nobody approved its plan in time.
+    Lapsed,
     /// A person has to do something.
     NeedsPerson,
+    /// A plan of it waits for a person's word.
+    Waiting,
 }
 
 /// What one step came to, for one token or for the whole run.
@@ -144,20 +159,33 @@ pub enum Outcome {
     Decided(Decided),
     /// A plan was made.
     Planned(Planned),
-    /// The plan would have broken a rail.
+    /// A plan was made that waits for a person's word.
+    Waits(Waits),
+    /// The plan would have broken a rail, and whoever asked for it is told at once.
     Refused {
         /// What it would have done.
         totals: Totals,
         /// Which rails.
         breaches: Vec<Breach>,
     },
-    /// The rails let the plan pass, and its review did not.
+    /// The rails let the plan pass, and its review refuses it.
     Objected {
         /// What it would have done.
         totals: Totals,
         /// Who said what.
         review: Reviewed,
     },
+    /// A person has refused this very plan before.
+    Declined {
+        /// What it would have done.
+        totals: Totals,
+        /// The run that was refused.
+        run: RunId,
+    },
+    /// The plan that a person gave was made for a world that has moved on.
+    Outdated(Outdated),
+    /// The plan is not carried out, since the workflow runs in shadow mode.
+    Shadowed(Shadowed),
     /// The plan was carried out.
     Applied(Applied),
     /// Something was taken away, by hand.
@@ -295,9 +323,77 @@ pub struct Planned {
     /// The plan's numbers.
     #[serde(flatten)]
     pub totals: Totals,
+    /// The digest of the plan: which devices go from where to where, in what wording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// The profiles it gives to devices, as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contents: BTreeMap<ProfileName, Digest>,
+    /// The rails it breaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaches: Vec<Breach>,
     /// What was said of it, if somebody was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Reviewed>,
+    /// The run that waited with this very plan until a person approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<RunId>,
+    /// Where it comes from, if a person gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// How it differs from the plan that waited in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<Differs>,
+    /// Devices that came since a person's plan was made; it does not know them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub arrived: u64,
+    /// The earlier run that has the actions: this plan is the very same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<RunId>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A plan that waits for a person's word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// The plan.
+    #[serde(flatten)]
+    pub planned: Planned,
+    /// When it lapses; none in a dry run, which nobody has to answer.
+    pub until: Option<Timestamp>,
+}
+
+/// How a plan differs from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differs {
+    /// The run that made the other.
+    pub from: RunId,
+    /// Devices that only this one changes.
+    pub more: u64,
+    /// Devices that only the other changes.
+    pub fewer: u64,
+    /// Devices that come from or get another profile.
+    pub otherwise: u64,
+    /// Some of all these.
+    pub examples: Vec<SerialNumber>,
+    /// Profiles that say something else.
+    pub profiles: Vec<ProfileName>,
+}
+
+/// What a workflow in shadow mode would have done, beside what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadowed {
+    /// All devices.
+    pub devices: u64,
+    /// Devices that are on what it wants for them.
+    pub agree: u64,
+    /// Devices that it wants on something else, by what they are on and what it wants: the most first.
+    pub moves: Vec<Move>,
+    /// In earnest it would have waited for a person.
+    pub would_wait: bool,
 }
 
 /// What a policy said of a plan.
@@ -307,16 +403,11 @@ pub struct Reviewed {
     pub policy: PluginName,
     /// Its component.
     pub digest: Digest,
-    /// The digest of the plan it was asked about: which devices go from where to where.
-    pub plan: Digest,
-    /// What it said. A person's word counts in its place, if there is one.
+    /// What it said.
     pub opinion: Opinion,
     /// It failed, which counts as asking a person.
     #[serde(default)]
     pub fault: bool,
-    /// The run in which this very plan was asked about, if a person has approved it since.
-    #[serde(default)]
-    pub approved: Option<RunId>,
     /// The tables it could look into, as they were.
     #[serde(default)]
     pub tables: BTreeMap<TableName, Digest>,
@@ -325,10 +416,10 @@ pub struct Reviewed {
     pub usage: Usage,
 }
 
-impl Reviewed {
-    /// Whether the plan may go ahead.
-    pub fn lets_pass(&self) -> bool {
-        self.approved.is_some() || self.opinion.decision == Decision::Approve
+impl Waits {
+    /// A person was asked about it in this very run.
+    pub fn is_new(&self) -> bool {
+        self.until.is_some() && self.planned.same_as.is_none()
     }
 }
 
@@ -364,8 +455,8 @@ pub struct Applied {
     /// Of the devices assigned, those that Apple shows on their profile; none if it was not asked.
     #[serde(default)]
     pub confirmed: Option<u64>,
-    /// Profiles Apple would not take, and what it said.
-    pub refused_profiles: BTreeMap<ProfileName, String>,
+    /// Profiles Apple would not take, by our name or else its id, and what it said.
+    pub refused_profiles: BTreeMap<String, String>,
 }
 
 /// What looking at reminders came to.
@@ -387,9 +478,11 @@ impl Outcome {
     pub fn state(&self) -> State {
         match self {
             Self::Failed(failure) => failure.state,
-            Self::Refused { .. } => State::Refused,
-            Self::Objected { review, .. } if review.opinion.decision == Decision::Refuse => State::Refused,
-            Self::Objected { .. } => State::NeedsPerson,
+            Self::Refused { .. } | Self::Objected { .. } | Self::Declined { .. } | Self::Outdated(_) => {
+                State::Refused
+            }
+            Self::Waits(waits) if waits.is_new() => State::Waiting,
+            Self::Waits(_) => State::NeedsPerson,
             Self::Decided(decided) if decided.is_failing() => State::NeedsPerson,
             Self::Applied(applied) if !applied.refused_profiles.is_empty() || applied.failed > 0 => {
                 State::Failed
@@ -405,7 +498,15 @@ impl Outcome {
 
     /// It did not come to its end: what builds on it would build on nothing.
     pub fn broke_off(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Refused { .. } | Self::Objected { .. })
+        matches!(
+            self,
+            Self::Failed(_)
+                | Self::Waits(_)
+                | Self::Refused { .. }
+                | Self::Objected { .. }
+                | Self::Declined { .. }
+                | Self::Outdated(_)
+        )
     }
 
     /// Its condition did not hold.
@@ -480,6 +581,12 @@ impl Run {
         outcomes.map(Outcome::state).max().unwrap_or(State::Succeeded)
     }
 
+    /// As [`Self::end`], leaving out what waits for a person.
+    pub fn end_but_for_waiting(&self) -> State {
+        let waits = |step: &StepRecord| matches!(step.outcome, Some(Outcome::Waits(_)));
+        Self { steps: self.steps.iter().filter(|step| !waits(step)).cloned().collect(), ..self.clone() }.end()
+    }
+
     /// How it ends: as its worst step did. A step that never ended broke off, and that is a failure.
     pub fn end(&self) -> State {
         let broke_off = self.steps.iter().any(|step| step.outcome.is_none());
@@ -493,40 +600,50 @@ impl Run {
 }
 
 impl State {
+    /// Every one there is.
+    pub const ALL: [Self; 13] = [
+        Self::Running,
+        Self::Skipped,
+        Self::Succeeded,
+        Self::Approved,
+        Self::Replaced,
+        Self::Unavailable,
+        Self::Stopped,
+        Self::Interrupted,
+        Self::Failed,
+        Self::Refused,
+        Self::Lapsed,
+        Self::NeedsPerson,
+        Self::Waiting,
+    ];
+
     /// The word for it, the same everywhere.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Skipped => "skipped",
             Self::Succeeded => "succeeded",
+            Self::Approved => "approved",
+            Self::Replaced => "replaced",
             Self::Unavailable => "unavailable",
             Self::Stopped => "stopped",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Lapsed => "lapsed",
             Self::NeedsPerson => "needs-person",
+            Self::Waiting => "waiting",
         }
     }
 
     /// From its word.
     pub fn from_word(word: &str) -> Option<Self> {
-        const ALL: [State; 9] = [
-            State::Running,
-            State::Skipped,
-            State::Succeeded,
-            State::Unavailable,
-            State::Stopped,
-            State::Interrupted,
-            State::Failed,
-            State::Refused,
-            State::NeedsPerson,
-        ];
-        ALL.into_iter().find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// It was refused, or cannot go on without somebody.
     pub fn needs_attention(self) -> bool {
-        matches!(self, Self::Refused | Self::NeedsPerson)
+        matches!(self, Self::Refused | Self::Lapsed | Self::NeedsPerson | Self::Waiting)
     }
 
     /// It ended, and not well.

@@ -8,19 +8,23 @@ mod condition;
 mod defaults;
 mod file;
 mod names;
+mod promises;
 mod rails;
 mod steps;
 mod when;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, StepId, TokenName, WorkflowName};
-use crate::plan::Rails;
+use crate::plan::Given;
+use crate::rails::Rails;
 use crate::removal::Removal;
 use crate::schedule::Schedule;
 use crate::verdict::{Decision, Verdict};
@@ -29,6 +33,7 @@ pub use condition::{Came, Condition, Was};
 pub use defaults::{Defaults, DefaultsTable};
 pub use file::WorkflowFile;
 pub use names::{Names, in_deputy_toml};
+pub use promises::{Ping, Promises, SecretPlace};
 
 /// What to do, in which order, and when.
 #[derive(Clone, Debug)]
@@ -39,12 +44,16 @@ pub struct Workflow {
     pub description: String,
     /// Whether it runs by itself. One that does not is checked and listed all the same.
     pub enabled: bool,
+    /// Whether it does what it decides.
+    pub mode: Mode,
     /// Whose devices; every token, if absent.
     pub tokens: Option<Vec<TokenName>>,
     /// When; only by hand, if absent.
     pub timing: Option<Timing>,
     /// After this long a run is stopped, cleanly.
     pub timeout: Duration,
+    /// What it promises, and who is told whether it keeps that.
+    pub promises: Promises,
     /// In order.
     pub steps: Vec<Step>,
 }
@@ -97,6 +106,17 @@ pub enum Uses {
         /// How much one run may change.
         rails: Rails,
         /// Which plugin is asked whether the plan may go ahead, once the rails let it pass.
+        review: Option<PluginName>,
+        /// For so long it waits for a person, if it has to; then it lapses.
+        approve_within: Duration,
+    },
+    /// Hold against the inventory what a person wants. No file can say this: only a person's command does.
+    Given {
+        /// By token.
+        given: Arc<BTreeMap<TokenName, Given>>,
+        /// How much one run may change.
+        rails: Rails,
+        /// Which plugin may refuse it.
         review: Option<PluginName>,
     },
     /// Do it.
@@ -187,6 +207,17 @@ pub struct Retry {
     pub backoff: Duration,
 }
 
+/// Whether a workflow does what it decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Live,
+    /// It decides, plans and records everything, and sends nothing.
+    Shadow,
+}
+
 /// What to do about times that passed while Deputy was off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -229,7 +260,7 @@ impl Workflow {
     pub fn policies(&self) -> impl Iterator<Item = &PluginName> {
         self.steps.iter().filter_map(|step| match &step.uses {
             Uses::Decide { policy, .. } => Some(policy),
-            Uses::Plan { review, .. } => review.as_ref(),
+            Uses::Plan { review, .. } | Uses::Given { review, .. } => review.as_ref(),
             Uses::Remind { policy, .. } => policy.as_ref(),
             _ => None,
         })
@@ -240,9 +271,14 @@ impl Workflow {
         self.timing.as_ref().filter(|_| self.enabled)?.schedule.next_due(after)
     }
 
-    /// How far the wall clock of its time zone is ahead of UTC then; of UTC, if it has no schedule.
+    /// Its time zone; UTC, if it has no schedule.
+    pub fn timezone(&self) -> TimeZone {
+        self.timing.as_ref().map_or(TimeZone::UTC, |timing| timing.schedule.timezone().clone())
+    }
+
+    /// How far the wall clock of its time zone is ahead of UTC then.
     pub fn utc_offset(&self, now: Timestamp) -> Offset {
-        self.timing.as_ref().map_or(Offset::UTC, |timing| timing.schedule.timezone().to_offset(now))
+        self.timezone().to_offset(now)
     }
 }
 
@@ -266,7 +302,7 @@ impl Uses {
         match self {
             Self::Sync { .. } => "sync",
             Self::Decide { .. } => "decide",
-            Self::Plan { .. } => "plan",
+            Self::Plan { .. } | Self::Given { .. } => "plan",
             Self::Apply { .. } => "apply",
             Self::Remove { what, .. } => what.as_str(),
             Self::Remind { .. } => "remind",

@@ -58,6 +58,7 @@ pub async fn serve(
     runs.start(&engine, begun);
     let (mut reading, mut read_again) = (JoinSet::new(), false);
     loop {
+        engine.lapse().await?;
         let begun = timetable.look(&engine, |name| runs.is_going(name)).await?;
         runs.start(&engine, begun);
         let pause = timetable.next().map_or(LONGEST_SLEEP, |next| until(engine.now(), next));

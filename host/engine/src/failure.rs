@@ -46,6 +46,14 @@ pub enum Error {
         /// How.
         reason: String,
     },
+    /// The file of the devices that are not to be moved cannot be read, so nothing is.
+    #[error("the protected devices cannot be read from {}: {why}", path.display())]
+    Protected {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Apple repeats a cursor and claims there is more.
     #[error("Apple repeats the sync cursor of `{0}` and says there is more; what it sent is stored")]
     Stalled(TokenName),
@@ -160,6 +168,10 @@ impl Error {
                 (State::NeedsPerson, Some(format!("add a table `[tokens.{token}]` to deputy.toml")))
             }
             Self::Policy(unusable) => (State::NeedsPerson, unusable.hint.clone()),
+            Self::Protected { .. } => (
+                State::NeedsPerson,
+                Some("mend the file, or change `protect_serials`; until then nothing is planned".to_owned()),
+            ),
             Self::PolicyFailed { .. } => (
                 State::Failed,
                 Some("nothing was done for this token, as `on_fault = \"fail\"` wants".to_owned()),

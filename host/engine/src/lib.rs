@@ -6,11 +6,18 @@ pub mod daemon;
 pub mod runner;
 mod step;
 mod upkeep;
+mod waiting;
+mod watch;
 
 pub mod engine;
+pub mod expected;
 pub mod failure;
+pub mod foresee;
+pub mod freshness;
 pub mod lifecycle;
+mod ping;
 pub mod profiles;
+pub mod rails;
 pub mod settings;
 pub mod table;
 

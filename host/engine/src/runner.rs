@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
-use domain::plan::Rails;
+use domain::rails::RailsOverride;
 use domain::run::{Outcome, Planned, Run, State, Trigger};
 use domain::table::Tables;
 use domain::token_facts::Heard;
-use domain::workflow::{Came, Condition, Retry, Step, Uses, Workflow};
+use domain::workflow::{Came, Condition, Mode, Retry, Step, Uses, Workflow};
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use tokio::task::JoinSet;
@@ -25,10 +25,12 @@ use crate::failure::Error;
 use crate::lock::Held;
 use crate::step::decide::Others;
 use crate::step::place::Places;
+use crate::step::plan::{Made, Planning};
 use crate::step::remind::Reminding;
 use crate::step::{self, Lane};
 use crate::stop::{Stop, Stopper};
-use crate::store::{NewRun, RecordedPlan, Verdicts};
+use crate::store::{Book, NewRun, RecordedPlan, Verdicts};
+use crate::watch;
 
 /// How long a run that was told to end may take for it: longer than a call is waited for.
 const GRACE: Duration = Duration::from_secs(20);
@@ -44,7 +46,7 @@ pub struct RunOptions {
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails, for this run.
     pub rails: RailsOverride,
-    /// Plans that a person lets pass although their review asks.
+    /// Plans that a person lets pass although they break rails, or their review asks.
     pub approved: BTreeMap<TokenName, Approval>,
     /// Hears how far each step is.
     pub observer: Observer,
@@ -55,8 +57,10 @@ pub struct RunOptions {
 pub struct Approval {
     /// The digest of the plan.
     pub plan: Digest,
-    /// The run that was asked about it.
+    /// The run that asked about it.
     pub run: RunId,
+    /// Its review had its say before that.
+    pub reviewed: bool,
 }
 
 /// What all lanes of a run know of it.
@@ -67,6 +71,10 @@ pub(crate) struct About {
     /// The tables its policies may look into, as they were when it began.
     pub(crate) tables: Tables,
     pub(crate) approved: BTreeMap<TokenName, Approval>,
+    /// Only to see: nothing is changed, and nobody has to answer.
+    pub(crate) dry: bool,
+    /// The workflow is in shadow mode.
+    pub(crate) shadow: bool,
 }
 
 impl About {
@@ -77,7 +85,14 @@ impl About {
             utc_offset: Offset::UTC,
             tables: Tables::default(),
             approved: BTreeMap::new(),
+            dry: false,
+            shadow: false,
         }
+    }
+
+    /// Where what policies say is kept.
+    pub(crate) fn book(&self) -> Book {
+        if self.shadow { Book::Shadow } else { Book::Live }
     }
 
     async fn new(engine: &Engine, workflow: &Workflow, options: &RunOptions, now: Timestamp) -> Self {
@@ -93,17 +108,10 @@ impl About {
                 Tables::default()
             }),
             approved: options.approved.clone(),
+            dry: options.dry,
+            shadow: workflow.mode == Mode::Shadow,
         }
     }
-}
-
-/// Rails raised or lowered by hand, for one run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RailsOverride {
-    /// The most first assignments.
-    pub first_assignments: Option<u64>,
-    /// The most reassignments.
-    pub reassignments: Option<u64>,
 }
 
 /// How far a step is.
@@ -176,6 +184,7 @@ pub async fn run(
         workflow: workflow.name.clone(),
         trigger: options.trigger.clone(),
         dry: options.dry,
+        shadow: workflow.mode == Mode::Shadow,
         started_at: engine.now(),
         state: State::Running,
         skipped: None,
@@ -195,6 +204,7 @@ pub(crate) async fn carry_out(
     opened: Opened,
     stop: &Stop,
 ) -> Result<Option<Run>, Error> {
+    engine.lapse().await?;
     let (id, now) = (opened.id.clone(), opened.started_at);
     tracing::info!(run = %id, workflow = %workflow.name, "run {id} of {} begins", workflow.name);
 
@@ -226,7 +236,11 @@ pub(crate) async fn carry_out(
     done?;
     let run = engine.store.run(&id).await?;
     if let Some(run) = &run {
+        engine.announce(run).await?;
         tracing::info!(run = %id, workflow = %workflow.name, state = state.as_str(), "{}", domain::report::heading(run));
+        if !run.dry && !run.shadow {
+            watch::after_run(engine, workflow, run).await;
+        }
     }
     Ok(run)
 }
@@ -291,7 +305,6 @@ impl Running<'_> {
                 run: self.id.clone(),
                 now: self.now,
                 about: self.about.clone(),
-                dry: self.options.dry,
                 rails: self.options.rails,
                 observer: self.options.observer.clone(),
                 stop: stop.clone(),
@@ -349,12 +362,15 @@ impl Running<'_> {
                     policy: policy.as_ref(),
                     channels: &channels,
                     look_at_servers: *look_at_servers,
-                    dry: self.options.dry,
+                    dry: self.options.dry || self.about.shadow,
                 };
                 job.remind(stop).await.map(Outcome::Reminded)
             }
             Uses::Notify { .. } if self.options.dry => {
                 Ok(Outcome::NotNeeded { why: "a dry run tells nobody".to_owned() })
+            }
+            Uses::Notify { .. } if self.about.shadow => {
+                Ok(Outcome::NotNeeded { why: "in shadow mode nobody is told".to_owned() })
             }
             Uses::Notify { when, channels } => {
                 step::notify::notify(engine, run, *when, &self.channels(channels.as_deref())).await
@@ -389,7 +405,6 @@ struct TokenRun {
     run: RunId,
     now: Timestamp,
     about: Arc<About>,
-    dry: bool,
     rails: RailsOverride,
     observer: Observer,
     stop: Stop,
@@ -539,32 +554,36 @@ impl TokenRun {
                 so_far.plan = None;
                 Outcome::NotNeeded { why: "no policy has decided".to_owned() }
             }
-            Uses::Plan { rails, review } => {
-                let verdicts = so_far.verdicts.clone();
+            Uses::Plan { rails, review, approve_within } => {
+                let verdicts = Verdicts { book: self.about.book(), ..so_far.verdicts.clone() };
                 so_far.next_plan();
-                match step::plan::plan(lane, &self.rails.over(rails), verdicts).await? {
-                    Ok(recorded) => {
-                        let review = match review {
-                            Some(policy) => step::review::review(lane, policy, &recorded).await?,
-                            None => None,
-                        };
-                        let totals = recorded.totals().clone();
-                        match review {
-                            Some(review) if !review.lets_pass() => Outcome::Objected { totals, review },
-                            review => {
-                                so_far.plan = Some(recorded);
-                                Outcome::Planned(Planned { totals, review })
-                            }
-                        }
-                    }
-                    Err(refused) => Outcome::Refused { totals: refused.totals, breaches: refused.breaches },
-                }
+                let planning = Planning {
+                    place,
+                    rails: self.rails.over(rails),
+                    review: review.as_ref(),
+                    approve_within: *approve_within,
+                };
+                so_far.made(step::plan::plan(lane, planning, verdicts).await?)
             }
-            Uses::Apply { .. } if self.dry => {
+            Uses::Given { given, rails, review } => {
+                let Some(given) = given.get(&self.token) else {
+                    return Ok(Outcome::NotNeeded { why: "nothing is asked for".to_owned() });
+                };
+                let rails = self.rails.over(rails);
+                let planning =
+                    Planning { place, rails, review: review.as_ref(), approve_within: Duration::ZERO };
+                so_far.made(step::plan::given(lane, planning, given).await?)
+            }
+            Uses::Apply { .. } if self.about.dry => {
                 Outcome::NotNeeded { why: "a dry run ends with the plan".to_owned() }
             }
             Uses::Apply { retry, read_back } => match so_far.plan.take() {
-                Some(plan) => Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?),
+                Some((plan, planned)) if self.about.shadow => {
+                    step::plan::shadowed(lane, &plan, &planned).await?
+                }
+                Some((plan, _)) => {
+                    Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?)
+                }
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
             Uses::Remove { what, serials } => {
@@ -619,10 +638,19 @@ struct SoFar {
     /// Who has decided: for the next plan, and for those before.
     verdicts: Verdicts,
     /// The plan that the next `apply` carries out.
-    plan: Option<RecordedPlan>,
+    plan: Option<(RecordedPlan, Planned)>,
 }
 
 impl SoFar {
+    /// Keeps the plan that was made, if it may be carried out.
+    fn made(&mut self, (outcome, plan): Made) -> Outcome {
+        self.plan = match (&outcome, plan) {
+            (Outcome::Planned(planned), Some(plan)) => Some((plan, planned.clone())),
+            _ => None,
+        };
+        outcome
+    }
+
     /// The policies that came to an end of their devices.
     fn asked(&self) -> Vec<PluginName> {
         self.verdicts.not_of.iter().chain(&self.verdicts.of).cloned().collect()
@@ -640,15 +668,5 @@ fn at_limit(error: Error, limit: Option<Duration>) -> Error {
     match limit {
         Some(limit) => Error::AtLimit { limit, source: Box::new(error) },
         None => error,
-    }
-}
-
-impl RailsOverride {
-    fn over(self, rails: &Rails) -> Rails {
-        Rails {
-            first_assignments: self.first_assignments.unwrap_or(rails.first_assignments),
-            reassignments: self.reassignments.unwrap_or(rails.reassignments),
-            protect_profiles: rails.protect_profiles.clone(),
-        }
     }
 }

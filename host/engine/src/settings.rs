@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::apple::{Credentials, Network, Options};
 use crate::channel::Channel;
+use crate::expected::ExpectedList;
 use crate::keep::Keep;
 use crate::table::TableFile;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub plugins: BTreeMap<PluginName, PluginSettings>,
     /// Where messages go.
     pub channels: BTreeMap<ChannelName, Channel>,
+    /// Lists of devices that are expected, by the table and the policy that each is.
+    pub expected: BTreeMap<TableName, ExpectedList>,
     /// How long, and how much, is kept.
     pub keep: Keep,
     /// How much the disk of the store must have free for a run to begin, in bytes.

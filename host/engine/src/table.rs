@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use domain::id::TableName;
+use domain::id::{Digest, TableName};
 use domain::table::Table as _;
 
 use crate::copies::Copies;
@@ -214,6 +214,22 @@ impl TableFile {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A table as it was when it had this digest, from its private copy; none if there is no copy any more.
+pub fn of_copy(copies: &Copies, digest: &Digest, source: &Source) -> Result<Option<Arc<CsvTable>>, Wrong> {
+    let path = copies.path(digest);
+    let shown = path.display().to_string();
+    let failed = |error: std::io::Error| {
+        Wrong::whole(&shown, format!("cannot be read: {error}"), "see that Deputy may read it")
+    };
+    match copies.read(digest) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    }
+    let (file, again) = (File::open(&path).map_err(failed)?, File::open(&path).map_err(failed)?);
+    Ok(Some(Arc::new(CsvTable::read(&file, again, digest.clone(), source, &shown)?)))
 }
 
 impl Encoding {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
-use crate::process::{find, progress, run};
+use crate::process::{all, build as build_with, find, progress, run};
 use crate::{Error, io, python};
 
 const INSTALL: &str = "install clang and lld: `sudo apt install clang lld` (Debian, Ubuntu), `sudo dnf install clang lld` \
@@ -28,6 +28,7 @@ const ZIG: &str = include_str!("zig.txt");
 /// Builds the C files in `folder/src` for `world` and returns the component.
 pub(crate) fn build(folder: &Path, world: &str) -> Result<Vec<u8>, Error> {
     let compiler = compiler()?;
+    let name = compiler.name();
     let bindings = folder.join("build/bindings");
     generate(folder, world, &bindings)?;
     let module = folder.join("build/module.wasm");
@@ -40,12 +41,12 @@ pub(crate) fn build(folder: &Path, world: &str) -> Result<Vec<u8>, Error> {
     }
     // The order of a folder's entries is the file system's; the component's bytes must not be.
     sources.sort();
-    progress(&format!("building with {}", compiler.program.display()));
+    progress(&format!("building with {name}"));
     let mut command = compiler.command();
     command.current_dir(folder);
     command.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-nostdlib", "-fno-builtin", "-Wl,--no-entry"]);
     command.args(["-Wl,--strip-all", "-I", "src", "-isystem", "libc", "-isystem", "build/bindings"]);
-    run(command.args(sources).arg("-o").arg(&module), A_WHILE)?;
+    build_with(command.args(sources).arg("-o").arg(&module), A_WHILE, (&name, folder), all)?;
     crate::wrap(folder, &module)
 }
 
@@ -77,6 +78,11 @@ struct Compiler {
 }
 
 impl Compiler {
+    /// What people call it.
+    fn name(&self) -> String {
+        self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy().into_owned()
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.arguments);
@@ -120,6 +126,7 @@ fn fetched_zig() -> Result<PathBuf, Error> {
     fs::write(&requirements, ZIG).map_err(io("write", &requirements))?;
     let environment = folder.join("environment");
     if !environment.exists() {
+        python::python().map_err(|_| missing())?;
         progress("there is no clang for WebAssembly and no zig: fetching zig, about 100 MB");
     }
     python::provide(&environment, &requirements).map_err(|error| match error {

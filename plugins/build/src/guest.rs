@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use crate::Error;
-use crate::process::run;
+use crate::process::build;
 use crate::toolchain::{TARGET, Toolchain};
 
 /// Compiles the crate in `crate_dir` and returns the path of its module.
@@ -19,6 +19,8 @@ pub(crate) fn compile(toolchain: &Toolchain, crate_dir: &Path, target_dir: &Path
         .current_dir(crate_dir)
         .args([
             "build",
+            // What it compiles tells nobody anything; what it complains about is said all the same.
+            "--quiet",
             "--profile",
             "guest",
             "--target",
@@ -29,11 +31,17 @@ pub(crate) fn compile(toolchain: &Toolchain, crate_dir: &Path, target_dir: &Path
         .arg("--target-dir")
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", remap_paths(root.as_deref().unwrap_or(crate_dir), "policy"));
-    let messages = run(&mut cargo, Duration::from_secs(15 * 60))?;
+    let messages = build(&mut cargo, Duration::from_secs(15 * 60), ("cargo", crate_dir), for_people)?;
     module_in(&messages, crate_dir).ok_or_else(|| Error::NotAComponent {
         folder: crate_dir.to_owned(),
         reason: "cargo made no module of it; its manifest needs `crate-type = [\"cdylib\"]`".to_owned(),
     })
+}
+
+/// Of what cargo says, what is not for a program.
+fn for_people(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.starts_with("{\"reason\":"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Makes a nested cargo, or another tool, work as if it had been started by hand.

@@ -62,6 +62,16 @@ pub enum Error {
         /// How it ended, and what it printed.
         outcome: String,
     },
+    /// The tools of a language do not take the policy, mostly for mistakes in its source.
+    #[error("{tool} cannot build the policy in {folder}\n{said}", folder = folder.display())]
+    Refused {
+        /// The tool.
+        tool: String,
+        /// The policy's folder.
+        folder: PathBuf,
+        /// What it has against the policy, in its own words.
+        said: String,
+    },
     /// A program that the language needs is not on this machine.
     #[error("`{program}` was not found")]
     Missing {
@@ -115,7 +125,19 @@ pub fn build_project(folder: &Path, language: &Language) -> Result<Vec<u8>, Erro
     // The tools work inside it.
     let folder = fs::canonicalize(folder).map_err(io("find", folder))?;
     match language {
-        Language::Rust => build_policy(&folder, &folder.join("target")),
+        Language::Rust => {
+            for program in ["cargo", "rustc"] {
+                process::find(program).ok_or(Error::Missing { program, install: toolchain::INSTALL })?;
+            }
+            let target = folder.join("target");
+            process::progress(match target.exists() {
+                true => "building with cargo",
+                false => {
+                    "building with cargo: the first time, with all that the policy is made of, about a minute"
+                }
+            });
+            build_policy(&folder, &target)
+        }
         Language::TypeScript => typescript::build(&folder),
         Language::Python { world } => python::build(&folder, world),
         Language::C { world } => c::build(&folder, world),

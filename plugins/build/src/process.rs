@@ -1,7 +1,7 @@
 //! Other programs: run to the end, bounded in time, with what they said when they fail.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -11,6 +11,44 @@ use crate::Error;
 /// Runs a command that prints its answer. Fails if the program cannot be started, fails, or is
 /// not done after `limit`.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<String, Error> {
+    let Ended { status, stdout, stderr } = finish(command, limit)?;
+    if status.success() {
+        return Ok(stdout);
+    }
+    let outcome = format!("failed ({status})\n{}", both(&stdout, &stderr));
+    Err(Error::Command { command: line(command), outcome })
+}
+
+/// Runs the tool that makes a component of the policy in `folder`, and returns what it prints. What it has against
+/// the policy is told in its own words, as far as `of_the_policy` leaves them; so are its warnings.
+pub(crate) fn build(
+    command: &mut Command,
+    limit: Duration,
+    (tool, folder): (&str, &Path),
+    of_the_policy: fn(&str) -> String,
+) -> Result<String, Error> {
+    let Ended { status, stdout, stderr } = finish(command, limit)?;
+    if status.success() {
+        eprint!("{stderr}");
+        return Ok(stdout);
+    }
+    let said = of_the_policy(&both(&stdout, &stderr));
+    Err(Error::Refused { tool: tool.to_owned(), folder: folder.to_owned(), said })
+}
+
+/// What a tool said, as it said it.
+pub(crate) fn all(said: &str) -> String {
+    said.to_owned()
+}
+
+/// How a program ended, and what it printed.
+struct Ended {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+fn finish(command: &mut Command, limit: Duration) -> Result<Ended, Error> {
     let failed = |command: &Command, outcome: String| Error::Command { command: line(command), outcome };
     let mut child = command
         .stdin(Stdio::null())
@@ -38,13 +76,14 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<String, Erro
         return Err(failed(command, format!("was not done after {} s", limit.as_secs())));
     };
     let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
-    if status.success() {
-        return Ok(stdout);
-    }
-    // Some tools tell their mistakes on standard output.
+    Ok(Ended { status, stdout, stderr })
+}
+
+/// Some tools tell their mistakes on standard output.
+fn both(stdout: &str, stderr: &str) -> String {
     let said: Vec<&str> =
         [stdout.trim(), stderr.trim()].into_iter().filter(|text| !text.is_empty()).collect();
-    Err(failed(command, format!("failed ({status})\n{}", said.join("\n"))))
+    said.join("\n")
 }
 
 /// Where a program of this name is, of those that the shell would find.

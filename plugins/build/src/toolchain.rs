@@ -21,6 +21,9 @@ use crate::{Error, debian};
 /// imports are exactly those of its world.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
+pub(crate) const INSTALL: &str = "install Rust 1.88 or newer as https://rustup.rs says, then open a new terminal: \
+     `curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh`";
+
 /// A compiler that has the target, and what it needs to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toolchain {

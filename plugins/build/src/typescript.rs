@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::{find, progress, run};
+use crate::process::{all, build as build_with, find, progress, run};
 use crate::{Error, io};
 
 /// The oldest Node.js that the tools work with.
@@ -35,7 +35,10 @@ pub(crate) fn build(folder: &Path) -> Result<Vec<u8>, Error> {
     // What an earlier build left is not the answer to this one.
     let _ = fs::remove_file(&component);
     progress("building with `npm run build`: types, bundle, component; about half a minute");
-    run(npm(folder).args(["run", "build"]), A_WHILE)?;
+    // npm's own remarks would hide what the tools say, and their colours are for a terminal.
+    let mut npm = npm(folder);
+    npm.args(["run", "--silent", "build"]).env("NO_COLOR", "1").env_remove("FORCE_COLOR");
+    build_with(&mut npm, A_WHILE, ("npm run build", folder), all)?;
     fs::read(&component).map_err(io("read", &component))
 }
 

@@ -62,7 +62,7 @@ pub trait Review: Policy {
 pub fn configure<P: Policy>(settings: String, setup: &Setup) -> Result<P, Vec<Problem>> {
     let problems = Problems::default();
     let value = Value::parse(settings.leak()).unwrap_or_else(|error| {
-        problems.add(Problem {
+        problems.add(|| Problem {
             pointer: String::new(),
             message: format!("this is not JSON: {error}"),
             hint: None,

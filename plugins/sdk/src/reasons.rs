@@ -1,19 +1,27 @@
 //! Reasons by index: few, shared by many verdicts.
 
+use std::collections::BTreeMap;
+
 use crate::assignment::{Decision, Verdict};
 
 /// The table of reasons that goes with verdicts. Equal reasons are one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reasons(Vec<String>);
+pub struct Reasons {
+    all: Vec<String>,
+    /// Where each is: a policy may have one for each of thousands of rules.
+    indices: BTreeMap<String, u32>,
+}
 
 impl Reasons {
     /// The index of a reason, new or known.
     pub fn index(&mut self, reason: &str) -> u32 {
-        let known = self.0.iter().position(|known| known == reason);
-        known.unwrap_or_else(|| {
-            self.0.push(reason.to_owned());
-            self.0.len() - 1
-        }) as u32
+        if let Some(index) = self.indices.get(reason) {
+            return *index;
+        }
+        let index = self.all.len() as u32;
+        self.all.push(reason.to_owned());
+        self.indices.insert(reason.to_owned(), index);
+        index
     }
 
     /// A verdict for this reason.
@@ -23,11 +31,11 @@ impl Reasons {
 
     /// All of them, by index.
     pub fn as_slice(&self) -> &[String] {
-        &self.0
+        &self.all
     }
 
     /// All of them, by index.
     pub fn into_vec(self) -> Vec<String> {
-        self.0
+        self.all
     }
 }

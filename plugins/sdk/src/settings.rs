@@ -3,7 +3,7 @@
 //! [`At`] is a value and its place. Its methods read on after a mistake, which is noted beside; so
 //! code that reads settings says what it wants, and all mistakes come out together.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
@@ -16,17 +16,43 @@ pub fn parse(json: &'static str) -> Option<Value> {
     Value::parse(json).ok()
 }
 
-/// Where mistakes are noted.
+/// So many mistakes are told. Words cost fuel, and whoever has this many to mend will check again.
+const MOST: usize = 20;
+
+/// Where mistakes are noted: the first of them, and how many more there are.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(RefCell<Vec<Problem>>);
+pub(crate) struct Problems {
+    told: RefCell<Vec<Problem>>,
+    more: Cell<usize>,
+}
 
 impl Problems {
-    pub(crate) fn add(&self, problem: Problem) {
-        self.0.borrow_mut().push(problem);
+    /// Notes one; what it is, is only put into words if it will be told.
+    pub(crate) fn add(&self, problem: impl FnOnce() -> Problem) {
+        if self.is_full() {
+            self.more.set(self.more.get() + 1);
+        } else {
+            let problem = problem();
+            self.told.borrow_mut().push(problem);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.told.borrow().len() >= MOST
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
-        self.0.into_inner()
+        let mut told = self.told.into_inner();
+        let more = self.more.get();
+        if more > 0 {
+            let mistakes = if more == 1 { "mistake" } else { "mistakes" };
+            told.push(Problem {
+                pointer: String::new(),
+                message: format!("and {more} more {mistakes}"),
+                hint: Some("mend those above, then check again".to_owned()),
+            });
+        }
+        told
     }
 }
 
@@ -57,12 +83,20 @@ impl<'a> At<'a> {
 
     /// Says what is wrong here.
     pub fn problem(&self, message: impl Into<String>) {
-        self.note(message.into(), None);
+        self.note(message, || None);
     }
 
     /// Says what is wrong here, and what to write instead.
     pub fn problem_with_hint(&self, message: impl Into<String>, hint: impl Into<String>) {
-        self.note(message.into(), Some(hint.into()));
+        self.note(message, || Some(hint.into()));
+    }
+
+    /// The same for words that cost something to find: they are only asked for if they will be told.
+    pub fn problem_in_words(&self, words: impl FnOnce() -> (String, String)) {
+        self.problems.add(|| {
+            let (message, hint) = words();
+            self.in_part(message, Some(hint))
+        });
     }
 
     /// Says that a word is not one of those that can stand here, with the nearest that can.
@@ -72,24 +106,35 @@ impl<'a> At<'a> {
         message: impl Into<String>,
         known: impl IntoIterator<Item = &'k str>,
     ) {
-        let known: Vec<&str> = known.into_iter().collect();
-        let hint = nearest(word, &known)
-            .or_else(|| (!known.is_empty()).then(|| format!("known are {}", listed(&known))));
-        self.note(message.into(), hint);
+        self.note(message, || {
+            let known: Vec<&str> = known.into_iter().collect();
+            let all = || (!known.is_empty()).then(|| format!("known are {}", listed(&known)));
+            nearest(word, &known).or_else(all)
+        });
     }
 
-    fn note(&self, message: String, hint: Option<String>) {
+    fn note(&self, message: impl Into<String>, hint: impl FnOnce() -> Option<String>) {
+        self.problems.add(|| self.in_part(message.into(), hint()));
+    }
+
+    fn in_part(&self, message: String, hint: Option<String>) -> Problem {
         let message = match &*self.part {
             "" => message,
             part => format!("{part}: {message}"),
         };
-        self.problems.add(Problem { pointer: self.pointer.clone(), message, hint });
+        Problem { pointer: self.pointer.clone(), message, hint }
     }
 
     /// A value below this one.
     pub fn below(&self, key: &str, value: &'a Value) -> Self {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        Self { value, pointer: format!("{}/{key}", self.pointer), ..self.clone() }
+        let mut pointer = String::with_capacity(self.pointer.len() + 1 + key.len());
+        pointer.push_str(&self.pointer);
+        pointer.push('/');
+        match key.contains(['~', '/']) {
+            true => pointer.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            false => pointer.push_str(key),
+        }
+        Self { value, pointer, part: self.part.clone(), problems: self.problems }
     }
 
     /// A table with no other keys than these. Keys it does not have are mistakes.
@@ -101,8 +146,9 @@ impl<'a> At<'a> {
                 Table { at: self.clone(), entries: &[] }
             }
         };
-        for (key, at) in table.iter().filter(|(key, _)| !keys.contains(key)) {
-            at.unknown(key, format!("unknown key `{key}`"), keys.iter().copied());
+        // A place costs fuel, so that it is only made of what is looked at.
+        for (key, value) in table.entries.iter().filter(|(key, _)| !keys.contains(key)) {
+            self.below(key, value).unknown(key, format!("unknown key `{key}`"), keys.iter().copied());
         }
         table
     }
@@ -265,7 +311,8 @@ impl<'a> Table<'a> {
 
     /// What stands under a key.
     pub fn get(&self, key: &str) -> Option<At<'a>> {
-        self.iter().find(|(known, _)| *known == key).map(|(_, at)| at)
+        let (key, value) = self.entries.iter().find(|(known, _)| *known == key)?;
+        Some(self.at.below(key, value))
     }
 
     /// What stands under a key that must be there.

@@ -1,18 +1,25 @@
 //! The commands, one file each.
 
+pub(crate) mod apply;
 pub(crate) mod approve;
+pub(crate) mod assign;
 pub(crate) mod channel;
 pub(crate) mod demo;
 pub(crate) mod device;
+pub(crate) mod expected;
+pub(crate) mod given;
 pub(crate) mod init;
 pub(crate) mod outbox;
+pub(crate) mod plan;
 pub(crate) mod plugin;
 pub(crate) mod profile;
 pub(crate) mod removal;
+pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod secrets;
+pub(crate) mod serials;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod sync;

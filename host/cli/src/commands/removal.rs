@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use domain::device::ProfileStatus;
 use domain::id::{SerialNumber, TokenName};
+use domain::rails::{Breach, Deed, Gauge, Limit, RailsOverride};
 use domain::removal::{Removal, is_confirmed, to_be_typed};
 use domain::report::report;
-use domain::workflow::{Step, Uses, Workflow};
+use domain::workflow::{Mode, Promises, Step, Uses, Workflow};
 use engine::store::StoredDevice;
 use serde_json::json;
 
 use crate::Common;
 use crate::app::App;
+use crate::commands::given::refused;
 use crate::commands::run::{Manner, execute};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{or_dash, print, print_json, print_table};
@@ -28,6 +30,8 @@ pub(crate) struct Wanted<'a> {
     pub confirmed: bool,
     /// How else it can be confirmed.
     pub flag: String,
+    /// In place of the limit on removals.
+    pub most: Option<Limit>,
 }
 
 /// Each once, in the order of the command line.
@@ -38,11 +42,15 @@ pub(crate) fn each_once(serials: &[SerialNumber]) -> Vec<SerialNumber> {
 
 /// Shows, asks, does, and tells.
 pub(crate) async fn remove(common: &Common, app: &App, wanted: Wanted<'_>) -> Outcome {
-    let Wanted { what, token, serials, confirmed, flag } = wanted;
+    let Wanted { what, token, serials, confirmed, flag, most } = wanted;
     app.tokens(std::slice::from_ref(token))?;
     let devices = find_all(app, token, &serials).await?;
     if !common.json {
         show(app, token, what, &devices).await?;
+    }
+    let breaches = breaches(app, token, &devices, most).await?;
+    if !breaches.is_empty() {
+        return Err(refused(&breaches));
     }
     if !confirmed && !ask(common, &serials)? {
         let problem = Problem::new(Exit::NeedsPerson, "it was not confirmed, so nothing was changed");
@@ -54,8 +62,10 @@ pub(crate) async fn remove(common: &Common, app: &App, wanted: Wanted<'_>) -> Ou
         name: format!("{}-by-hand", what.as_str()).parse().map_err(Problem::usage)?,
         description: String::new(),
         enabled: true,
+        mode: Mode::Live,
         tokens: Some(vec![token.clone()]),
         timing: None,
+        promises: Promises::default(),
         timeout: Duration::from_secs(24 * 3600),
         steps: vec![step],
     };
@@ -96,6 +106,24 @@ async fn find_all(app: &App, token: &TokenName, serials: &[SerialNumber]) -> Out
     let missing = missing.join(", ");
     Err(Problem::usage(format!("the token {token} has no device {missing}; nothing was changed"))
         .hint(format!("if it is new, `deputy sync {token}` fetches it")))
+}
+
+/// The rails that it breaks: those of `[defaults.rails]`.
+async fn breaches(
+    app: &App,
+    token: &TokenName,
+    devices: &[StoredDevice],
+    most: Option<Limit>,
+) -> Outcome<Vec<Breach>> {
+    let typed = RailsOverride { removals: most, ..RailsOverride::default() };
+    let rails = engine::rails::whole(typed.over(&app.config.defaults.rails)).await?;
+    let defined = app.engine.store.defined_profiles(token).await?;
+    let mut gauge = Gauge::new(&rails);
+    for StoredDevice { known, .. } in devices {
+        let from = known.on().and_then(|on| defined.get(on)).map(|(name, _)| name);
+        gauge.count(&known.device.serial_number, Deed::Remove(from));
+    }
+    Ok(gauge.breaches(app.engine.store.devices_of(token, None).await?))
 }
 
 async fn show(app: &App, token: &TokenName, what: Removal, devices: &[StoredDevice]) -> Outcome<()> {

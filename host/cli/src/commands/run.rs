@@ -1,12 +1,13 @@
-//! `deputy run` and `deputy plan`: a workflow now, in earnest or only to see.
+//! `deputy run`: a workflow now; and what all commands share that carry one out.
 
 use std::collections::BTreeMap;
 
 use domain::id::{TokenName, WorkflowName};
+use domain::rails::{Limit, RailsOverride};
 use domain::report::report;
 use domain::run::Run;
-use domain::workflow::{Uses, Workflow};
-use engine::runner::{self, Approval, RailsOverride, RunOptions};
+use domain::workflow::Workflow;
+use engine::runner::{self, Approval, RunOptions};
 use engine::stop::Stopper;
 use serde_json::json;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::commands::channel;
+use crate::commands::device::profile_words;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{observer, print, print_json, print_table};
 
@@ -32,21 +34,9 @@ pub(crate) struct Arguments {
     scope: Scope,
 }
 
-/// What `deputy plan` takes.
+/// What `deputy plan` takes as well.
 #[derive(clap::Args)]
-pub(crate) struct PlanArguments {
-    /// The workflow [default: the one that plans, if there is only one]
-    workflow: Option<WorkflowName>,
-    /// Show so many actions, the first by serial number
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    actions: u32,
-    #[command(flatten)]
-    scope: Scope,
-}
-
-/// What both take.
-#[derive(clap::Args)]
-struct Scope {
+pub(crate) struct Scope {
     /// Only this token of the workflow's; may be repeated
     #[arg(long = "token", value_name = "NAME")]
     tokens: Vec<TokenName>,
@@ -57,18 +47,19 @@ struct Scope {
 /// Rails for one run.
 #[derive(clap::Args)]
 pub(crate) struct RailsArguments {
-    /// In place of the workflow's rail: the most devices of a token that get their first profile
+    /// In place of the rail: the most devices of a token that get their first profile; a number, or a part such as 10%
     #[arg(long, value_name = "N")]
-    first_assignments: Option<u64>,
-    /// In place of the workflow's rail: the most devices of a token that are moved to another profile
+    first_assignments: Option<Limit>,
+    /// In place of the rail: the most devices of a token that are moved to another profile; likewise
     #[arg(long, value_name = "N")]
-    reassignments: Option<u64>,
+    reassignments: Option<Limit>,
 }
 
 impl RailsArguments {
     /// What they mean for a run.
     pub(crate) fn meant(&self) -> RailsOverride {
-        RailsOverride { first_assignments: self.first_assignments, reassignments: self.reassignments }
+        let Self { first_assignments, reassignments } = *self;
+        RailsOverride { first_assignments, reassignments, removals: None }
     }
 }
 
@@ -81,7 +72,7 @@ pub(crate) struct Manner {
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails.
     pub rails: RailsOverride,
-    /// Plans that may go ahead although their review asks.
+    /// Plans that may go ahead although they break rails, or their review asks.
     pub approved: BTreeMap<TokenName, Approval>,
     /// Show so many of the plan's actions.
     pub actions: u32,
@@ -103,30 +94,9 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     carry_out(common, &app, &workflow, manner).await
 }
 
-/// Carries `deputy plan` out.
-pub(crate) async fn plan(common: &Common, arguments: &PlanArguments) -> Outcome {
-    let app = App::open(&common.config, Policies::Unused).await?;
-    let workflow = match &arguments.workflow {
-        Some(name) => app.workflow(name)?,
-        None => {
-            let plans = |workflow: &Workflow| {
-                workflow.steps.iter().any(|step| matches!(step.uses, Uses::Plan { .. }))
-            };
-            let mut planning = app.engine.settings.workflows.values().filter(|workflow| plans(workflow));
-            match (planning.next(), planning.next()) {
-                (Some(only), None) => only.clone(),
-                (None, _) => return Err(Problem::usage("no workflow has a step `plan`")),
-                _ => return Err(Problem::usage("several workflows plan; say which: `deputy plan WORKFLOW`")),
-            }
-        }
-    };
-    let app = app.with_policies_of(&workflow);
-    let manner = Manner { dry: true, actions: arguments.actions, ..arguments.scope.manner(&app)? };
-    carry_out(common, &app, &workflow, manner).await
-}
-
 impl Scope {
-    fn manner(&self, app: &App) -> Outcome<Manner> {
+    /// What it means for a run.
+    pub(crate) fn manner(&self, app: &App) -> Outcome<Manner> {
         let tokens = if self.tokens.is_empty() { None } else { Some(app.tokens(&self.tokens)?) };
         Ok(Manner { tokens, rails: self.rails.meant(), ..Manner::default() })
     }
@@ -150,34 +120,39 @@ pub(crate) async fn carry_out(common: &Common, app: &App, workflow: &Workflow, m
 async fn report_on(common: &Common, app: &App, workflow: &Workflow, manner: Manner) -> Outcome {
     let most = manner.actions;
     let Some(run) = execute(common, app, workflow, manner).await? else { return Ok(Exit::Success) };
+    show(common, app, &run, most).await?;
+    Ok(run.state.into())
+}
+
+/// A run in words or as data, with so many of its actions.
+pub(crate) async fn show(common: &Common, app: &App, run: &Run, most: u32) -> Outcome<()> {
     let actions = app.engine.store.actions_of_run(&run.id, most).await?;
+    let (mut rows, mut data) = (Vec::new(), Vec::new());
+    for (token, serial, action) in &actions {
+        let has = match &action.from {
+            None => "-".to_owned(),
+            from => profile_words(app, token, from.as_ref()).await?,
+        };
+        data.push(json!({
+            "token": token, "serial_number": serial, "profile": action.profile, "from": action.from, "has": has,
+            "reason": action.reason,
+        }));
+        rows.push([serial.to_string(), token.to_string(), action.target(), has, action.reason.clone()]);
+    }
     if common.json {
-        let actions: Vec<_> = actions
-            .iter()
-            .map(|(token, serial, action)| {
-                json!({
-                    "token": token, "serial_number": serial, "profile": action.profile,
-                    "from": action.from, "reason": action.reason,
-                })
-            })
-            .collect();
         let mut value = json!(run);
         if most > 0 {
-            value["actions"] = actions.into();
+            value["actions"] = data.into();
         }
         print_json("run", &value);
-        return Ok(run.state.into());
+        return Ok(());
     }
-    print(&report(&run));
-    if !actions.is_empty() {
-        let rows = actions.iter().map(|(token, serial, action)| {
-            let from = action.from.as_ref().map_or("-".to_owned(), ToString::to_string);
-            [serial.to_string(), token.to_string(), action.target(), from, action.reason.clone()]
-        });
+    print(&report(run));
+    if !rows.is_empty() {
         print("");
-        print_table(["serial", "token", "gets", "has", "because"], rows.collect(), "");
+        print_table(["serial", "token", "gets", "has", "because"], rows, "");
     }
-    Ok(run.state.into())
+    Ok(())
 }
 
 /// Carries a workflow out and shows how far it is.

@@ -1,13 +1,17 @@
 //! `deputy runs`: what was done, and what came of it.
 
-use domain::id::{RunId, WorkflowName};
+mod replay;
+
+use domain::id::{RunId, TokenName, WorkflowName};
 use domain::report::report;
-use domain::run::{Outcome as StepOutcome, Planned, Run, Trigger};
+use domain::run::{Outcome as StepOutcome, Planned, Run, State, StepRecord, Trigger, Waits};
+use engine::store::RunFilter;
 use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
+use crate::moment::Moment;
 use crate::output::{grouped, maybe, or_dash, print, print_json, print_table, time};
 
 /// What `deputy runs` can do.
@@ -18,6 +22,15 @@ pub(crate) enum Command {
         /// Only of this workflow
         #[arg(long, value_name = "NAME")]
         workflow: Option<WorkflowName>,
+        /// Only in this state, such as succeeded, failed or needs-person; may be repeated
+        #[arg(long = "state", value_name = "STATE", value_parser = in_state)]
+        states: Vec<State>,
+        /// Only those that did something for this token
+        #[arg(long, value_name = "NAME")]
+        token: Option<TokenName>,
+        /// Only those that began since then: a time, a day, or how long ago, such as 2d
+        #[arg(long, value_name = "TIME")]
+        since: Option<Moment>,
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: u32,
@@ -33,19 +46,42 @@ pub(crate) enum Command {
         #[arg(long)]
         policies: bool,
     },
+    /// Take a run back: give the devices that it changed what they had before; shows it and asks
+    Rollback(super::rollback::Arguments),
+    /// Ask a policy again about what a run decided on, and show what would be different; sends nothing
+    Replay(replay::Arguments),
+}
+
+fn in_state(word: &str) -> Result<State, String> {
+    State::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+        let help = domain::document::suggestion(word, &words);
+        format!("`{word}` is no state of a run{}", help.map_or(String::new(), |help| format!("; {help}")))
+    })
 }
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
+    if let Command::Rollback(arguments) = &command {
+        return super::rollback::run(common, arguments).await;
+    }
     let app = App::open(&common.config, Policies::Unused).await?;
+    app.engine.lapse().await?;
     match command {
-        Command::List { workflow, limit } => list(common, &app, workflow.as_ref(), limit).await,
+        Command::List { workflow, states, token, since, limit } => {
+            let since = since.map(|since| since.before(app.engine.now()));
+            list(common, &app, RunFilter { workflow, states, token, since, limit }).await
+        }
         Command::Show { run, actions, policies } => show(common, &app, &run, actions, policies).await,
+        Command::Rollback(_) => unreachable!("it was carried out before anything else"),
+        Command::Replay(arguments) => replay::run(common, &app, &arguments).await,
     }
 }
 
-async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit: u32) -> Outcome {
-    let runs = app.engine.store.runs(workflow, limit).await?;
+async fn list(common: &Common, app: &App, filter: RunFilter) -> Outcome {
+    let limit = filter.limit;
+    let is_filtered = filter != RunFilter { limit, ..RunFilter::default() };
+    let runs = app.engine.store.find_runs(filter).await?;
     if common.json {
         print_json("runs", &json!(runs));
         return Ok(Exit::Success);
@@ -56,7 +92,11 @@ async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit
             Trigger::CaughtUp { .. } => "schedule, late",
             Trigger::Hand => "hand",
         };
-        let dry = if run.dry { ", dry" } else { "" };
+        let dry = match (run.dry, run.shadow) {
+            (true, _) => ", dry",
+            (false, true) => ", shadow",
+            (false, false) => "",
+        };
         [
             run.id.to_string(),
             run.workflow.to_string(),
@@ -66,7 +106,11 @@ async fn list(common: &Common, app: &App, workflow: Option<&WorkflowName>, limit
             state(run),
         ]
     });
-    print_table(["run", "workflow", "by", "due", "started", "state"], rows.collect(), "no runs yet");
+    print_table(
+        ["run", "workflow", "by", "due", "started", "state"],
+        rows.collect(),
+        if is_filtered { "no such runs" } else { "no runs yet" },
+    );
     Ok(Exit::Success)
 }
 
@@ -84,7 +128,15 @@ fn state(run: &Run) -> String {
 
 async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {
     let run = find(app, wanted).await?;
-    let actions = app.engine.store.actions_of_run(&run.id, limit).await?;
+    let mut actions = app.engine.store.actions_of_run(&run.id, limit).await?;
+    let mut elsewhere = None;
+    // A plan that was made before is not kept twice.
+    if actions.is_empty()
+        && let Some(same) = run.steps.iter().find_map(same_as)
+    {
+        actions = app.engine.store.actions_of_run(same, limit).await?;
+        elsewhere = Some(format!("the same plan as that of run {same}, which has its devices:"));
+    }
     if common.json {
         let actions = actions.iter().map(|(token, serial, action)| {
             json!({
@@ -106,6 +158,7 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
     }
     if !actions.is_empty() {
         print("");
+        elsewhere.iter().for_each(|line| print(line));
         let rows = actions.iter().map(|(token, serial, action)| {
             let state = action.state.as_str().to_owned();
             [serial.to_string(), token.to_string(), action.target(), state, action.reason.clone()]
@@ -115,13 +168,22 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
     Ok(Exit::Success)
 }
 
+/// The run that has the actions of a step's plan, if it is another.
+fn same_as(step: &StepRecord) -> Option<&RunId> {
+    match step.outcome.as_ref()? {
+        StepOutcome::Planned(planned) | StepOutcome::Waits(Waits { planned, .. }) => planned.same_as.as_ref(),
+        _ => None,
+    }
+}
+
 /// Who was asked in each step, and what that took.
 fn policies_of(run: &Run) -> Vec<[String; 8]> {
     let rows = run.steps.iter().filter_map(|step| {
         let (policy, digest, usage, tables) = match step.outcome.as_ref()? {
             StepOutcome::Decided(it) => (it.policy.as_ref()?, it.digest.as_ref()?, &it.usage, &it.tables),
             StepOutcome::Objected { review: it, .. }
-            | StepOutcome::Planned(Planned { review: Some(it), .. }) => {
+            | StepOutcome::Planned(Planned { review: Some(it), .. })
+            | StepOutcome::Waits(Waits { planned: Planned { review: Some(it), .. }, .. }) => {
                 (&it.policy, &it.digest, &it.usage, &it.tables)
             }
             _ => return None,

@@ -1,14 +1,18 @@
 //! `deputy status`: tokens, last and next runs, and what needs a person.
 
+use domain::duration::Span;
 use domain::report::needs_a_person;
-use domain::run::State;
 use domain::token::from_now;
+use domain::workflow::Mode;
+use engine::freshness::freshness;
 use engine::lifecycle;
+use engine::store::Waiting;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
-use crate::commands::{channel, token};
+use crate::commands::{approve, channel, token};
 use crate::exit::{Exit, Outcome};
 use crate::output::{maybe, print, print_json, print_table, time};
 
@@ -93,28 +97,54 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         }
     }
 
+    app.engine.lapse().await?;
+    let waiting = app.engine.store.waiting(None).await?;
+    let mut waiting_data = Vec::new();
+    for it in &waiting {
+        let Waiting { run, asker, since, until, .. } = it;
+        let why = approve::why(&app, it).await?;
+        attention.push(format!(
+            "run {run} of {} waits for a word on its plan for {}, {}: {why}: deputy approve {run}",
+            asker.workflow,
+            asker.token,
+            lapses(*until, now),
+        ));
+        waiting_data.push(json!({
+            "run": run, "workflow": asker.workflow, "token": asker.token, "since": since, "until": until, "why": why,
+        }));
+    }
+
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let latest = app.engine.store.runs(Some(&workflow.name), LATEST).await?;
         let last = latest.into_iter().find(|run| !run.dry);
         let next = workflow.next_due(now);
-        if let Some(run) =
-            last.as_ref().filter(|run| matches!(run.state, State::NeedsPerson | State::Refused))
-        {
+        if let Some(run) = last.as_ref().filter(|run| run.state.needs_attention()) {
             attention.extend(
                 needs_a_person(run)
                     .into_iter()
                     .map(|why| format!("run {} of {}: {why}", run.id, run.workflow)),
             );
         }
+        let fresh = freshness(&app.engine, workflow).await?;
+        for (token, freshness) in fresh.iter().filter(|(_, freshness)| freshness.kind().is_some()) {
+            let is_here = stored.iter().any(|stored| stored.token.name == *token);
+            if let Some(within) = workflow.promises.fresh_within.filter(|_| is_here) {
+                let words = freshness.in_words(token, Span(within));
+                attention.push(format!("{}: {words}: deputy device list --without-profile", workflow.name));
+            }
+        }
         let state = last.as_ref().map_or("never run".to_owned(), |run| {
             format!("{}, {}", run.state.as_str(), from_now(run.started_at, now))
         });
         workflow_data.push(json!({
-            "name": workflow.name, "next": next,
+            "name": workflow.name, "mode": workflow.mode, "next": next,
+            "fresh": fresh.iter().map(|(token, freshness)| json!({ "token": token, "state": freshness })).collect::<Vec<_>>(),
             "last": last.map(|run| json!({ "run": run.id, "state": run.state, "started_at": run.started_at })),
         }));
-        workflows.push([workflow.name.to_string(), state, next.map_or("by hand".to_owned(), time)]);
+        let shadow = if workflow.mode == Mode::Shadow { " (shadow: sends nothing)" } else { "" };
+        let name = format!("{}{shadow}", workflow.name);
+        workflows.push([name, state, next.map_or("by hand".to_owned(), time)]);
     }
 
     let states = app.engine.store.channel_states().await?;
@@ -142,7 +172,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
 
     let exit = if attention.is_empty() { Exit::Success } else { Exit::NeedsPerson };
     if common.json {
-        let status = json!({ "tokens": token_data, "workflows": workflow_data, "channels": channel_data, "needs_a_person": attention });
+        let status = json!({ "tokens": token_data, "workflows": workflow_data, "channels": channel_data, "waiting": waiting_data, "needs_a_person": attention });
         print_json("status", &status);
         return Ok(exit);
     }
@@ -163,4 +193,9 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         attention.iter().for_each(|line| print(&format!("  {line}")));
     }
     Ok(exit)
+}
+
+/// When nobody can approve it any more.
+fn lapses(until: Timestamp, now: Timestamp) -> String {
+    format!("lapses {}", from_now(until, now))
 }

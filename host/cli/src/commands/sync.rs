@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::id::TokenName;
-use domain::workflow::{Full, Retry, Step, Uses, Workflow};
+use domain::workflow::{Full, Mode, Promises, Retry, Step, Uses, Workflow};
 
 use crate::Common;
 use crate::app::{App, Policies};
@@ -32,8 +32,10 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         name: "sync-by-hand".parse().expect("a good name"),
         description: String::new(),
         enabled: true,
+        mode: Mode::Live,
         tokens: Some(tokens),
         timing: None,
+        promises: Promises::default(),
         timeout: Duration::from_secs(24 * 3600),
         steps: vec![Step::new(Uses::Sync { full, retry })],
     };

@@ -1,25 +1,29 @@
 //! `deputy unassign`: takes the profile from devices, by name.
 
-use domain::id::{SerialNumber, TokenName};
+use domain::id::TokenName;
+use domain::rails::Limit;
 use domain::removal::Removal;
 
 use crate::Common;
 use crate::app::{App, Policies};
-use crate::commands::removal::{Wanted, each_once, remove};
+use crate::commands::removal::{Wanted, remove};
+use crate::commands::serials::Serials;
 use crate::exit::Outcome;
 
 /// What `deputy unassign` takes.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The devices
-    #[arg(required = true, value_name = "SERIAL")]
-    serials: Vec<SerialNumber>,
+    #[command(flatten)]
+    serials: Serials,
     /// The token that has them
     #[arg(long, value_name = "NAME")]
     token: TokenName,
     /// Do it without asking; without this and without a terminal, only show what would be done
     #[arg(long)]
     yes: bool,
+    /// In place of the rail `removals` of `[defaults.rails]`: the most devices, a number or a part such as 10%
+    #[arg(long, value_name = "N")]
+    removals: Option<Limit>,
 }
 
 /// Carries the command out.
@@ -28,9 +32,10 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let wanted = Wanted {
         what: Removal::Unassign,
         token: &arguments.token,
-        serials: each_once(&arguments.serials),
+        serials: arguments.serials.read()?,
         confirmed: arguments.yes,
         flag: "`--yes` confirms it".to_owned(),
+        most: arguments.removals,
     };
     remove(common, &app, wanted).await
 }

@@ -38,6 +38,10 @@ pub(crate) struct ConfigFile {
     /// What policies may look things up in, by the name you give it.
     #[serde(default)]
     pub(super) tables: BTreeMap<String, TableTable>,
+    /// Lists of devices that are expected, by the name you give them. `expected.NAME` is a policy that a step
+    /// `decide` can ask: the devices in the list get what it says, those that are not in it are left to others.
+    #[serde(default)]
+    pub(super) expected: BTreeMap<String, ExpectedTable>,
     /// Where messages go, by the name you give it.
     #[serde(default)]
     pub(super) channels: BTreeMap<String, ChannelTable>,
@@ -152,6 +156,27 @@ pub(super) struct TableTable {
     /// How its text is encoded. Default: `utf-8`.
     #[serde(default)]
     pub(super) encoding: EncodingWord,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectedTable {
+    /// A CSV file with the columns `serial_number`, `profile`, `due` (a day such as 2026-02-01) and `note`; only the
+    /// first must be there. It is read again when it has changed.
+    #[schemars(example = "tables/spring-order.csv")]
+    pub(super) csv: String,
+    /// What stands between two cells: one character, such as `;` or `\t`. Default: `,`.
+    #[serde(default)]
+    pub(super) delimiter: Option<String>,
+    /// How its text is encoded. Default: `utf-8`.
+    #[serde(default)]
+    pub(super) encoding: EncodingWord,
+    /// The token that the devices are to come to. Default: any.
+    #[serde(default)]
+    pub(super) token: Option<String>,
+    /// Who is told of devices that are late, and that they came: channels. Default: all.
+    #[serde(default)]
+    pub(super) channels: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]

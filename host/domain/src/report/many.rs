@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{count, details, step_line, to_approve};
+use super::{count, details, step_line};
 use crate::id::TokenName;
 use crate::plan::Totals;
 use crate::run::{Applied, Decided, Failure, Outcome, Planned, Run, State, StepRecord, Synced};
@@ -86,7 +86,9 @@ fn is_plain(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Synced(synced) => synced.set_aside == 0 && !super::many_left(synced),
         Outcome::Decided(decided) => decided.faults.is_empty() && decided.resting.is_none(),
-        Outcome::Planned(planned) => planned.review.is_none(),
+        Outcome::Planned(Planned { breaches, review, approved, origin, arrived, .. }) => {
+            breaches.is_empty() && review.is_none() && approved.is_none() && origin.is_none() && *arrived == 0
+        }
         Outcome::Applied(applied) => applied.refused_profiles.is_empty(),
         _ => false,
     }
@@ -173,16 +175,11 @@ pub fn needs_a_person(run: &Run) -> Vec<String> {
                 format!("refused by a rail: {}", breaches.join("; "))
             }
             Outcome::Objected { review, .. } => {
-                let (policy, opinion) = (&review.policy, &review.opinion);
-                match opinion.decision {
-                    crate::review::Decision::Refuse => format!("refused by {policy}: {}", opinion.reason),
-                    _ => format!(
-                        "{policy} asks: {}; {}",
-                        opinion.reason,
-                        to_approve(run).trim_start_matches("hint: ")
-                    ),
-                }
+                format!("refused by {}: {}", review.policy, review.opinion.reason)
             }
+            Outcome::Outdated(outdated) => format!("the world has moved on: {}", outdated.lines().join("; ")),
+            // What waits is told by whoever looks at all that waits; what a person refused needs nobody.
+            Outcome::Waits(_) | Outcome::Declined { .. } => continue,
             // That a plugin rests is told as long as it does, by whoever looks at plugins.
             Outcome::Decided(decided) if decided.resting.is_none() => {
                 let policy = decided.policy.as_ref().map_or("the policy", |policy| policy.as_str());
@@ -279,6 +276,7 @@ mod tests {
             workflow: "auto-assign".parse().unwrap(),
             trigger: Trigger::Hand,
             dry: false,
+            shadow: false,
             started_at: jiff::Timestamp::UNIX_EPOCH,
             ended_at: None,
             state: State::NeedsPerson,

@@ -160,7 +160,8 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::plan::{Breach, Totals};
+    use crate::plan::Totals;
+    use crate::rails::{Breach, Exceeded};
     use crate::run::{Applied, Decided, Failure, State, Synced};
 
     /// After steps such as `sync changed`, whether a step is done under this condition.
@@ -184,7 +185,7 @@ mod tests {
             "failed in part" => Outcome::Applied(Applied { calls: 1, failed: 1, ..Applied::default() }),
             "was refused" => Outcome::Refused {
                 totals: Totals::default(),
-                breaches: vec![Breach::Reassignments { wanted: 2, allowed: 1 }],
+                breaches: vec![Breach::Reassignments(Exceeded { wanted: 2, allowed: 1, part: None })],
             },
             "was left out" => Outcome::LeftOut { why: "so".to_owned() },
             other => panic!("{other}"),

@@ -9,10 +9,11 @@ use serde::Deserialize;
 
 use super::file::{span, zone};
 use super::rails::RailsTable;
+use super::steps::approval;
 use super::{Missed, Overlap, Retry};
 use crate::document::Findings;
 use crate::id::ChannelName;
-use crate::plan::Rails;
+use crate::rails::Rails;
 
 /// What holds where a workflow says nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +30,10 @@ pub struct Defaults {
     pub jitter: Duration,
     /// What to do when Apple does not answer.
     pub retry: Retry,
-    /// How much one run may change.
+    /// How much one run may change; for what people do without a workflow, too.
     pub rails: Rails,
+    /// For so long a plan waits for a person.
+    pub approve_within: Duration,
     /// Where messages go; every channel, if absent.
     pub channels: Option<Vec<ChannelName>>,
 }
@@ -58,9 +61,12 @@ pub struct DefaultsTable {
     /// What to do when Apple does not answer.
     #[serde(default)]
     retry: Option<RetryTable>,
-    /// How much one run may change.
+    /// How much one run may change. These hold for `deputy assign`, `unassign` and `device disown` as well.
     #[serde(default)]
     rails: Option<RailsTable>,
+    /// For so long a plan waits for a person, if it breaks a rail or its review asks; then it lapses. Default: `3d`.
+    #[serde(default)]
+    approve_within: Option<String>,
     /// Where `remind` and `notify` write: channels of this file. Default: all.
     #[serde(default)]
     channels: Option<Vec<String>>,
@@ -90,6 +96,7 @@ impl Defaults {
             jitter: Duration::ZERO,
             retry: Retry { attempts: 3, backoff: Duration::from_secs(5) },
             rails: Rails::default(),
+            approve_within: Duration::from_secs(3 * 24 * 3_600),
             channels: None,
         }
     }
@@ -108,6 +115,12 @@ impl DefaultsTable {
             jitter: span("/defaults/jitter", self.jitter.as_deref(), ours.jitter, findings),
             retry: RetryTable::over(self.retry.as_ref(), ours.retry, "/defaults", findings),
             rails: RailsTable::over(self.rails.as_ref(), &ours.rails, "/defaults", findings),
+            approve_within: approval(
+                "/defaults",
+                self.approve_within.as_deref(),
+                ours.approve_within,
+                findings,
+            ),
             channels: self.channels.as_ref().map(|names| findings.parse_all("/defaults/channels", names)),
         }
     }

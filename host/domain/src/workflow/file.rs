@@ -6,8 +6,9 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::promises::{self, PingTable};
 use super::steps::{self, StepTable};
-use super::{Defaults, Missed, Names, Overlap, Timing, Workflow};
+use super::{Defaults, Missed, Mode, Names, Overlap, Timing, Workflow};
 use crate::document::{Findings, Mistakes, Source, Version1};
 use crate::duration::Span;
 use crate::id::TokenName;
@@ -30,12 +31,24 @@ pub struct WorkflowFile {
     /// Whether it runs by itself. `false`: it is checked and listed, and its times go by. Default: `true`.
     #[serde(default)]
     enabled: Option<bool>,
+    /// Whether it does what it decides: `live`, or `shadow` to decide, plan and record everything and send
+    /// nothing. Default: `live`.
+    #[serde(default)]
+    mode: Mode,
     /// The tokens whose devices it handles. Default: all.
     #[serde(default)]
     tokens: Option<Vec<String>>,
     /// When it runs by itself. Without it, only `deputy run NAME` starts it.
     #[serde(default)]
     schedule: Option<ScheduleTable>,
+    /// No device of its tokens is without the profile it is to have for longer. Watched after each run and also while
+    /// none happens; told once when that is broken and once when it is so again.
+    #[serde(default)]
+    #[schemars(example = "4h")]
+    fresh_within: Option<String>,
+    /// A call after each good run, to an address that raises the alarm when none comes.
+    #[serde(default)]
+    ping: Option<PingTable>,
     /// What it does, in order.
     #[schemars(length(min = 1))]
     steps: Vec<StepTable>,
@@ -93,12 +106,14 @@ impl Workflow {
         let timeout = file.schedule.as_ref().and_then(|table| table.timeout.as_deref());
         let timeout = span("/schedule/timeout", timeout, defaults.timeout, &mut findings);
         let steps = steps::meant(&file.steps, defaults, names, &mut findings);
+        let promises = promises::meant(file.fresh_within.as_deref(), file.ping.as_ref(), &mut findings);
         match (name, timing) {
             (Some(name), timing) if timing.as_ref().is_none_or(Option::is_some) => {
                 findings.finish()?;
                 let (description, enabled) =
                     (file.description.unwrap_or_default(), file.enabled.unwrap_or(true));
-                Ok(Self { name, description, enabled, tokens, timing: timing.flatten(), timeout, steps })
+                let (mode, timing) = (file.mode, timing.flatten());
+                Ok(Self { name, description, enabled, mode, tokens, timing, timeout, promises, steps })
             }
             _ => Err(findings.into_mistakes()),
         }

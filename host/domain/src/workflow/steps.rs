@@ -77,6 +77,10 @@ pub(super) enum StepTable {
         #[serde(default)]
         #[schemars(example = &"guard")]
         review: Option<String>,
+        /// For so long a plan waits for a person, if it breaks a rail or its review asks; then it lapses. Default:
+        /// that of `[defaults]`, else `3d`.
+        #[serde(default)]
+        approve_within: Option<String>,
     },
     /// Carry out the plan before it.
     Apply {
@@ -340,13 +344,15 @@ fn uses(at: &str, table: &StepTable, defaults: &Defaults, findings: &mut Finding
             };
             Uses::Decide { policy: findings.parse(&format!("{at}/policy"), policy)?, on_fault: on_fault? }
         }
-        StepTable::Plan { rails, review, .. } => {
+        StepTable::Plan { rails, review, approve_within, .. } => {
             let rails = RailsTable::over(rails.as_ref(), &defaults.rails, at, findings);
+            let approve_within = approve_within.as_deref();
+            let approve_within = approval(at, approve_within, defaults.approve_within, findings);
             let review = match review {
                 Some(review) => Some(findings.parse(&format!("{at}/review"), review)?),
                 None => None,
             };
-            Uses::Plan { rails, review }
+            Uses::Plan { rails, review, approve_within }
         }
         StepTable::Apply { retry, read_back, .. } => {
             let retry = RetryTable::over(retry.as_ref(), defaults.retry, at, findings);
@@ -374,6 +380,21 @@ fn uses(at: &str, table: &StepTable, defaults: &Defaults, findings: &mut Finding
             Uses::Notify { when: when.as_ref().map_or_else(When::default, WhenValue::runs), channels }
         }
     })
+}
+
+/// For how long a plan waits for a person.
+pub(super) fn approval(
+    at: &str,
+    typed: Option<&str>,
+    without: Duration,
+    findings: &mut Findings<'_>,
+) -> Duration {
+    let at = format!("{at}/approve_within");
+    let within = span(&at, typed, without, findings);
+    if within.is_zero() {
+        findings.at(&at, "nobody approves in no time", Some("write `3d`, or leave the key out".to_owned()));
+    }
+    within
 }
 
 fn full_every_span(at: &str, typed: Option<&str>, findings: &mut Findings<'_>) -> Duration {

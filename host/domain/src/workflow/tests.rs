@@ -235,13 +235,17 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
+                    removals: 25,
                     protect_profiles: {},
+                    protect_serials: {},
+                    protect_file: None,
                 },
                 review: Some(
                     PluginName(
                         "guard",
                     ),
                 ),
+                approve_within: 259200s,
             }
         "#]],
     );
@@ -258,9 +262,13 @@ fn what_becomes_of_faults_and_who_reviews_the_plan_is_the_workflows_choice() {
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
+                    removals: 25,
                     protect_profiles: {},
+                    protect_serials: {},
+                    protect_file: None,
                 },
                 review: None,
+                approve_within: 259200s,
             }
         "#]],
     );
@@ -380,9 +388,13 @@ when = "needs-attention"
                 rails: Rails {
                     first_assignments: 5000,
                     reassignments: 25,
+                    removals: 25,
                     protect_profiles: {},
+                    protect_serials: {},
+                    protect_file: None,
                 },
                 review: None,
+                approve_within: 259200s,
             }
             apply, unless a step before it broke off: Apply {
                 retry: Retry {
@@ -518,14 +530,6 @@ when = { succeeded = [], chnged = "fetch" }
               --> workflows/w.toml:14:1
                |
             14 | when = { changed = "fetch", failed = "fetch" }
-               | ^^^^
-               |
-               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
-
-            error: must have one key
-              --> workflows/w.toml:17:1
-               |
-            17 | when = { succeeded = [], chnged = "fetch" }
                | ^^^^
                |
                = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
@@ -750,13 +754,17 @@ channels = ["ops"]
             rails: Rails {
                 first_assignments: 5000,
                 reassignments: 3,
+                removals: 25,
                 protect_profiles: {
                     ProfileName(
                         "executive",
                     ),
                 },
+                protect_serials: {},
+                protect_file: None,
             },
             review: None,
+            approve_within: 259200s,
         }
         notify, whatever came before: Notify {
             when: Changed,
@@ -813,9 +821,13 @@ channels = ["log"]
             rails: Rails {
                 first_assignments: 1,
                 reassignments: 3,
+                removals: 25,
                 protect_profiles: {},
+                protect_serials: {},
+                protect_file: None,
             },
             review: None,
+            approve_within: 259200s,
         }
         notify, whatever came before: Notify {
             when: Changed,

@@ -16,7 +16,7 @@ use domain::agenda::{Agenda, Entry, Known, WorkflowPause, agenda, next_look};
 use domain::id::WorkflowName;
 use domain::run::{SkippedTimes, State, Trigger};
 use domain::schedule::{Schedule, jitter};
-use domain::workflow::{Timing, Workflow};
+use domain::workflow::{Mode, Timing, Workflow};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -192,6 +192,7 @@ impl Looking {
                 workflow: workflow.name.clone(),
                 trigger: trigger(&entry),
                 dry: false,
+                shadow: workflow.mode == Mode::Shadow,
                 started_at: engine.now(),
                 state: if is_run { State::Running } else { State::Skipped },
                 skipped: skipped(&entry),

@@ -4,6 +4,7 @@
 //! is asked what became of the devices before any of them is sent again.
 
 use domain::id::{ProfileId, ProfileName, SerialNumber};
+use domain::plan::Target;
 use domain::run::Applied;
 use domain::workflow::Retry;
 
@@ -41,27 +42,44 @@ async fn profiles(
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    for profile in plan.totals().by_profile.keys() {
-        match define(lane, profile, retry, applied).await {
-            Ok(id) => assign_all(lane, plan, profile, id, retry, applied).await?,
-            Err(error) => match refusal_of_profile(&error) {
-                // One profile's trouble is not the others'.
-                Some(why) => {
-                    lane.engine.store.drop_actions(plan, Some(profile)).await?;
-                    applied.refused_profiles.insert(profile.clone(), why);
-                }
-                None => return Err(error),
+    for target in &lane.engine.store.targets(plan).await? {
+        let done = match target {
+            Target::Ours(profile) => match define(lane, profile, retry, applied).await {
+                Ok(id) => assign_all(lane, plan, target, id, retry, applied).await,
+                Err(error) => Err(error),
             },
+            Target::Exactly { id, .. } => assign_all(lane, plan, target, id.clone(), retry, applied).await,
+        };
+        if let Err(error) = done {
+            // One profile's trouble is not the others'.
+            let why = refusal_of_profile(&error, target).ok_or(error)?;
+            lane.engine.store.drop_actions(plan, Some(target)).await?;
+            applied.refused_profiles.insert(name_of(target), why);
         }
     }
     Ok(())
 }
 
+/// How a report calls it.
+fn name_of(target: &Target) -> String {
+    match (target.name(), target) {
+        (Some(name), _) => name.to_string(),
+        (None, Target::Exactly { id, .. }) => id.to_string(),
+        (None, Target::Ours(name)) => name.to_string(),
+    }
+}
+
 /// What Apple has against a profile, if that is what the error is about. Apple's service breaks down,
 /// with a 500, over values that it dislikes.
-fn refusal_of_profile(error: &Error) -> Option<String> {
+fn refusal_of_profile(error: &Error, target: &Target) -> Option<String> {
     match error {
         Error::Apple(apple::Error::ProfileRefused { code, .. }) => Some(code.clone()),
+        // What was defined by others, or long ago, cannot be defined again from our files.
+        Error::Apple(error)
+            if matches!(target, Target::Exactly { .. }) && error.next() == Next::DefineProfile =>
+        {
+            Some("it does not know it any more".to_owned())
+        }
         Error::Apple(apple::Error::Unavailable { call: apple::Call::DefineProfile, answer, .. })
             if answer.status == 500 =>
         {
@@ -109,7 +127,7 @@ pub(crate) async fn define_profile(
 async fn assign_all(
     lane: &Lane<'_>,
     plan: &RecordedPlan,
-    profile: &ProfileName,
+    target: &Target,
     mut id: ProfileId,
     retry: Retry,
     applied: &mut Applied,
@@ -119,7 +137,7 @@ async fn assign_all(
     let mut tries = Tries::new(retry);
     let mut redefined = false;
     loop {
-        let actions = store.next_actions(plan, profile, limit).await?;
+        let actions = store.next_actions(plan, target, limit).await?;
         if actions.is_empty() {
             return Ok(());
         }
@@ -145,7 +163,10 @@ async fn assign_all(
                 store.actions_not_sent(&actions).await?;
                 store.forget_profile(&lane.token, &id).await?;
                 redefined = true;
-                id = define(lane, profile, retry, applied).await?;
+                match target {
+                    Target::Ours(profile) => id = define(lane, profile, retry, applied).await?,
+                    Target::Exactly { .. } => return Err(error.into()),
+                }
             }
             Err(error) => {
                 // Apple said no to the call, so none of it was carried out.

@@ -151,7 +151,7 @@ impl Deciding<'_> {
             lane.go_on()?;
             let devices = match self.others.before.as_slice() {
                 [] => store.devices_after(&lane.token, after, BATCH).await?,
-                before => store.undecided_after(&lane.token, after, BATCH, before).await?,
+                before => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await?,
             };
             let Some((last, _)) = devices.last() else { return Ok(()) };
             after = Some(*last);
@@ -172,7 +172,8 @@ impl Deciding<'_> {
             let verdicts = ids.into_iter().zip(verdicts).collect();
             let by = (self.policy.name().clone(), self.policy.digest().clone());
             let later = &self.others.later;
-            self.decided.differently += store.store_verdicts(lane.run, by, later, verdicts, lane.now).await?;
+            self.decided.differently +=
+                store.store_verdicts(lane.run, lane.about.book(), by, later, verdicts, lane.now).await?;
             lane.progress("decide", self.decided.devices, None);
             if *on_fault == OnFault::Fail && !self.faults.is_empty() {
                 return Ok(());

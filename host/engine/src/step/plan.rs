@@ -1,18 +1,140 @@
 //! Works out what to do, and records it before any of it is done.
+//!
+//! A plan that breaks a rail, or about which its review asks, waits for a person's word, unless somebody has
+//! given it for this very plan. What a person gives is done at once or refused at once: whoever asks is there.
 
-use domain::plan::{Profiles, Rails, Refused};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::Lane;
+use domain::id::{Digest, PluginName, ProfileName, RunId};
+use domain::plan::{Drawn, Given, Outdated, Profiles};
+use domain::rails::Rails;
+use domain::review::{Decision, Move};
+use domain::run::{Differs, Outcome, Planned, Shadowed, Waits};
+
+use super::{Lane, review};
 use crate::failure::Error;
-use crate::store::{RecordedPlan, Verdicts};
+use crate::rails;
+use crate::store::{Asked, Asker, RecordedPlan, Verdicts};
 
-pub(crate) async fn plan(
+/// What came of planning, and the plan, if it may be carried out.
+pub(crate) type Made = (Outcome, Option<RecordedPlan>);
+
+/// How a plan is made.
+pub(crate) struct Planning<'a> {
+    /// The place of the step in the workflow.
+    pub(crate) place: u32,
+    /// How much the plan may change.
+    pub(crate) rails: Rails,
+    /// Which plugin is asked whether it may go ahead.
+    pub(crate) review: Option<&'a PluginName>,
+    /// For so long it waits for a person, if it has to.
+    pub(crate) approve_within: Duration,
+}
+
+/// A plan from what policies want.
+pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verdicts) -> Result<Made, Error> {
+    let (store, about) = (&lane.engine.store, lane.about);
+    let (profiles, rails) = (profiles(lane).await?, rails::whole(planning.rails).await?);
+    let (plan, drawn) =
+        store.record_plan(lane.run, &lane.token, &profiles, &rails, verdicts, lane.now).await?;
+    let Drawn { totals, breaches, digest, contents } = drawn;
+    let given = about.approved.get(&lane.token);
+    let approval = given.filter(|approval| approval.plan == digest);
+    let breaks = !breaches.is_empty() && approval.is_none();
+    // A review comes after the rails: it is asked when they let the plan pass, or a person did.
+    let review = match planning.review {
+        Some(policy) if !breaks && !approval.is_some_and(|it| it.reviewed) => {
+            review::review(lane, policy, &plan).await?
+        }
+        _ => None,
+    };
+    let decision = review.as_ref().map(|review| review.opinion.decision);
+    let reviewed = review.is_some() || planning.review.is_none();
+    let mut planned = Planned {
+        totals,
+        plan: Some(digest.clone()),
+        contents,
+        breaches,
+        review,
+        approved: approval.map(|approval| approval.run.clone()),
+        ..Planned::default()
+    };
+    if decision == Some(Decision::Refuse)
+        && let Some(review) = planned.review
+    {
+        return Ok((Outcome::Objected { totals: planned.totals, review }, None));
+    }
+    let asker = Asker { workflow: about.workflow.clone(), token: lane.token.clone(), place: planning.place };
+    if about.shadow {
+        if let Some(before) = store.last_shadow(lane.run, &asker, &digest).await? {
+            store.forget_plan(&plan).await?;
+            planned.same_as = Some(before);
+        }
+        return Ok((Outcome::Planned(planned), Some(plan)));
+    }
+    if breaks || decision == Some(Decision::Ask) {
+        return Ok((waits(lane, &asker, (&plan, planned), reviewed, planning.approve_within).await?, None));
+    }
+    if !about.dry {
+        if let Some(other) = given.filter(|_| approval.is_none()) {
+            planned.differs = Some(differs(lane, &asker, &plan, &planned.contents, &other.run).await?);
+        }
+        store.goes_ahead(lane.run, &asker, &digest, lane.engine.now()).await?;
+    }
+    Ok((Outcome::Planned(planned), Some(plan)))
+}
+
+/// What a person wants, held against the inventory.
+pub(crate) async fn given(lane: &Lane<'_>, planning: Planning<'_>, given: &Given) -> Result<Made, Error> {
+    let store = &lane.engine.store;
+    let (profiles, rails) = (profiles(lane).await?, rails::whole(planning.rails).await?);
+    let token = store.token(&lane.token).await?;
+    if given.server.is_some() && given.server != token.map(|token| token.server_uuid) {
+        return Ok((Outcome::Outdated(Outdated { server: true, ..Outdated::default() }), None));
+    }
+    let recorded = store.record_given(lane.run, &lane.token, &profiles, &rails, given, lane.now).await?;
+    let (plan, Drawn { totals, breaches, digest, contents }) = match recorded {
+        Ok(recorded) => recorded,
+        Err(outdated) => return Ok((Outcome::Outdated(outdated), None)),
+    };
+    if !breaches.is_empty() {
+        store.forget_plan(&plan).await?;
+        return Ok((Outcome::Refused { totals, breaches }, None));
+    }
+    // A review may refuse. If it asks for a person: that is who wants it.
+    let review = match planning.review {
+        Some(policy) => review::review(lane, policy, &plan).await?,
+        None => None,
+    };
+    if let Some(review) = review.as_ref().filter(|it| it.opinion.decision == Decision::Refuse) {
+        return Ok((Outcome::Objected { totals, review: review.clone() }, None));
+    }
+    let arrived = match given.made_at {
+        Some(then) => store.devices_of(&lane.token, Some(then)).await?,
+        None => 0,
+    };
+    let (plan_digest, origin) = (Some(digest), Some(given.origin.clone()));
+    let planned =
+        Planned { totals, plan: plan_digest, contents, review, origin, arrived, ..Planned::default() };
+    Ok((Outcome::Planned(planned), Some(plan)))
+}
+
+/// What a plan in shadow mode comes to, in place of being carried out.
+pub(crate) async fn shadowed(
     lane: &Lane<'_>,
-    rails: &Rails,
-    verdicts: Verdicts,
-) -> Result<Result<RecordedPlan, Refused>, Error> {
-    let (store, profiles) = (&lane.engine.store, profiles(lane).await?);
-    Ok(store.record_plan(lane.run, &lane.token, profiles, rails.clone(), verdicts, lane.now).await?)
+    plan: &RecordedPlan,
+    planned: &Planned,
+) -> Result<Outcome, Error> {
+    let run = planned.same_as.as_ref().unwrap_or(lane.run);
+    let moves = lane.engine.store.moves(run, plan, profiles(lane).await?).await?;
+    let asks = planned.review.as_ref().is_some_and(|review| review.opinion.decision == Decision::Ask);
+    Ok(Outcome::Shadowed(Shadowed {
+        devices: planned.totals.devices,
+        agree: planned.totals.skipped(domain::plan::Skip::AlreadyRight),
+        moves: Move::largest_first(moves),
+        would_wait: asks || !planned.breaches.is_empty(),
+    }))
 }
 
 /// What the files say, and what Apple was told.
@@ -22,4 +144,59 @@ pub(super) async fn profiles(lane: &Lane<'_>) -> Result<Profiles, Error> {
         wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
         defined: lane.engine.store.defined_profiles(&lane.token).await?,
     })
+}
+
+/// Has a plan wait for a person.
+async fn waits(
+    lane: &Lane<'_>,
+    asker: &Asker,
+    (plan, mut planned): (&RecordedPlan, Planned),
+    reviewed: bool,
+    within: Duration,
+) -> Result<Outcome, Error> {
+    let (store, about) = (&lane.engine.store, lane.about);
+    if about.dry {
+        return Ok(Outcome::Waits(Waits { planned, until: None }));
+    }
+    let limits = (lane.engine.now(), within);
+    let until = match store.ask(lane.run, asker, plan.digest(), reviewed, limits).await? {
+        Asked::Now { until, instead_of } => {
+            if let Some(before) = instead_of.filter(|before| before.plan != *plan.digest()) {
+                planned.differs = Some(differs(lane, asker, plan, &planned.contents, &before.run).await?);
+            }
+            until
+        }
+        Asked::Before(before) => {
+            store.forget_plan(plan).await?;
+            planned.same_as = Some(before.run);
+            before.until
+        }
+        Asked::Declined(run) => {
+            store.forget_plan(plan).await?;
+            return Ok(Outcome::Declined { totals: planned.totals, run });
+        }
+    };
+    Ok(Outcome::Waits(Waits { planned, until: Some(until) }))
+}
+
+/// How a plan differs from the one that another run asked about.
+async fn differs(
+    lane: &Lane<'_>,
+    asker: &Asker,
+    plan: &RecordedPlan,
+    contents: &BTreeMap<ProfileName, Digest>,
+    from: &RunId,
+) -> Result<Differs, Error> {
+    let store = &lane.engine.store;
+    let before = store.run(from).await?.and_then(|run| {
+        let of_token = run.steps.into_iter().filter(|step| step.token.as_ref() == Some(&asker.token));
+        of_token.filter(|step| step.index == asker.place).find_map(|step| match step.outcome {
+            Some(Outcome::Waits(waits)) => Some(waits.planned.contents),
+            _ => None,
+        })
+    });
+    let before = before.unwrap_or_default();
+    let changed = contents.iter().filter(|(name, digest)| before.get(*name).is_some_and(|it| it != *digest));
+    let changed = changed.map(|(name, _)| name.clone()).collect();
+    Ok(store.difference(plan, from, changed).await?)
 }

@@ -23,23 +23,16 @@ pub(crate) async fn review(
     }
     let store = &lane.engine.store;
     let policy = decide::find(lane, policy, Question::Review)?;
-    let (asked_about, digest) = store.plan_in_words(plan, super::plan::profiles(lane).await?).await?;
+    let asked_about = store.plan_in_words(plan, super::plan::profiles(lane).await?).await?;
     let tables = lane.tables(policy.name());
     let mut reviewed = Reviewed {
         policy: policy.name().clone(),
         digest: policy.digest().clone(),
-        plan: digest,
         opinion: Opinion { decision: Decision::Approve, reason: String::new() },
         fault: false,
-        approved: None,
         tables: tables.0.iter().map(|(name, table)| (name.clone(), table.digest().clone())).collect(),
         usage: Usage::default(),
     };
-    let approval = lane.about.approved.get(&lane.token).filter(|approval| approval.plan == reviewed.plan);
-    if let Some(approval) = approval {
-        reviewed.approved = Some(approval.run.clone());
-        return Ok(Some(reviewed));
-    }
     let context = Context {
         now: lane.now,
         utc_offset: lane.about.utc_offset,

@@ -74,7 +74,8 @@ impl ActionRecord {
     pub fn target(&self) -> String {
         match (self.removal, &self.profile) {
             (Some(removal), _) => format!("({})", removal.as_str()),
-            (None, profile) => profile.as_ref().map_or("-", ProfileName::as_str).to_owned(),
+            (None, Some(profile)) => profile.to_string(),
+            (None, None) => self.sent.as_ref().map_or("-", ProfileId::as_str).to_owned(),
         }
     }
 }
@@ -262,7 +263,7 @@ impl Store {
             let mut statement = connection.prepare_cached(
                 "SELECT run, profile, from_uuid, reason, a.state, uuid, answered_at, kind, sent_at
                  FROM device d JOIN action a ON a.device = d.id JOIN run r ON r.id = a.run
-                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry ORDER BY a.id DESC LIMIT ?3",
+                 WHERE d.token = ?1 AND serial_number = ?2 AND NOT r.dry AND NOT r.shadow ORDER BY a.id DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
             let mut actions = Vec::new();
@@ -363,7 +364,9 @@ fn action(row: &Row<'_>, run: RunId, first: usize) -> Result<ActionRecord, Error
     let kind: String = row.get(first + 6)?;
     let assigns = kind == "assign";
     let removal = (!assigns).then(|| typed(kind, "kind of action")).transpose()?;
-    let profile = assigns.then(|| typed(row.get(first)?, "profile name")).transpose()?;
+    let name: String = row.get(first)?;
+    // A profile that was never ours has no name.
+    let profile = (assigns && !name.is_empty()).then(|| typed(name, "profile name")).transpose()?;
     Ok(ActionRecord {
         run,
         profile,

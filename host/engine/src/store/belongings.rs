@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::reseal::{SEALED, Sealed};
 use super::tokens::{COLUMNS, token};
-use super::{Error, Store, absent, seal, token_keys};
+use super::{Error, Store, absent, seal, token_keys, waiting};
 use crate::secrets;
 
 /// What is kept under a token's name.
@@ -102,6 +102,7 @@ impl Store {
         let name = name.clone();
         self.erase(move |connection| {
             let belongings = count(connection, &name)?;
+            waiting::forget(connection, &name)?;
             // Devices, their verdicts, history and actions, profiles and the token before go with it.
             connection.execute("DELETE FROM token WHERE name = ?1", [name.as_str()])?;
             connection.execute("DELETE FROM token_key WHERE token = ?1", [name.as_str()])?;

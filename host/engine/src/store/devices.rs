@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, params};
 
+use super::verdicts::Book;
 use super::{Error, Store, from_json, maybe_time, millis, time, typed};
+use crate::expected::Here;
 
 pub(super) const COLUMNS: &str =
     "serial_number, model, description, color, asset_tag, os, device_family, profile_status,
@@ -109,6 +111,7 @@ impl Store {
         token: &TokenName,
         after: Option<DeviceId>,
         limit: u32,
+        book: Book,
         policies: &[PluginName],
     ) -> Result<Vec<(DeviceId, Device)>, Error> {
         let (token, policies) = (token.clone(), super::to_json(&policies));
@@ -116,9 +119,10 @@ impl Store {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, id FROM device
                  WHERE token = ?1 AND id > ?2 AND gone = 0
-                     AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.device = device.id AND decision <> 'ignore'
+                     AND NOT EXISTS (SELECT 1 FROM {} v WHERE v.device = device.id AND decision <> 'ignore'
                                      AND policy IN (SELECT value FROM json_each(?4)))
-                 ORDER BY id LIMIT ?3"
+                 ORDER BY id LIMIT ?3",
+                book.table(),
             ))?;
             let first = after.unwrap_or_default();
             let mut rows = statement.query(params![token.as_str(), first, limit, policies])?;
@@ -173,6 +177,37 @@ impl Store {
                 devices.push(stored(row)?);
             }
             Ok(devices)
+        })
+        .await
+    }
+
+    /// Which of these devices are here: of this token, or of any.
+    pub async fn which_are_here(
+        &self,
+        serials: Vec<SerialNumber>,
+        token: Option<TokenName>,
+    ) -> Result<BTreeMap<SerialNumber, Here>, Error> {
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT token, seen_at,
+                     coalesce(ours_profile, iif(profile_status IN ('assigned', 'pushed'), profile_uuid, NULL))
+                 FROM device WHERE token IN (SELECT name FROM token WHERE ?2 IS NULL OR name = ?2)
+                     AND serial_number = ?1 AND gone = 0 ORDER BY token LIMIT 1",
+            )?;
+            let mut here = BTreeMap::new();
+            for serial in serials {
+                let token = token.as_ref().map(TokenName::as_str);
+                let mut rows = select.query(params![serial.as_str(), token])?;
+                let Some(row) = rows.next()? else { continue };
+                let on: Option<String> = row.get(2)?;
+                let found = Here {
+                    token: typed(row.get(0)?, "token name")?,
+                    since: maybe_time(row.get(1)?)?,
+                    on: on.map(|text| typed(text, "profile id")).transpose()?,
+                };
+                here.insert(serial, found);
+            }
+            Ok(here)
         })
         .await
     }

@@ -140,7 +140,7 @@ impl Bite<'_> {
     fn actions(&self) -> Result<Option<i64>, Error> {
         let Some(last) = self.last_of("action", ROWS)? else { return Ok(None) };
         let newer = "SELECT 1 FROM action b JOIN run q ON q.id = b.run
-            WHERE b.device = action.device AND b.id > action.id AND NOT q.dry";
+            WHERE b.device = action.device AND b.id > action.id AND NOT q.dry AND NOT q.shadow";
         let sql = format!(
             "DELETE FROM action WHERE id > ?1 AND id <= ?2 AND state NOT IN ('planned', 'sent')
                  AND EXISTS (SELECT 1 FROM run r WHERE r.id = action.run AND NOT r.dry AND r.ended_at IS NOT NULL
@@ -210,7 +210,7 @@ impl Bite<'_> {
             "SELECT id FROM run WHERE workflow = ?1 AND dry = ?2 AND ended_at IS NOT NULL AND state <> 'waiting'
                  AND (started_at < ?3 OR started_at < (SELECT started_at FROM run
                      WHERE workflow = ?1 AND dry = ?2 ORDER BY started_at DESC LIMIT 1 OFFSET ?4 - 1))
-                 AND (dry OR (
+                 AND (dry OR shadow OR (
                      id <> (SELECT id FROM run WHERE workflow = ?1 AND NOT dry ORDER BY started_at DESC, id DESC LIMIT 1)
                      AND id IS NOT (SELECT id FROM run WHERE workflow = ?1 AND NOT dry AND state <> 'skipped'
                          ORDER BY started_at DESC, id DESC LIMIT 1)

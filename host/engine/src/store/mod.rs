@@ -7,6 +7,7 @@
 mod actions;
 mod belongings;
 mod devices;
+mod freshness;
 mod history;
 mod inventory;
 mod keep;
@@ -25,6 +26,7 @@ mod token_keys;
 mod tokens;
 mod told;
 mod verdicts;
+mod waiting;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -53,13 +55,14 @@ pub use plans::{RecordedPlan, Verdicts};
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
-pub use runs::{Asking, Interrupted, NewRun};
+pub use runs::{Asking, Interrupted, NewRun, RunFilter};
 pub use said::{Said, Saying, Topic};
 pub use schedule::{DaemonNote, Dealt, InForce, Progress};
 pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
-pub use verdicts::StoredVerdict;
+pub use verdicts::{Book, StoredVerdict};
+pub use waiting::{Asked, Asker, CameTo, End, Waiting};
 
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
@@ -71,6 +74,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0007-plugins.sql")),
     M::up(include_str!("migrations/0008-reminders.sql")),
     M::up(include_str!("migrations/0009-schedule.sql")),
+    M::up(include_str!("migrations/0010-plans.sql")),
     M::up(include_str!("migrations/0011-memory.sql")),
     M::up(include_str!("migrations/0012-step-ids.sql")),
 ];
@@ -482,6 +486,43 @@ mod tests {
         let instance = Instance::End(time(86_400_000).unwrap());
         let expected = Told { channel: "ops".parse().unwrap(), instance, threshold: Threshold(14 * 86_400) };
         assert_eq!(told[0].1, [expected]);
+    }
+
+    #[tokio::test]
+    async fn a_database_of_before_earlier_decisions_were_explained_keeps_its_histories_and_verdicts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 8).unwrap();
+        let before = Timestamp::now();
+        old.execute_batch(
+            "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at, imported_at,
+                 credentials) VALUES ('emea', 's', 'u', 'o', 'a', 1, 2, x'00');
+             INSERT INTO device (id, token, serial_number, profile_status, round, seen_at, seen_run)
+                 VALUES (4, 'emea', 'C02AA', 'empty', 1, 5, '20260101-000000-bcdfgh');
+             INSERT INTO device_history VALUES (4, 1, 'changed', 6, '20260101-000000-bcdfgh', 6,
+                 '[{\"field\":\"color\",\"from\":null,\"to\":\"RED\"}]');
+             INSERT INTO verdict VALUES (4, 'hold', NULL, NULL, 'too new', 0, 'rules', 'a', 'r', 7);",
+        )
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        let (token, serial) = ("emea".parse().unwrap(), "C02AA".parse().unwrap());
+        let changes = store.device_history(&token, &serial, 9).await.unwrap();
+        let kinds: Vec<_> = changes.iter().map(|change| change.kind.as_str()).collect();
+        assert_eq!((kinds, changes[0].fields.len()), (vec!["changed", "added"], 1));
+        // What was decided before is not made up: the echo of what we did was not kept then.
+        assert!(store.whole_since().await.unwrap() >= time(millis(before)).unwrap());
+        let change = "UPDATE verdict SET decision = 'ignore', decided_at = 8";
+        store.write(move |connection| Ok(connection.execute_batch(change)?)).await.unwrap();
+        let (verdicts, was): (i64, String) = store
+            .read(|connection| {
+                let sql = "SELECT count(*), max(decision) FROM verdict_history";
+                Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+            })
+            .await
+            .unwrap();
+        assert_eq!((verdicts, was.as_str()), (1, "hold"));
     }
 
     #[tokio::test]

@@ -1,16 +1,22 @@
 //! Plans: what a run will do, action by action, before any of it is done.
 
-use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, TokenName};
-use domain::plan::{Candidate, Entry, Fingerprint, Planner, Profiles, Rails, Refused, Totals};
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, SerialNumber, TokenName};
+use domain::plan::{
+    Action, Candidate, Done, Drawn, Entry, Given, Outdated, Planner, Profiles, Skip, Target, Totals,
+};
+use domain::rails::Rails;
 use domain::review::{self, Moves};
+use domain::run::Differs;
 use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, Row, params};
 
 use super::actions::QueuedAction;
 use super::devices::{DeviceId, pause};
-use super::verdicts::verdict;
-use super::{Error, Store, typed};
+use super::verdicts::{Book, verdict};
+use super::{Error, Store, millis, typed};
 
 /// A plan that is in the store, action by action. Only such a plan can be applied.
 #[derive(Clone, Debug)]
@@ -18,6 +24,7 @@ pub struct RecordedPlan {
     run: RunId,
     token: TokenName,
     totals: Totals,
+    digest: Digest,
     /// Its actions come after this one; those up to it are an earlier plan's, of the same run and token.
     after: i64,
 }
@@ -29,6 +36,8 @@ pub struct Verdicts {
     pub of: Vec<PluginName>,
     /// Those that were asked for earlier plans of the run: the devices they did not ignore are theirs.
     pub not_of: Vec<PluginName>,
+    /// Where they are kept.
+    pub book: Book,
 }
 
 impl RecordedPlan {
@@ -36,90 +45,190 @@ impl RecordedPlan {
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
+
+    /// Its digest.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
 }
 
 /// How many devices are planned in one transaction: enough to be quick, few enough that nobody
 /// else waits long.
 const PLAN_BATCH: u32 = 2_000;
 
+/// As many devices in which two plans differ are named.
+const NAMED: usize = 3;
+
+/// What a candidate is made of: the columns of [`candidate`].
+const CANDIDATE: &str = "d.serial_number,
+    coalesce(d.ours_profile, iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
+    d.wait_until, d.wait_why, d.wait_times,
+    EXISTS (SELECT 1 FROM action a WHERE a.token = d.token AND a.device = d.id AND a.state = 'sent'), d.id";
+
 impl Store {
-    /// Plans a token's devices from inventory and verdicts, and records every action. A plan that
-    /// breaks a rail leaves no action behind.
+    /// Plans a token's devices from inventory and verdicts, and records every action.
     pub async fn record_plan(
         &self,
         run: &RunId,
         token: &TokenName,
-        profiles: Profiles,
-        rails: Rails,
+        profiles: &Profiles,
+        rails: &Rails,
         verdicts: Verdicts,
         now: Timestamp,
-    ) -> Result<Result<RecordedPlan, Refused>, Error> {
+    ) -> Result<(RecordedPlan, Drawn), Error> {
         let before = self.last_action().await?;
-        let mut planner = Planner::new(&profiles, &rails, now);
+        let mut planner = Planner::new(profiles, rails, now);
         let mut after: Option<DeviceId> = None;
         loop {
             let candidates = self.candidates(token, after, PLAN_BATCH, verdicts.clone()).await?;
             let Some((last, _)) = candidates.last() else { break };
             after = Some(*last);
             let entries = candidates.iter().map(|(id, candidate)| (*id, planner.consider(candidate)));
-            let actions: Vec<_> = entries
-                .filter_map(|(id, entry)| match entry {
-                    Entry::Action(action) => Some((id, action)),
-                    Entry::Skip(_) => None,
-                })
-                .collect();
-            if actions.is_empty() {
-                continue;
-            }
-            let (run, token) = (run.clone(), token.clone());
-            self.write(move |connection| {
-                let mut insert = connection.prepare_cached(
-                    "INSERT INTO action (run, token, device, profile, from_uuid, reason)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?;
-                for (device, action) in actions {
-                    insert.execute(params![
-                        run.as_str(),
-                        token.as_str(),
-                        device,
-                        action.profile.as_str(),
-                        action.from.as_ref().map(ProfileId::as_str),
-                        &*action.reason,
-                    ])?;
-                }
-                Ok(())
-            })
-            .await?;
+            self.record_actions(run, token, actions(entries)).await?;
         }
-        match planner.finish() {
-            Ok(totals) => {
-                Ok(Ok(RecordedPlan { run: run.clone(), token: token.clone(), totals, after: before }))
-            }
-            Err(refused) => {
-                let (run, token) = (run.clone(), token.clone());
-                self.write(move |connection| {
-                    let own = params![run.as_str(), token.as_str(), before];
-                    connection.execute(
-                        "DELETE FROM action WHERE run = ?1 AND token = ?2 AND id > ?3 AND state = 'planned'",
-                        own,
-                    )?;
-                    Ok(())
-                })
-                .await?;
-                Ok(Err(refused))
-            }
-        }
+        let drawn = planner.finish();
+        let (totals, digest) = (drawn.totals.clone(), drawn.digest.clone());
+        let (run, token) = (run.clone(), token.clone());
+        Ok((RecordedPlan { run, token, totals, digest, after: before }, drawn))
     }
 
-    /// The plan as a review is shown it, and the digest of all it would do: which devices go from which
-    /// profile to which, in what wording. Another plan has another digest, the same plan of another run
-    /// the same.
+    /// Holds what a person wants against the inventory, and records every action; or tells how the world is
+    /// not the one it was wished for. Then no action is left behind.
+    pub async fn record_given(
+        &self,
+        run: &RunId,
+        token: &TokenName,
+        profiles: &Profiles,
+        rails: &Rails,
+        given: &Given,
+        now: Timestamp,
+    ) -> Result<Result<(RecordedPlan, Drawn), Outdated>, Error> {
+        let before = self.last_action().await?;
+        let mut planner = Planner::new(profiles, rails, now);
+        let mut outdated = Outdated { profiles: given.profiles_changed(profiles), ..Outdated::default() };
+        for wishes in given.wishes.chunks(PLAN_BATCH as usize) {
+            let serials = wishes.iter().map(|wish| wish.serial_number.clone()).collect();
+            let found = self.look_up(token, serials).await?;
+            let mut entries = Vec::new();
+            for wish in wishes {
+                let found = found.get(&wish.serial_number);
+                match planner.follow(wish, found.map(|(_, candidate)| candidate)) {
+                    Ok(entry) => entries.extend(found.map(|(id, _)| (*id, entry))),
+                    Err(moved) => outdated.add(moved, &wish.serial_number),
+                }
+            }
+            if outdated.is_nothing() {
+                self.record_actions(run, token, actions(entries.into_iter())).await?;
+            }
+        }
+        if !outdated.is_nothing() {
+            self.forget_actions(run, token, before).await?;
+            return Ok(Err(outdated));
+        }
+        let all = self.devices_of(token, None).await?;
+        planner.leave(all.saturating_sub(given.wishes.len() as u64), Skip::NotNamed);
+        let drawn = planner.finish();
+        let (totals, digest) = (drawn.totals.clone(), drawn.digest.clone());
+        let (run, token) = (run.clone(), token.clone());
+        Ok(Ok((RecordedPlan { run, token, totals, digest, after: before }, drawn)))
+    }
+
+    /// How many devices a token has; with a time, of those that came after it.
+    pub async fn devices_of(&self, token: &TokenName, since: Option<Timestamp>) -> Result<u64, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT count(*) FROM device WHERE token = ?1 AND gone = 0 AND (?2 IS NULL OR seen_at > ?2)",
+            )?;
+            Ok(statement.query_row(params![token.as_str(), since.map(millis)], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// These devices of a token as the planner looks at them; those that the token does not have are not
+    /// among them.
+    pub async fn look_up(
+        &self,
+        token: &TokenName,
+        serials: Vec<SerialNumber>,
+    ) -> Result<BTreeMap<SerialNumber, (DeviceId, Candidate)>, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {CANDIDATE} FROM device d WHERE d.token = ?1 AND d.serial_number = ?2 AND d.gone = 0"
+            ))?;
+            let mut found = BTreeMap::new();
+            for serial in serials {
+                let mut rows = statement.query([token.as_str(), serial.as_str()])?;
+                if let Some(row) = rows.next()? {
+                    found.insert(serial, (row.get(6)?, candidate(row)?));
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn record_actions(
+        &self,
+        run: &RunId,
+        token: &TokenName,
+        actions: Vec<(DeviceId, Action)>,
+    ) -> Result<(), Error> {
+        if actions.is_empty() {
+            return Ok(());
+        }
+        let (run, token) = (run.clone(), token.clone());
+        self.write(move |connection| {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO action (run, token, device, profile, from_uuid, reason, to_uuid)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            for (device, action) in actions {
+                let exactly = match &action.to {
+                    Target::Ours(_) => None,
+                    Target::Exactly { id, .. } => Some(id.as_str()),
+                };
+                insert.execute(params![
+                    run.as_str(),
+                    token.as_str(),
+                    device,
+                    action.to.name().map_or("", ProfileName::as_str),
+                    action.from.as_ref().map(ProfileId::as_str),
+                    &*action.reason,
+                    exactly,
+                ])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets what a plan would have done: it is on record elsewhere, or was refused.
+    pub async fn forget_plan(&self, plan: &RecordedPlan) -> Result<(), Error> {
+        self.forget_actions(&plan.run, &plan.token, plan.after).await
+    }
+
+    async fn forget_actions(&self, run: &RunId, token: &TokenName, after: i64) -> Result<(), Error> {
+        let (run, token) = (run.clone(), token.clone());
+        self.write(move |connection| {
+            connection.execute(
+                "DELETE FROM action WHERE run = ?1 AND token = ?2 AND id > ?3 AND state = 'planned'",
+                params![run.as_str(), token.as_str(), after],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The plan as a review is shown it.
     pub async fn plan_in_words(
         &self,
         plan: &RecordedPlan,
         profiles: Profiles,
-    ) -> Result<(review::Plan, Digest), Error> {
-        self.in_words(plan.clone(), profiles, "AND state = 'planned'").await
+    ) -> Result<review::Plan, Error> {
+        let RecordedPlan { run, token, totals, after, .. } = plan.clone();
+        self.in_words(run, token, totals, after, profiles).await
     }
 
     /// The plan that a run made for a token, whatever has become of it since, as a review is shown it.
@@ -130,41 +239,25 @@ impl Store {
         totals: &Totals,
         profiles: Profiles,
     ) -> Result<review::Plan, Error> {
-        let plan = RecordedPlan { run: run.clone(), token: token.clone(), totals: totals.clone(), after: 0 };
-        Ok(self.in_words(plan, profiles, "").await?.0)
+        self.in_words(run.clone(), token.clone(), totals.clone(), 0, profiles).await
     }
 
-    /// A plan, of its actions only those for which this condition holds.
     async fn in_words(
         &self,
-        plan: RecordedPlan,
+        run: RunId,
+        token: TokenName,
+        totals: Totals,
+        after: i64,
         profiles: Profiles,
-        only: &'static str,
-    ) -> Result<(review::Plan, Digest), Error> {
-        let RecordedPlan { run, token, totals, after } = plan;
+    ) -> Result<review::Plan, Error> {
         self.read(move |connection| {
-            let named = |id: &str| -> String {
-                let known = id.parse().ok().and_then(|id: ProfileId| profiles.defined.get(&id));
-                known.map_or_else(|| id.to_owned(), |(name, _)| name.to_string())
-            };
-            let mut all = connection.prepare_cached(&format!(
-                "SELECT serial_number, from_uuid, profile FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND a.id > ?3 {only} ORDER BY serial_number",
-            ))?;
-            let mut rows = all.query(params![run.as_str(), token.as_str(), after])?;
-            let (mut fingerprint, mut moves) = (Fingerprint::new(&profiles), Moves::default());
-            while let Some(row) = rows.next()? {
-                let from: Option<String> = row.get(1)?;
-                let to: ProfileName = typed(row.get(2)?, "profile name")?;
-                let serial: String = row.get(0)?;
-                fingerprint.add(&serial, from.as_deref(), &to);
-                *moves.entry((from.as_deref().map(named), to.to_string())).or_default() += 1;
-            }
-            let mut first = connection.prepare_cached(&format!(
-                "SELECT serial_number, from_uuid, profile, reason FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND a.id > ?3 {only}
+            let moves = moves(connection, &run, &token, after, &profiles)?;
+            let mut first = connection.prepare_cached(
+                "SELECT serial_number, from_uuid, profile, reason, to_uuid
+                 FROM action a JOIN device d ON d.id = a.device
+                 WHERE run = ?1 AND a.token = ?2 AND a.id > ?3
                  ORDER BY from_uuid IS NULL, serial_number LIMIT ?4",
-            ))?;
+            )?;
             let most = review::ACTIONS as u64;
             let mut rows = first.query(params![run.as_str(), token.as_str(), after, most])?;
             let mut actions = Vec::new();
@@ -172,12 +265,142 @@ impl Store {
                 let (from, reason): (Option<String>, String) = (row.get(1)?, row.get(3)?);
                 actions.push(review::Action {
                     serial_number: typed(row.get(0)?, "serial number")?,
-                    from: from.as_deref().map(named),
-                    to: row.get(2)?,
+                    from: from.as_deref().map(|id| named(&profiles, id)),
+                    to: target(&profiles, row.get(2)?, row.get(4)?),
                     reason: reason.into(),
                 });
             }
-            Ok((review::Plan::new(&totals, moves, actions), fingerprint.digest()))
+            Ok(review::Plan::new(&totals, moves, actions))
+        })
+        .await
+    }
+
+    /// How many devices a plan takes from where to where, by our names or else Apple's ids. `run` is the one
+    /// that has its actions: its own, or an earlier one that made the very same plan.
+    pub async fn moves(&self, run: &RunId, plan: &RecordedPlan, profiles: Profiles) -> Result<Moves, Error> {
+        let after = if *run == plan.run { plan.after } else { 0 };
+        let (run, token) = (run.clone(), plan.token.clone());
+        self.read(move |connection| moves(connection, &run, &token, after, &profiles)).await
+    }
+
+    /// How the plan of one run for a token differs from that of another.
+    pub async fn difference(
+        &self,
+        plan: &RecordedPlan,
+        from: &RunId,
+        profiles: Vec<ProfileName>,
+    ) -> Result<Differs, Error> {
+        let (run, token, from) = (plan.run.clone(), plan.token.clone(), from.clone());
+        self.read(move |connection| {
+            let mut differs = Differs {
+                from: from.clone(),
+                more: 0,
+                fewer: 0,
+                otherwise: 0,
+                examples: Vec::new(),
+                profiles,
+            };
+            // Both ways: what only this one has or has otherwise, then what only the other has.
+            let mut statement = connection.prepare_cached(
+                "SELECT d.serial_number, b.id IS NULL FROM action a JOIN device d ON d.id = a.device
+                     LEFT JOIN action b ON b.device = a.device AND b.run = ?2
+                 WHERE a.run = ?1 AND a.token = ?3
+                     AND (b.id IS NULL OR (?4 AND (a.profile, a.to_uuid, a.from_uuid)
+                                              IS NOT (b.profile, b.to_uuid, b.from_uuid)))",
+            )?;
+            for (one, other, this) in [(&run, &from, true), (&from, &run, false)] {
+                let mut rows =
+                    statement.query(params![one.as_str(), other.as_str(), token.as_str(), this])?;
+                while let Some(row) = rows.next()? {
+                    let only_here: bool = row.get(1)?;
+                    match (this, only_here) {
+                        (true, true) => differs.more += 1,
+                        (true, false) => differs.otherwise += 1,
+                        (false, _) => differs.fewer += 1,
+                    }
+                    if differs.examples.len() < NAMED {
+                        differs.examples.push(typed(row.get(0)?, "serial number")?);
+                    }
+                }
+            }
+            Ok(differs)
+        })
+        .await
+    }
+
+    /// What a run planned for a token, in the order of the inventory: the device, what it was on, what it is
+    /// to get, and why.
+    pub async fn plan_actions(&self, run: &RunId, token: &TokenName) -> Result<Vec<Action>, Error> {
+        let (run, token) = (run.clone(), token.clone());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT serial_number, from_uuid, profile, to_uuid, reason
+                 FROM action a JOIN device d ON d.id = a.device
+                 WHERE run = ?1 AND a.token = ?2 AND kind = 'assign' ORDER BY a.id",
+            )?;
+            let mut rows = statement.query([run.as_str(), token.as_str()])?;
+            let mut actions = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (from, reason): (Option<String>, String) = (row.get(1)?, row.get(4)?);
+                let Some(to) = target_of(row.get(2)?, row.get(3)?)? else { continue };
+                actions.push(Action {
+                    serial_number: typed(row.get(0)?, "serial number")?,
+                    to,
+                    from: from.map(|text| typed(text, "profile id")).transpose()?,
+                    reason: reason.into(),
+                });
+            }
+            Ok(actions)
+        })
+        .await
+    }
+
+    /// What a run did to devices, and what they are on now, by token.
+    pub async fn done_by(&self, run: &RunId) -> Result<BTreeMap<TokenName, Vec<Done>>, Error> {
+        let run = run.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT a.token, serial_number, kind, from_uuid, p.name, a.uuid, gone,
+                     coalesce(d.ours_profile, iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL))
+                 FROM action a JOIN device d ON d.id = a.device
+                     LEFT JOIN profile p ON p.token = a.token AND p.uuid = a.from_uuid
+                 WHERE run = ?1 AND state = 'succeeded' ORDER BY a.id",
+            )?;
+            let mut rows = statement.query([run.as_str()])?;
+            let id = |text: Option<String>| text.map(|text| typed(text, "profile id")).transpose();
+            let mut done: BTreeMap<TokenName, Vec<Done>> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let (kind, name): (String, Option<String>) = (row.get(2)?, row.get(4)?);
+                let it = Done {
+                    serial_number: typed(row.get(1)?, "serial number")?,
+                    removal: kind.parse().ok(),
+                    from: id(row.get(3)?)?,
+                    from_name: name.map(|text| typed(text, "profile name")).transpose()?,
+                    given: id(row.get(5)?)?,
+                    gone: row.get(6)?,
+                    on: id(row.get(7)?)?,
+                };
+                done.entry(typed(row.get(0)?, "token name")?).or_default().push(it);
+            }
+            Ok(done)
+        })
+        .await
+    }
+
+    /// What a plan gives to devices.
+    pub async fn targets(&self, plan: &RecordedPlan) -> Result<BTreeSet<Target>, Error> {
+        let RecordedPlan { run, token, after, .. } = plan.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT DISTINCT profile, to_uuid FROM action
+                 WHERE run = ?1 AND token = ?2 AND id > ?3 AND state = 'planned'",
+            )?;
+            let mut rows = statement.query(params![run.as_str(), token.as_str(), after])?;
+            let mut targets = BTreeSet::new();
+            while let Some(row) = rows.next()? {
+                targets.extend(target_of(row.get(0)?, row.get(1)?)?);
+            }
+            Ok(targets)
         })
         .await
     }
@@ -186,19 +409,19 @@ impl Store {
     pub async fn next_actions(
         &self,
         plan: &RecordedPlan,
-        profile: &ProfileName,
+        target: &Target,
         limit: u32,
     ) -> Result<Vec<QueuedAction>, Error> {
-        let (run, token, profile, after) =
-            (plan.run.clone(), plan.token.clone(), profile.clone(), plan.after);
+        let RecordedPlan { run, token, after, .. } = plan.clone();
+        let (name, id) = columns(target);
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT a.id, serial_number FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND profile = ?3 AND state = 'planned' AND a.id > ?4
-                 ORDER BY a.id LIMIT ?5",
+                 WHERE run = ?1 AND a.token = ?2 AND profile = ?3 AND to_uuid IS ?4 AND state = 'planned'
+                     AND a.id > ?5
+                 ORDER BY a.id LIMIT ?6",
             )?;
-            let own = params![run.as_str(), token.as_str(), profile.as_str(), after, limit];
-            let mut rows = statement.query(own)?;
+            let mut rows = statement.query(params![run.as_str(), token.as_str(), name, id, after, limit])?;
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
@@ -210,19 +433,15 @@ impl Store {
     }
 
     /// Drops what is left of a plan for one profile, or for all: it will not be sent.
-    pub async fn drop_actions(
-        &self,
-        plan: &RecordedPlan,
-        profile: Option<&ProfileName>,
-    ) -> Result<u64, Error> {
-        let (run, token, profile, after) =
-            (plan.run.clone(), plan.token.clone(), profile.cloned(), plan.after);
+    pub async fn drop_actions(&self, plan: &RecordedPlan, target: Option<&Target>) -> Result<u64, Error> {
+        let RecordedPlan { run, token, after, .. } = plan.clone();
+        let (name, id) = target.map(columns).map_or((None, None), |(name, id)| (Some(name), id));
         self.write(move |connection| {
             let dropped = connection.execute(
                 "UPDATE action SET state = 'dropped'
-                 WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR profile = ?3) AND state = 'planned'
-                     AND id > ?4",
-                params![run.as_str(), token.as_str(), profile.as_ref().map(ProfileName::as_str), after],
+                 WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR (profile = ?3 AND to_uuid IS ?4))
+                     AND state = 'planned' AND id > ?5",
+                params![run.as_str(), token.as_str(), name, id, after],
             )?;
             Ok(dropped as u64)
         })
@@ -247,38 +466,109 @@ impl Store {
     ) -> Result<Vec<(DeviceId, Candidate)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT v.decision, v.profile, v.hold_until, v.reason, v.fault, d.serial_number,
-                     coalesce(d.ours_profile,
-                              iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
-                     d.wait_until, d.wait_why, d.wait_times,
-                     EXISTS (SELECT 1 FROM action a
-                             WHERE a.token = d.token AND a.device = d.id AND a.state = 'sent'), d.id, v.policy
-                 FROM device d LEFT JOIN verdict v ON v.device = d.id
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {CANDIDATE}, v.decision, v.profile, v.hold_until, v.reason, v.fault, v.policy
+                 FROM device d LEFT JOIN {} v ON v.device = d.id
                  WHERE d.token = ?1 AND d.id > ?2 AND d.gone = 0
                  ORDER BY d.id LIMIT ?3",
-            )?;
+                verdicts.book.table(),
+            ))?;
             let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
             let mut candidates = Vec::new();
             while let Some(row) = rows.next()? {
-                let on: Option<String> = row.get(6)?;
                 let policy = row.get_ref(12)?.as_str_or_null().map_err(rusqlite::Error::from)?;
                 let is_of = |policies: &[PluginName]| policies.iter().any(|it| policy == Some(it.as_str()));
-                let said = verdict(row, 0)?;
+                let said = verdict(row, 7)?;
                 let ignored = said.as_ref().is_some_and(|it| it.decision == Decision::Ignore);
                 let candidate = Candidate {
-                    serial_number: typed(row.get(5)?, "serial number")?,
-                    on: on.map(|text| typed(text, "profile id")).transpose()?,
-                    pause: pause(row, 7)?,
-                    in_flight: row.get(10)?,
                     decided_before: !ignored && is_of(&verdicts.not_of),
                     // What another policy said is still there only if all of these ignored the device.
                     verdict: said.map(|said| if is_of(&verdicts.of) { said } else { Verdict::ignore() }),
+                    ..candidate(row)?
                 };
-                candidates.push((row.get(11)?, candidate));
+                candidates.push((row.get(6)?, candidate));
             }
             Ok(candidates)
         })
         .await
     }
+}
+
+/// Those of the entries that are actions.
+fn actions(entries: impl Iterator<Item = (DeviceId, Entry)>) -> Vec<(DeviceId, Action)> {
+    let actions = entries.filter_map(|(id, entry)| match entry {
+        Entry::Action(action) => Some((id, action)),
+        Entry::Skip(_) => None,
+    });
+    actions.collect()
+}
+
+/// A candidate without a verdict, from the columns of [`CANDIDATE`].
+fn candidate(row: &Row<'_>) -> Result<Candidate, Error> {
+    let on: Option<String> = row.get(1)?;
+    Ok(Candidate {
+        serial_number: typed(row.get(0)?, "serial number")?,
+        on: on.map(|text| typed(text, "profile id")).transpose()?,
+        pause: pause(row, 2)?,
+        in_flight: row.get(5)?,
+        verdict: None,
+        decided_before: false,
+    })
+}
+
+/// A target as it stands in the columns `profile` and `to_uuid`.
+fn columns(target: &Target) -> (String, Option<String>) {
+    let id = match target {
+        Target::Ours(_) => None,
+        Target::Exactly { id, .. } => Some(id.to_string()),
+    };
+    (target.name().map_or_else(String::new, ProfileName::to_string), id)
+}
+
+/// The target of an action from these columns; none where something was to be taken away.
+fn target_of(name: String, id: Option<String>) -> Result<Option<Target>, Error> {
+    let name = if name.is_empty() { None } else { Some(typed(name, "profile name")?) };
+    Ok(match (name, id) {
+        (name, Some(id)) => Some(Target::Exactly { id: typed(id, "profile id")?, name }),
+        (Some(name), None) => Some(Target::Ours(name)),
+        (None, None) => None,
+    })
+}
+
+/// Apple's profile by our name, if it is one of ours.
+fn named(profiles: &Profiles, id: &str) -> String {
+    let known = id.parse().ok().and_then(|id: ProfileId| profiles.defined.get(&id));
+    known.map_or_else(|| id.to_owned(), |(name, _)| name.to_string())
+}
+
+/// What a device gets, by our name or else by Apple's id.
+fn target(profiles: &Profiles, name: String, id: Option<String>) -> String {
+    match id {
+        Some(id) if name.is_empty() => named(profiles, &id),
+        _ => name,
+    }
+}
+
+/// Counted in the order of the rows: nothing is sorted, however many they are.
+fn moves(
+    connection: &Connection,
+    run: &RunId,
+    token: &TokenName,
+    after: i64,
+    profiles: &Profiles,
+) -> Result<Moves, Error> {
+    let mut all = connection.prepare_cached(
+        "SELECT from_uuid, profile, to_uuid FROM action WHERE run = ?1 AND token = ?2 AND id > ?3",
+    )?;
+    let mut rows = all.query(params![run.as_str(), token.as_str(), after])?;
+    let mut counts: BTreeMap<(Option<String>, String, Option<String>), u64> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        *counts.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_default() += 1;
+    }
+    let mut moves = Moves::new();
+    for ((from, to, id), devices) in counts {
+        let key = (from.as_deref().map(|id| named(profiles, id)), target(profiles, to, id));
+        *moves.entry(key).or_default() += devices;
+    }
+    Ok(moves)
 }

@@ -89,6 +89,30 @@ impl Store {
         .await
     }
 
+    /// The same as it was then. One that Apple has forgotten since is not among them.
+    pub async fn defined_profiles_by(
+        &self,
+        token: &TokenName,
+        then: Timestamp,
+    ) -> Result<BTreeMap<ProfileId, (ProfileName, Digest)>, Error> {
+        let mut defined = self.defined_profiles(token).await?;
+        let token = token.clone();
+        let later = self
+            .read(move |connection| {
+                let mut statement = connection
+                    .prepare_cached("SELECT uuid FROM profile WHERE token = ?1 AND defined_at > ?2")?;
+                let mut rows = statement.query(params![token.as_str(), millis(then)])?;
+                let mut later: Vec<ProfileId> = Vec::new();
+                while let Some(row) = rows.next()? {
+                    later.push(typed(row.get(0)?, "profile id")?);
+                }
+                Ok(later)
+            })
+            .await?;
+        later.iter().for_each(|id| drop(defined.remove(id)));
+        Ok(defined)
+    }
+
     /// Every definition of a profile for a token, the newest first.
     pub async fn definitions(&self, token: &TokenName, name: &ProfileName) -> Result<Vec<Defined>, Error> {
         let (token, name) = (token.clone(), name.clone());

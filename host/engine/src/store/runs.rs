@@ -7,7 +7,7 @@ use domain::run::{Decided, Outcome, Run, SkippedTimes, State, StepRecord, Trigge
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
+use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed, waiting};
 
 /// A run about to be opened.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct NewRun {
     pub trigger: Trigger,
     /// Nothing is to be changed at Apple.
     pub dry: bool,
+    /// The same by the workflow's own wish.
+    pub shadow: bool,
     /// Now.
     pub started_at: Timestamp,
     /// `Running`, or `Skipped` for times that are only recorded.
@@ -82,7 +84,22 @@ pub struct Asking {
 /// As many steps are looked through for one that asked a certain policy.
 const ASKINGS: u32 = 100;
 
-const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state, skipped";
+/// Which runs are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this workflow.
+    pub workflow: Option<WorkflowName>,
+    /// In one of these states; in any, if there are none.
+    pub states: Vec<State>,
+    /// That did something for this token.
+    pub token: Option<TokenName>,
+    /// That began then or later.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+pub(super) const COLUMNS: &str = "id, workflow, trigger, dry, started_at, ended_at, state, skipped, shadow";
 
 impl Store {
     /// Opens a run. False if another process has taken this scheduled time already.
@@ -90,7 +107,8 @@ impl Store {
         self.write(move |connection| insert(connection, &run)).await
     }
 
-    /// Closes a run. What it planned in earnest and never sent will not be sent any more.
+    /// Closes a run. What it planned in earnest and never sent will not be sent any more, unless that waits
+    /// for a person.
     pub async fn close_run(&self, run: &RunId, state: State, now: Timestamp) -> Result<(), Error> {
         let run = run.clone();
         self.write(move |connection| {
@@ -100,10 +118,17 @@ impl Store {
             )?;
             connection.execute(
                 "UPDATE action SET state = 'dropped' WHERE run = ?1 AND state = 'planned'
-                     AND (SELECT NOT dry FROM run WHERE id = ?1)",
+                     AND (SELECT NOT dry AND NOT shadow FROM run WHERE id = ?1)
+                     AND token NOT IN (SELECT token FROM waiting WHERE run = ?1 AND came_to IS NULL)",
                 [run.as_str()],
             )?;
-            Ok(())
+            // However it ended, it waits while a plan of it does; and no longer than that.
+            connection.execute(
+                "UPDATE run SET state = 'waiting'
+                 WHERE id = ?1 AND EXISTS (SELECT 1 FROM waiting WHERE run = ?1 AND came_to IS NULL)",
+                [run.as_str()],
+            )?;
+            waiting::close(connection, &run)
         })
         .await
     }
@@ -170,12 +195,29 @@ impl Store {
 
     /// The newest runs, newest first, with their steps.
     pub async fn runs(&self, workflow: Option<&WorkflowName>, limit: u32) -> Result<Vec<Run>, Error> {
-        let workflow = workflow.cloned();
+        self.find_runs(RunFilter { workflow: workflow.cloned(), limit, ..RunFilter::default() }).await
+    }
+
+    /// Certain runs, newest first, with their steps.
+    pub async fn find_runs(&self, filter: RunFilter) -> Result<Vec<Run>, Error> {
+        let RunFilter { workflow, states, token, since, limit } = filter;
+        let states: Vec<&str> = states.into_iter().map(State::as_str).collect();
+        let states = (!states.is_empty()).then(|| to_json(&states));
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, id DESC LIMIT ?2"
+                "SELECT {COLUMNS} FROM run WHERE (?1 IS NULL OR workflow = ?1)
+                     AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2)))
+                     AND (?3 IS NULL OR EXISTS (SELECT 1 FROM step WHERE run = run.id AND token = ?3))
+                     AND (?4 IS NULL OR started_at >= ?4)
+                 ORDER BY started_at DESC, id DESC LIMIT ?5"
             ))?;
-            let mut rows = statement.query(params![workflow.as_ref().map(WorkflowName::as_str), limit])?;
+            let mut rows = statement.query(params![
+                workflow.as_ref().map(WorkflowName::as_str),
+                states,
+                token.as_ref().map(TokenName::as_str),
+                since.map(millis),
+                limit
+            ])?;
             let mut runs = Vec::new();
             while let Some(row) = rows.next()? {
                 runs.push(run(connection, row)?);
@@ -199,6 +241,7 @@ impl Store {
                 "SELECT r.id, r.workflow, s.started_at, r.started_at, r.dry, s.outcome
                  FROM step s JOIN run r ON r.id = s.run
                  WHERE s.uses = 'decide' AND s.token = ?1 AND s.started_at <= ?2 AND s.outcome IS NOT NULL
+                     AND NOT r.shadow
                  ORDER BY s.started_at DESC, s.number DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), millis(then), ASKINGS])?;
@@ -312,8 +355,8 @@ pub(super) fn insert(connection: &Connection, run: &NewRun) -> Result<bool, Erro
     }
     let ended = (run.state != State::Running).then(|| millis(run.started_at));
     let opened = connection.execute(
-        "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state, skipped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state, skipped, shadow)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (workflow, scheduled_at) WHERE scheduled_at IS NOT NULL DO NOTHING",
         params![
             run.id.as_str(),
@@ -325,6 +368,7 @@ pub(super) fn insert(connection: &Connection, run: &NewRun) -> Result<bool, Erro
             ended,
             run.state.as_str(),
             run.skipped.as_ref().map(to_json),
+            run.shadow,
         ],
     )?;
     Ok(opened == 1)
@@ -362,7 +406,7 @@ fn asking(row: &Row<'_>) -> Result<Option<Asking>, Error> {
     }))
 }
 
-fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
+pub(super) fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
     let id: String = row.get(0)?;
     let (trigger, state): (String, String) = (row.get(2)?, row.get(6)?);
     let skipped: Option<String> = row.get(7)?;
@@ -389,6 +433,7 @@ fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> {
         workflow: typed(row.get(1)?, "workflow name")?,
         trigger: from_json(&trigger, "trigger")?,
         dry: row.get(3)?,
+        shadow: row.get(8)?,
         started_at: time(row.get(4)?)?,
         ended_at: maybe_time(row.get(5)?)?,
         state: State::from_word(&state).ok_or(Error::Corrupt { what: "run state", text: state })?,

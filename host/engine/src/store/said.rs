@@ -1,8 +1,8 @@
 //! What channels were told is wrong, and is not over: so that nobody is told the same at every run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::id::{ChannelName, TokenName};
+use domain::id::{ChannelName, SerialNumber, TableName, TokenName};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -84,6 +84,46 @@ impl Store {
                 enqueue(connection, message)?;
             }
             sayings.iter().try_for_each(|saying| note(connection, topic, &name, saying, now))
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Which devices of a list each channel was told are late.
+    pub async fn late_said(
+        &self,
+        list: &TableName,
+    ) -> Result<BTreeMap<ChannelName, BTreeSet<SerialNumber>>, Error> {
+        let (from, to) = (format!("{list}/"), format!("{list}0"));
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT channel, substr(name, ?3) FROM said WHERE topic = 'late' AND name > ?1 AND name < ?2",
+            )?;
+            let mut rows = statement.query(params![from, to, from.len() + 1])?;
+            let mut said: BTreeMap<ChannelName, BTreeSet<SerialNumber>> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let serial = typed(row.get(1)?, "serial number")?;
+                said.entry(typed(row.get(0)?, "channel name")?).or_default().insert(serial);
+            }
+            Ok(said)
+        })
+        .await
+    }
+
+    /// Puts a message into the outbox and notes what its channel knows then of several subjects.
+    pub async fn say_each(
+        &self,
+        topic: Topic,
+        message: Option<Outgoing>,
+        sayings: Vec<(String, Saying)>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(move |connection| {
+            if let Some(message) = &message {
+                enqueue(connection, message)?;
+            }
+            sayings.iter().try_for_each(|(name, saying)| note(connection, topic, name, saying, now))
         })
         .await
     }

@@ -8,6 +8,26 @@ use rusqlite::{Row, params};
 use super::devices::DeviceId;
 use super::{Error, Store, maybe_time, millis, to_json, typed};
 
+/// Where verdicts are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Book {
+    /// With those that say why a device has the profile it has.
+    #[default]
+    Live,
+    /// Apart: of workflows in shadow mode.
+    Shadow,
+}
+
+impl Book {
+    /// The table.
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Self::Live => "verdict",
+            Self::Shadow => "shadow_verdict",
+        }
+    }
+}
+
 /// A verdict and who gave it.
 #[derive(Clone, Debug)]
 pub struct StoredVerdict {
@@ -30,6 +50,7 @@ impl Store {
     pub async fn store_verdicts(
         &self,
         run: &RunId,
+        book: Book,
         policy: (PluginName, Digest),
         later: &[PluginName],
         verdicts: Vec<(DeviceId, Verdict)>,
@@ -37,8 +58,8 @@ impl Store {
     ) -> Result<u64, Error> {
         let (run, later) = (run.clone(), to_json(&later));
         self.write(move |connection| {
-            let mut upsert = connection.prepare_cached(
-                "INSERT INTO verdict (device, decision, profile, hold_until, reason, fault, policy, digest, run,
+            let mut upsert = connection.prepare_cached(&format!(
+                "INSERT INTO {} (device, decision, profile, hold_until, reason, fault, policy, digest, run,
                      decided_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (device) DO UPDATE SET decision = excluded.decision,
@@ -50,7 +71,8 @@ impl Store {
                       excluded.policy)
                      AND NOT (excluded.decision = 'ignore'
                               AND policy IN (SELECT value FROM json_each(?11)))",
-            )?;
+                book.table(),
+            ))?;
             let mut differently = 0;
             for (device, verdict) in verdicts {
                 let (decision, profile, until) = match &verdict.decision {
@@ -114,20 +136,20 @@ impl Store {
         .await
     }
 
-    /// The verdicts on these devices as they were then, in their order; none for one that was not decided
+    /// The verdicts on these devices as they were then, and whose, in their order; none for one that was not decided
     /// about, or of which too little is kept.
     pub async fn verdicts_as_of(
         &self,
         devices: Vec<DeviceId>,
         then: Timestamp,
-    ) -> Result<Vec<Option<Verdict>>, Error> {
+    ) -> Result<Vec<Option<(Verdict, PluginName)>>, Error> {
         self.read(move |connection| {
             let mut now = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault FROM verdict
+                "SELECT decision, profile, hold_until, reason, fault, policy FROM verdict
                  WHERE device = ?1 AND decided_at <= ?2",
             )?;
             let mut before = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault FROM verdict_history
+                "SELECT decision, profile, hold_until, reason, fault, policy FROM verdict_history
                  WHERE device = ?1 AND decided_at <= ?2 ORDER BY number DESC LIMIT 1",
             )?;
             let mut found = Vec::with_capacity(devices.len());
@@ -135,14 +157,19 @@ impl Store {
                 let key = params![device, millis(then)];
                 let mut rows = now.query(key)?;
                 found.push(match rows.next()? {
-                    Some(row) => verdict(row, 0)?,
-                    None => before.query(key)?.next()?.map_or(Ok(None), |row| verdict(row, 0))?,
+                    Some(row) => whose(row)?,
+                    None => before.query(key)?.next()?.map_or(Ok(None), whose)?,
                 });
             }
             Ok(found)
         })
         .await
     }
+}
+
+fn whose(row: &Row<'_>) -> Result<Option<(Verdict, PluginName)>, Error> {
+    let policy = typed(row.get(5)?, "plugin name")?;
+    Ok(verdict(row, 0)?.map(|verdict| (verdict, policy)))
 }
 
 fn stored(row: &Row<'_>) -> Result<Option<StoredVerdict>, Error> {

@@ -94,10 +94,12 @@ impl<'a> Reader<'a> {
             return Some(Condition { source: Source::Column(table, column), wanted, negated });
         }
         let Some(field) = Field::named(name) else {
-            let names: Vec<&str> = Field::names().chain(["in_table"]).collect();
-            let hint = nearest(name, &names)
-                .unwrap_or_else(|| format!("a field younger than Deputy is `extra.{name}`"));
-            at.problem_with_hint(format!("devices have no field `{name}`"), hint);
+            at.problem_in_words(|| {
+                let names: Vec<&str> = Field::names().chain(["in_table"]).collect();
+                let hint = nearest(name, &names)
+                    .unwrap_or_else(|| format!("a field younger than Deputy is `extra.{name}`"));
+                (format!("devices have no field `{name}`"), hint)
+            });
             return None;
         };
         let (wanted, negated) = self.wanted(at, Some(&field))?;
@@ -236,8 +238,10 @@ fn check(at: &At, texts: &[(&'static str, usize)], known: &[&str], message: &str
             None => known.eq_ignore_ascii_case(text),
         };
         if !known.iter().any(is_one) {
-            let hint = nearest(text, known).unwrap_or_else(|| format!("known are {}", listed(known)));
-            at.item(*index).problem_with_hint(format!("{message} `{text}`"), hint);
+            at.item(*index).problem_in_words(|| {
+                let hint = nearest(text, known).unwrap_or_else(|| format!("known are {}", listed(known)));
+                (format!("{message} `{text}`"), hint)
+            });
         }
     }
 }

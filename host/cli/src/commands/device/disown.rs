@@ -1,6 +1,7 @@
 //! `deputy device disown`: releases devices from the organisation, for good.
 
 use domain::id::{SerialNumber, TokenName};
+use domain::rails::Limit;
 use domain::removal::{Removal, is_named_again};
 
 use crate::Common;
@@ -23,6 +24,9 @@ pub(crate) struct Arguments {
     /// For scripts: the device a second time; once for each
     #[arg(long = "confirm", value_name = "SERIAL")]
     confirm: Vec<SerialNumber>,
+    /// In place of the rail `removals` of `[defaults.rails]`: the most devices, a number or a part such as 10%
+    #[arg(long, value_name = "N")]
+    removals: Option<Limit>,
 }
 
 /// Carries the command out.
@@ -42,6 +46,6 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
     }
     let flag =
         "in a terminal it is asked for; a script repeats each device with `--confirm SERIAL`".to_owned();
-    remove(common, app, Wanted { what: Removal::Disown, token: &arguments.token, serials, confirmed, flag })
-        .await
+    let (what, token, most) = (Removal::Disown, &arguments.token, arguments.removals);
+    remove(common, app, Wanted { what, token, serials, confirmed, flag, most }).await
 }

@@ -22,7 +22,7 @@ use crate::commands::device::history::change_words;
 use crate::commands::runs;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::moment::Moment;
-use crate::output::{maybe, print, print_json, time};
+use crate::output::{maybe, print, print_json, time, width, wrapped};
 
 /// What `deputy device explain` takes.
 #[derive(clap::Args)]
@@ -32,9 +32,15 @@ Examples:
   deputy device explain C02ZQ1XAMD6T --at 2026-02-01
   deputy device explain C02ZQ1XAMD6T --run 20260201-091500-k3f9wq --json
 
-How far back it can look, `[keep]` in deputy.toml says. With --json, for each token that has or had the
-device: device, on, profile; asked (run, workflow, at, policy, digest, settings, tables, utc_offset); saw, the
-device as the policy saw it; verdict; actions; since, what Apple showed after that; next, next_at, next_run_of.")]
+How far back it can look, `[keep]` in deputy.toml says.
+
+With --json, for each token that has or had the device:
+  device, on, profile   as it is now
+  asked                 run, workflow, at, policy, digest, settings, tables, ...
+  saw                   the device as the policy saw it
+  verdict, actions      what it said, what was sent and answered
+  since                 what Apple showed after that
+  next                  in words; next_at and next_run_of: when, and of what")]
 pub(crate) struct Arguments {
     /// The device
     serial: SerialNumber,
@@ -50,6 +56,8 @@ pub(crate) struct Arguments {
 const ACTIONS: u32 = 10;
 /// Verdicts that are looked through for an earlier one.
 const VERDICTS: u32 = 1_000;
+/// Before what is said of each thing.
+const INDENT: usize = 12;
 /// Changes since a decision that are shown.
 const CHANGES: usize = 5;
 
@@ -173,8 +181,11 @@ impl<'a> Explanation<'a> {
         let StoredDevice { token, known } = self.stored;
         let device = &known.device;
         let mut words = format!("{} of token {token}\n", device.serial_number);
+        let width = width().unwrap_or(usize::MAX);
         let mut line = |what: &str, text: String| {
-            let _ = writeln!(words, "  {what:<9} {text}");
+            for (nth, piece) in wrapped(&text, width.saturating_sub(INDENT).max(20)).iter().enumerate() {
+                let _ = writeln!(words, "  {:<9} {piece}", if nth == 0 { what } else { "" });
+            }
         };
         if !self.is_past {
             let facts = [&device.model, &device.device_family, &device.os, &device.color];

@@ -3,7 +3,7 @@
 use domain::id::WorkflowName;
 use domain::pause::Refusal;
 use domain::verdict::Decision;
-use domain::workflow::{Uses, Workflow};
+use domain::workflow::{Mode, Uses, Workflow};
 use engine::store::{StoredDevice, StoredVerdict};
 use jiff::Timestamp;
 
@@ -21,6 +21,13 @@ pub(super) struct Next {
     pub(super) workflow: Option<WorkflowName>,
 }
 
+/// The next run that looks at a device: when, of which workflow, and what is to be known of it.
+struct Look {
+    at: Option<Timestamp>,
+    workflow: Option<WorkflowName>,
+    words: String,
+}
+
 /// What happens to a device next.
 pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&StoredVerdict>) -> Outcome<Next> {
     let StoredDevice { token, known } = stored;
@@ -30,23 +37,8 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
     }
     let now = app.engine.now();
     let pause = known.pause.filter(|pause| pause.is_on(now));
-    let from = pause.map_or(now, |pause| pause.until);
-    let assigns = |workflow: &&std::sync::Arc<Workflow>| {
-        let serves = workflow.tokens.as_ref().is_none_or(|tokens| tokens.contains(token));
-        serves && workflow.steps.iter().any(|step| matches!(step.uses, Uses::Apply { .. }))
-    };
-    let due = app
-        .engine
-        .settings
-        .workflows
-        .values()
-        .filter(assigns)
-        .filter_map(|workflow| Some((workflow.next_due(from)?, workflow.name.clone())));
-    let due = due.min();
-    let when = match &due {
-        Some((at, workflow)) => format!("at the next run of {workflow}, {}", time(*at)),
-        None => "at the next run by hand".to_owned(),
-    };
+    let Look { at, workflow, words: when } =
+        look(app, stored, pause.map_or(now, |pause| pause.until)).await?;
     let words = if let Some(pause) = pause {
         let why = match pause.why {
             Refusal::Failed => "Apple would not assign it and gave no reason",
@@ -72,6 +64,50 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
             _ => format!("the policy is asked again {when}"),
         }
     };
-    let (at, workflow) = due.unzip();
     Ok(Next { words, at, workflow })
+}
+
+/// The first run from then on that may assign the device. A workflow that a person has paused runs when that is over.
+async fn look(app: &App, stored: &StoredDevice, from: Timestamp) -> Outcome<Look> {
+    let assigns = |workflow: &&std::sync::Arc<Workflow>| {
+        let serves = workflow.tokens.as_ref().is_none_or(|tokens| tokens.contains(&stored.token));
+        let assigns = workflow.steps.iter().any(|step| matches!(step.uses, Uses::Apply { .. }));
+        serves && assigns && workflow.enabled && workflow.mode == Mode::Live
+    };
+    let pauses = app.engine.store.pauses().await?;
+    let (mut first, mut paused): (Option<(Timestamp, &WorkflowName)>, _) = (None, None);
+    for workflow in app.engine.settings.workflows.values().filter(assigns) {
+        if workflow.timing.is_none() {
+            continue;
+        }
+        let pause = pauses.get(&workflow.name);
+        let from = match pause.map(|pause| pause.until) {
+            None => from,
+            Some(Some(until)) => from.max(until),
+            Some(None) => {
+                paused = pause.map(|pause| (&workflow.name, pause));
+                continue;
+            }
+        };
+        let due = workflow.next_due(from).map(|at| (at, &workflow.name));
+        first = [first, due].into_iter().flatten().min();
+    }
+    Ok(match (first, paused) {
+        (Some((at, workflow)), _) => {
+            let pause = pauses.get(workflow).map_or(String::new(), |pause| {
+                format!(" (until then it is paused by {}: {})", pause.who, pause.reason)
+            });
+            let words = format!("at the next run of {workflow}, {}{pause}", time(at));
+            Look { at: Some(at), workflow: Some(workflow.clone()), words }
+        }
+        (None, Some((workflow, pause))) => Look {
+            at: None,
+            workflow: Some(workflow.clone()),
+            words: format!(
+                "when {workflow} runs again, which {} paused: {}; `deputy workflow resume {workflow}` ends that",
+                pause.who, pause.reason
+            ),
+        },
+        (None, None) => Look { at: None, workflow: None, words: "at the next run by hand".to_owned() },
+    })
 }

@@ -221,6 +221,27 @@ pub(super) fn token(typed: &cases::Token) -> Result<Token, String> {
     Ok(Token { name: one(&typed.name)?, server_name, org_name, admin_id, contacts, devices, facts })
 }
 
+/// The same token in the words of case files.
+pub(super) fn as_typed(token: &Token) -> cases::Token {
+    let Token { name, server_name, org_name, admin_id, contacts, devices, facts } = token.clone();
+    let trouble = |Trouble { code, message, advice, since }| cases::Trouble {
+        code,
+        message,
+        advice,
+        since: seconds(since),
+    };
+    let facts = facts.into_iter().map(|fact| cases::Fact {
+        kind: fact.kind,
+        name: fact.name,
+        ends: fact.ends.map(seconds),
+        trouble: fact.trouble.map(trouble),
+        told: fact.told.map(|Threshold(seconds)| seconds),
+        acknowledged: fact.acknowledged,
+    });
+    let facts = facts.collect();
+    cases::Token { name: name.to_string(), server_name, org_name, admin_id, contacts, devices, facts }
+}
+
 /// The plan as a run would have made it.
 pub(super) fn plan(typed: &cases::Plan) -> Result<review::Plan, String> {
     let moves = typed.moves.iter().map(|it| review::Move {

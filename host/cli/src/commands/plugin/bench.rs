@@ -65,7 +65,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     super::in_the_background(move || {
         let mut devices = devices;
         let first = devices.next().ok_or_else(|| devices.none_found())??;
-        let context = devices.context(&first.token, &subject);
+        let context = devices.context(&first.token, &subject.surroundings());
         measure(json, &subject, &context, &first.devices, arguments.runs)
     })
     .await

@@ -14,7 +14,7 @@ use crate::config::limits::shown;
 
 /// The limits to measure with, by the names they have in deputy.toml.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Preset {
+pub(in crate::commands) enum Preset {
     /// For a policy compiled to WebAssembly, as from Rust and C
     Compiled,
     /// For a policy with the interpreter of its language, as from JavaScript and Python
@@ -27,9 +27,9 @@ const COMPILED: usize = 4 << 20;
 
 /// Limits, and where they come from.
 #[derive(Clone, Debug)]
-pub(super) struct Bounds {
+pub(in crate::commands) struct Bounds {
     /// What the component may use.
-    pub(super) limits: Limits,
+    pub(in crate::commands) limits: Limits,
     origin: Origin,
 }
 
@@ -61,7 +61,7 @@ impl Preset {
 
 impl Bounds {
     /// What holds for a component of this size: what was chosen, or what deputy.toml says, or what fits its size.
-    pub(super) fn of(
+    pub(in crate::commands) fn of(
         chosen: Option<Preset>,
         configured: Option<(&PluginName, &PluginConfig)>,
         size: usize,
@@ -86,6 +86,12 @@ impl Bounds {
             }
             _ => None,
         }
+    }
+
+    /// The line for deputy.toml, where these are not what holds without one.
+    pub(super) fn to_write(&self) -> Option<&'static str> {
+        let guessed = self.origin == Origin::Guessed(Preset::Interpreter);
+        guessed.then_some("limits = { preset = \"interpreter\" }")
     }
 
     /// The limits in words, under their headings.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::project;
 use crate::Common;
 use crate::exit::{Exit, Outcome, Problem};
-use crate::output::{print, print_json};
+use crate::output::{grouped, print, print_json};
 
 /// What `deputy plugin build` takes.
 #[derive(clap::Args)]
@@ -26,8 +26,14 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let folder = &arguments.folder;
     let project = project::read(folder)?;
     let name = &project.name;
-    let bytes = plugin_build::build_project(folder, &project.language).map_err(Problem::from)?;
     let out = arguments.out.clone().unwrap_or_else(|| project::inside(folder, &format!("{name}.wasm")));
+    let bytes = plugin_build::build_project(folder, &project.language).map_err(|error| {
+        let problem = Problem::from(error);
+        // Whoever tests on would test what was before the mistake.
+        let old = out.exists().then(|| format!("{} is still the one of an earlier build", out.display()));
+        let hints: Vec<String> = problem.hint.iter().cloned().chain(old).collect();
+        if hints.is_empty() { problem } else { problem.hint(hints.join("; ")) }
+    })?;
     // What is not whole never has the name of a component.
     let partial = out.with_extension("wasm.partial");
     std::fs::write(&partial, &bytes).map_err(|error| Problem::file("write", &partial, &error))?;
@@ -45,13 +51,14 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
         true => "limits = { preset = \"interpreter\" }   # it brings its interpreter\n",
         false => "",
     };
+    let (shown, size) = (out.display(), grouped(bytes.len() as u64));
     print(&format!(
-        "{} is built: {} bytes. For deputy.toml, beside which it goes into plugins/:\n\n\
+        "{shown} is built: {size} bytes. Next, type\n  deputy plugin test {shown}\n\n\
+         To use it, copy it to plugins/ beside deputy.toml, and write there:\n\n\
          [plugins.{name}]\npath = \"plugins/{name}.wasm\"\nsha256 = \"{digest}\"\n{limits}\n\
-         Next, type\n  deputy plugin test {}",
-        out.display(),
-        bytes.len(),
-        out.display(),
+         its settings under [plugins.{name}.settings], and its name as `policy` in a step of a workflow. Where an \
+         earlier one is trusted, leave its sha256:\n`deputy plugin trust {name}` shows what is different, and writes \
+         the new one.",
     ));
     Ok(Exit::Success)
 }

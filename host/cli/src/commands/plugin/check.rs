@@ -274,7 +274,15 @@ fn loaded(subject: &Subject, sandbox: &Sandbox, schema: Option<Value>, found: &m
         }
         Err(error @ (sandbox::Error::UngrantedTables { .. } | sandbox::Error::NoColumn { .. })) => {
             found.add("settings", How::Well, "accepted");
-            found.add("tables", How::Wrong, error);
+            match error {
+                sandbox::Error::UngrantedTables { missing, .. } if !subject.is_configured => {
+                    let (looks, hint) = subject.without_tables(&missing);
+                    found.add("tables", How::Wrong, looks).hint(hint);
+                }
+                error => {
+                    found.add("tables", How::Wrong, error);
+                }
+            }
             found.add("reads", How::Unknown, "not asked");
             return;
         }

@@ -11,10 +11,9 @@ use domain::device::Device;
 use domain::id::{ProfileId, ProfileName, SerialNumber, TokenName};
 use domain::verdict::Context;
 use jiff::Timestamp;
-use jiff::tz::Offset;
 
 use super::saved;
-use super::subject::Subject;
+use super::surroundings::Surroundings;
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Outcome, Problem};
@@ -99,10 +98,6 @@ impl From {
         if let Some(count) = self.simulated {
             return Ok(devices(simulated(count, token, now), Some(count), "the simulated fleet".to_owned()));
         }
-        self.inventory(common, now).await
-    }
-
-    async fn inventory(&self, common: &Common, now: Timestamp) -> Outcome<Devices> {
         let hint = "`--devices FILE` takes devices from a file, `--simulated 1000` makes some up";
         if !common.config.exists() {
             return Err(Problem::usage(
@@ -110,7 +105,11 @@ impl From {
             )
             .hint(hint));
         }
-        let app = App::open(&common.config, Policies::Unused).await?;
+        self.inventory(&App::open(&common.config, Policies::Unused).await?).await
+    }
+
+    /// The devices that the store knows.
+    pub(super) async fn inventory(&self, app: &App) -> Outcome<Devices> {
         let tokens = app.tokens(self.token.as_slice())?;
         let mut defined = BTreeMap::new();
         for token in &tokens {
@@ -142,20 +141,20 @@ impl From {
             }
         });
         let (only, origin) = (self.serial.clone(), "the inventory".to_owned());
-        Ok(Devices { batches: Box::new(batches), total: None, origin, only, now, defined })
+        Ok(Devices { batches: Box::new(batches), total: None, origin, only, now: self.moment(), defined })
     }
 }
 
 impl Devices {
     /// What a policy is told besides the devices of a token.
-    pub(super) fn context(&self, token: &TokenName, subject: &Subject) -> Context {
+    pub(super) fn context(&self, token: &TokenName, surroundings: &Surroundings) -> Context {
         Context {
             now: self.now,
-            utc_offset: Offset::UTC,
+            utc_offset: surroundings.timezone.to_offset(self.now),
             token: token.clone(),
-            profiles: subject.setup.profiles.clone(),
+            profiles: surroundings.profiles.clone(),
             defined: self.defined.get(token).cloned().unwrap_or_default(),
-            tables: subject.tables.clone(),
+            tables: surroundings.tables.clone(),
         }
     }
 

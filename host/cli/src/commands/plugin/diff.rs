@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::devices::{Devices, From};
 use super::subject::{self, Settings, Subject, Told};
+use super::surroundings::{self, Surroundings, TableFlag};
 use crate::Common;
 use crate::exit::{Exit, Outcome};
 use crate::output::{bar, print, print_json};
@@ -34,6 +35,12 @@ pub(crate) struct Arguments {
     /// A profile that they may assign; once for each [default: those in the folder profiles]
     #[arg(long = "profile", value_name = "NAME", value_delimiter = ',')]
     profiles: Vec<domain::id::ProfileName>,
+    /// A table that they may look into, as NAME=FILE.csv with the key in the first column; once for each
+    #[arg(long = "table", value_name = "NAME=FILE")]
+    tables: Vec<TableFlag>,
+    /// The time zone whose wall clock they are told [default: that of the first workflow that names them, or UTC]
+    #[arg(long, value_name = "ZONE", value_parser = surroundings::timezone)]
+    timezone: Option<jiff::tz::TimeZone>,
     /// What they may use [default: what deputy.toml says; for a file, what goes with its size]
     #[arg(long)]
     preset: Option<super::bounds::Preset>,
@@ -62,12 +69,19 @@ With --all --json, every change is a line of JSON of its own, and the last line 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     let config = subject::config(common)?;
-    let profiles = || arguments.profiles.clone();
-    let told =
-        Told { settings: arguments.settings_old.clone(), profiles: profiles(), preset: arguments.preset };
+    let told = Told {
+        settings: arguments.settings_old.clone(),
+        profiles: arguments.profiles.clone(),
+        tables: arguments.tables.clone(),
+        timezone: arguments.timezone.clone(),
+        preset: arguments.preset,
+    };
     let old = Subject::find(common, config.as_ref(), &arguments.old, &told)?;
-    let told = Told { settings: None, profiles: profiles(), preset: arguments.preset };
+    let told = Told { settings: None, ..told };
     let mut new = Subject::find(common, config.as_ref(), &arguments.new, &told)?;
+    if !new.is_configured {
+        new.timezone = old.timezone.clone();
+    }
     new.settings = match &arguments.settings_new {
         Some(file) => Settings::read(file)?,
         None if new.is_configured => new.settings,
@@ -90,20 +104,13 @@ fn compare(
     (new, now): (&Subject, &Plugin),
     mut devices: Devices,
 ) -> Outcome {
-    let bar = bar(json, "comparing", devices.total);
-    let mut difference = Difference::new(arguments.examples);
-    while let Some(batch) = devices.next() {
-        let batch = batch?;
-        let context = |subject: &Subject| devices.context(&batch.token, subject);
-        let tell = |change: Change<'_>| {
-            if arguments.all {
-                bar.suspend(|| print(&if json { as_json(change).to_string() } else { words(change) }));
-            }
-        };
-        difference.ask((then, &context(old)), (now, &context(new)), &batch.devices, tell);
-        bar.set_position(difference.devices);
-    }
-    bar.finish_and_clear();
+    let tell = |change: Change<'_>| {
+        if arguments.all {
+            print(&if json { as_json(change).to_string() } else { words(change) });
+        }
+    };
+    let sides = ((then, &old.surroundings()), (now, &new.surroundings()));
+    let difference = between(json, arguments.examples, sides.0, sides.1, &mut devices, tell)?;
     if difference.devices == 0 {
         return Err(devices.none_found());
     }
@@ -117,12 +124,38 @@ fn compare(
     Ok(if changed { Exit::Failure } else { Exit::Success })
 }
 
-fn words(Change { device: Device { serial_number, .. }, old, new }: Change<'_>) -> String {
+/// Asks both about all devices, with what each is told besides; `tell` hears of every change.
+pub(super) fn between(
+    json: bool,
+    examples: usize,
+    (old, then): (&Plugin, &Surroundings),
+    (new, now): (&Plugin, &Surroundings),
+    devices: &mut Devices,
+    mut tell: impl FnMut(Change<'_>),
+) -> Outcome<Difference> {
+    let bar = bar(json, "comparing", devices.total);
+    let mut difference = Difference::new(examples);
+    while let Some(batch) = devices.next() {
+        let batch = batch?;
+        let context = |surroundings| devices.context(&batch.token, surroundings);
+        let tell = |change: Change<'_>| bar.suspend(|| tell(change));
+        difference.ask((old, &context(then)), (new, &context(now)), &batch.devices, tell);
+        bar.set_position(difference.devices);
+    }
+    bar.finish_and_clear();
+    Ok(difference)
+}
+
+/// One change for people, in a line.
+pub(in crate::commands) fn words(
+    Change { device: Device { serial_number, .. }, old, new }: Change<'_>,
+) -> String {
     let said = |verdict: &Verdict| format!("{} ({})", Said::of(verdict), verdict.reason);
     format!("{serial_number}: {} -> {}", said(old), said(new))
 }
 
-fn as_json(Change { device, old, new }: Change<'_>) -> Value {
+/// The same as data.
+pub(in crate::commands) fn as_json(Change { device, old, new }: Change<'_>) -> Value {
     let said = |verdict: &Verdict| json!({ "verdict": verdict.decision, "reason": &*verdict.reason, "fault": verdict.fault });
     json!({ "serial_number": device.serial_number, "old": said(old), "new": said(new) })
 }
@@ -135,7 +168,7 @@ fn total(difference: &Difference, old: &Plugin, new: &Plugin) -> Value {
 }
 
 /// What is different, as data.
-pub(super) fn counted(difference: &Difference) -> Value {
+pub(in crate::commands) fn counted(difference: &Difference) -> Value {
     let moves = difference.by_size().into_iter().map(|(old, new, moved)| {
         json!({ "old": old, "new": new, "devices": moved.devices, "examples": moved.examples })
     });

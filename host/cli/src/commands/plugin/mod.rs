@@ -3,7 +3,7 @@
 mod bench;
 mod build;
 mod check;
-mod diff;
+pub(in crate::commands) mod diff;
 mod inspect;
 pub(crate) mod list;
 mod new;
@@ -13,7 +13,7 @@ mod trust;
 mod r#try;
 
 mod asker;
-mod bounds;
+pub(in crate::commands) mod bounds;
 mod devices;
 mod fuel;
 mod odd;
@@ -22,7 +22,8 @@ pub(crate) mod project;
 mod properties;
 mod saved;
 mod schema;
-mod subject;
+pub(in crate::commands) mod subject;
+mod surroundings;
 
 use domain::policy::Question;
 
@@ -66,7 +67,13 @@ Writing a policy:
   cd site-policy
   deputy plugin build                                fetches the tools, makes site-policy.wasm
   deputy plugin test site-policy.wasm                its cases, and what every policy must hold
-  deputy plugin inspect site-policy.wasm             what it asks for, what it answers, what it may use";
+  deputy plugin try site-policy.wasm --settings settings.toml --profile standard --simulated 20
+
+Using it, in the folder of deputy.toml, which needs the lines that the build has printed:
+  deputy plugin check site-policy                    all that would keep it from running
+  deputy plugin try site-policy                      what it says of the devices there are
+  deputy plugin trust site-policy                    what it is, what it would change; then pins it
+  deputy plan                                        once a workflow names it: what a run would do";
 
 /// Carries the command out.
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
@@ -86,7 +93,9 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
 }
 
 /// Policies compute and devices are waited for: not on a thread that serves others.
-async fn in_the_background(work: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+async fn in_the_background<T: Send + 'static>(
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Problem::new(Exit::Failure, format!("this broke off: {error}"))))
 }

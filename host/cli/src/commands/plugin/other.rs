@@ -1,6 +1,6 @@
 //! `deputy plugin try` for policies that are not about devices: who hears of these tokens, and may this plan go ahead?
 //!
-//! Tokens come from a file; a plan from a file or from the last run that made one. The files are in the
+//! Tokens come from a file or from the store; a plan from a file or from the last run that made one. The files are in the
 //! words of case files, so that what was tried becomes a case by writing down what was answered.
 
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use domain::plan::{Profiles, Totals};
 use domain::policy::{Question, Usage};
 use domain::run::Outcome as Came;
 use domain::{reminder, review};
+use engine::lifecycle;
 use jiff::Timestamp;
-use jiff::tz::Offset;
 use sandbox::{Line, Plugin, Trace};
 use serde_json::{Value, json};
 
@@ -30,7 +30,8 @@ pub(super) struct About {
     /// What to ask [default: what it answers; of several, assignment]
     #[arg(long, short)]
     question: Option<project::Question>,
-    /// Ask who hears about these tokens: a TOML file with `version = 1` and [[tokens]] as in case files
+    /// Ask who hears about these tokens: a TOML file with `version = 1` and [[tokens]] as in case files [default: those
+    /// that were imported, with all that is known of them]
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "devices", "simulated", "serial"])]
     tokens: Option<PathBuf>,
     /// Ask whether this plan may go ahead: a TOML file with `version = 1` and [plan] as in case files [default: that
@@ -77,7 +78,7 @@ pub(super) async fn run(
 ) -> Outcome {
     super::answers(&subject, &plugin, about.question(&plugin))?;
     let tried = match about.question(&plugin) {
-        Question::Reminder => remind(about, from, &subject, plugin).await?,
+        Question::Reminder => remind(common, about, from, &subject, plugin).await?,
         _ => review(common, about, from, &subject, plugin).await?,
     };
     match common.json {
@@ -87,24 +88,30 @@ pub(super) async fn run(
     Ok(if tried.faults.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
-async fn remind(about: &About, from: &From, subject: &Subject, plugin: Plugin) -> Outcome<Tried> {
-    let Some(file) = &about.tokens else {
-        return Err(Problem::usage("which tokens this is about is not said").hint(
-            "`--tokens FILE` takes them from a file:\n\nversion = 1\n\n[[tokens]]\nname = \"main\"\ndevices = 1200\n\
-             facts = [{ kind = \"token\", ends = 2027-01-31 }]",
-        ));
+async fn remind(
+    common: &Common,
+    about: &About,
+    from: &From,
+    subject: &Subject,
+    plugin: Plugin,
+) -> Outcome<Tried> {
+    let (asked, origin) = match &about.tokens {
+        Some(file) => {
+            let asked: Result<Vec<_>, String> = read(file, cases::tokens)?.iter().map(asker::token).collect();
+            (asked.map_err(|why| unreadable(file, &why))?, file.display().to_string())
+        }
+        None => (imported(common, from).await?, "the store".to_owned()),
     };
-    let tokens = read(file, cases::tokens)?;
-    let asked: Result<Vec<_>, String> = tokens.iter().map(asker::token).collect();
-    let asked = asked.map_err(|why| unreadable(file, &why))?;
+    let tokens: Vec<cases::Token> = asked.iter().map(asker::as_typed).collect();
+    let now = from.moment();
     let context = reminder::Context {
-        now: from.moment(),
-        utc_offset: Offset::UTC,
+        now,
+        utc_offset: subject.timezone.to_offset(now),
         channels: subject.setup.channels.clone(),
         tables: subject.tables.clone(),
     };
     let channels = context.channels.clone();
-    let answer = in_the_background(move || plugin.answer_reminder(&context, &asked)).await?;
+    let answer = super::in_the_background(move || Ok(plugin.answer_reminder(&context, &asked))).await?;
     let mut faults = Vec::new();
     let lists = answer.answer.into_iter().zip(&tokens).map(|(answer, token)| match answer {
         Ok(list) => list.into_iter().map(|it| asker::reminder(it, &channels)).collect(),
@@ -116,7 +123,7 @@ async fn remind(about: &About, from: &From, subject: &Subject, plugin: Plugin) -
     let answered = Answer::Reminders(lists.collect());
     let things = if tokens.len() == 1 { "token" } else { "tokens" };
     Ok(Tried {
-        origin: format!("{} {things} ({})", tokens.len(), file.display()),
+        origin: format!("{} {things} ({origin})", tokens.len()),
         case: case(subject, cases::Question::Reminder(tokens)),
         answer: Some(answered),
         faults,
@@ -124,6 +131,25 @@ async fn remind(about: &About, from: &From, subject: &Subject, plugin: Plugin) -
         log: answer.log,
         usage: answer.usage,
     })
+}
+
+/// The tokens that were imported, as a run would tell of them.
+async fn imported(common: &Common, from: &From) -> Outcome<Vec<reminder::Subject>> {
+    let hint = "`--tokens FILE` takes them from a file:\n\nversion = 1\n\n[[tokens]]\nname = \"main\"\ndevices = 1200\n\
+        facts = [{ kind = \"token\", ends = 2027-01-31 }]";
+    if !common.config.exists() {
+        let message = "there are no tokens: without a configuration there is no store";
+        return Err(Problem::usage(message).hint(hint));
+    }
+    let app = App::open(&common.config, Policies::Unused).await?;
+    let tokens = app.tokens(from.token().map_or(&[], std::slice::from_ref))?;
+    let known = lifecycle::about(&app.engine, &tokens, None).await?;
+    if known.is_empty() {
+        let names = domain::document::list_of(tokens.iter().map(TokenName::as_str));
+        let message = format!("there are no tokens: none was imported for {names}");
+        return Err(Problem::usage(message).hint(format!("`deputy token import` does; {hint}")));
+    }
+    Ok(known.into_iter().map(|it| it.subject).collect())
 }
 
 /// A plan, and what a review is told of where it comes from.
@@ -158,9 +184,9 @@ async fn review(
         None => last(common, from).await?,
     };
     let Found { plan, origin, token, workflow, now } = found;
-    let context =
-        review::Context { now, utc_offset: Offset::UTC, token, workflow, tables: subject.tables.clone() };
-    let answer = in_the_background(move || plugin.answer_review(&context, &plan)).await?;
+    let utc_offset = subject.timezone.to_offset(now);
+    let context = review::Context { now, utc_offset, token, workflow, tables: subject.tables.clone() };
+    let answer = super::in_the_background(move || Ok(plugin.answer_review(&context, &plan))).await?;
     let (answered, faults) = match answer.answer {
         Ok(opinion) => (Some(Answer::Opinion(asker::opinion(opinion))), Vec::new()),
         Err(why) => (None, vec![why.to_string()]),
@@ -216,16 +242,11 @@ fn of_run(run: &RunId, token: &TokenName) -> String {
 /// The numbers of a plan that the rails let pass.
 fn totals(outcome: &Came) -> Option<&Totals> {
     match outcome {
-        Came::Planned(planned) => Some(&planned.totals),
+        Came::Planned(planned) if planned.same_as.is_none() => Some(&planned.totals),
+        Came::Waits(waits) if waits.planned.same_as.is_none() => Some(&waits.planned.totals),
         Came::Objected { totals, .. } => Some(totals),
         _ => None,
     }
-}
-
-/// Policies compute and never wait: not on a thread that serves others.
-async fn in_the_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Problem::new(Exit::Failure, format!("this broke off: {error}")))
 }
 
 fn read<T>(file: &Path, parse: fn(&str) -> Result<T, cases::Error>) -> Outcome<T> {

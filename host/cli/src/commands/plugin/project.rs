@@ -105,8 +105,9 @@ impl Question {
 pub(super) fn read(folder: &Path) -> Outcome<Project> {
     let path = inside(folder, MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        Problem::file("read", &path, &error)
-            .hint("a policy's folder has a plugin.toml; `deputy plugin new NAME` makes one")
+        Problem::file("read", &path, &error).hint(
+            "a policy's folder has a plugin.toml; `deputy plugin new NAME --language LANGUAGE` makes one",
+        )
     })?;
     let shown = path.display().to_string();
     let source = Source { path: &shown, text: &text };

@@ -12,12 +12,12 @@ use domain::document::{Findings, Source};
 use domain::id::{PluginName, ProfileName, TableName};
 use domain::policy::Setup;
 use domain::table::Tables;
-use engine::copies::Copies;
-use engine::table::TableFile;
+use jiff::tz::TimeZone;
 use sandbox::{Plugin, PluginSpec, Sandbox, SettingsProblem};
 use serde_json::{Value, json};
 
 use super::bounds::{Bounds, Preset};
+use super::surroundings::{self, Surroundings, TableFlag};
 use crate::Common;
 use crate::app::unknown;
 use crate::config::{Config, PluginConfig};
@@ -32,6 +32,14 @@ pub(super) struct Told {
     /// A profile that it may assign; once for each [default: those in the folder profiles]
     #[arg(long = "profile", value_name = "NAME", value_delimiter = ',')]
     pub(super) profiles: Vec<ProfileName>,
+    /// A table that it may look into, as NAME=FILE.csv with the key in the first column; once for each [default: those
+    /// it is granted; for a file, all in deputy.toml]
+    #[arg(long = "table", value_name = "NAME=FILE")]
+    pub(super) tables: Vec<TableFlag>,
+    /// The time zone whose wall clock it is told, such as Europe/Paris [default: that of the first workflow that
+    /// names it, or UTC]
+    #[arg(long, value_name = "ZONE", value_parser = surroundings::timezone)]
+    pub(super) timezone: Option<TimeZone>,
     /// What it may use [default: what deputy.toml says; for a file, what goes with its size]
     #[arg(long)]
     pub(super) preset: Option<Preset>,
@@ -56,15 +64,17 @@ pub(super) struct Subject {
     pub(super) setup: Setup,
     /// Where it may look things up.
     pub(super) tables: Arc<Tables>,
+    /// Whose wall clock it is told.
+    pub(super) timezone: TimeZone,
     /// Whether it was named as deputy.toml names it.
     pub(super) is_configured: bool,
 }
 
 /// Settings, and where they stand, for pointing at mistakes.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(in crate::commands) struct Settings {
     /// The table, as the component gets it.
-    pub(super) value: Value,
+    pub(in crate::commands) value: Value,
     /// The file; none if there are no settings.
     path: Option<String>,
     /// Its text, if it is TOML.
@@ -109,14 +119,26 @@ impl Subject {
             setup.profiles = told.profiles.clone();
         }
         let bounds = Bounds::of(told.preset, plugin.map(|plugin| (&name, plugin)), bytes.len());
-        let tables = tables(config, plugin)?;
+        let tables = surroundings::tables(config, plugin, &told.tables)?;
+        let configured = config.filter(|_| plugin.is_some());
+        let of_workflow = || configured.map(|config| surroundings::of_workflow(config, &name));
+        let timezone = told.timezone.clone().or_else(of_workflow).unwrap_or(TimeZone::UTC);
         let (shown, is_configured) = (which.display().to_string(), plugin.is_some());
-        Ok(Self { shown, name, file, bytes, bounds, settings, setup, tables, is_configured })
+        Ok(Self { shown, name, file, bytes, bounds, settings, setup, tables, timezone, is_configured })
     }
 
     /// The component, loaded; or everything that is wrong with its settings, each where it stands.
     pub(super) fn load(&self, sandbox: &Sandbox) -> Outcome<Plugin> {
         sandbox.load(self.spec()).map_err(|error| self.refused(error))
+    }
+
+    /// What it is told besides what it is asked about.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            profiles: self.setup.profiles.clone(),
+            tables: self.tables.clone(),
+            timezone: self.timezone.clone(),
+        }
     }
 
     /// What the sandbox loads.
@@ -147,6 +169,10 @@ impl Subject {
                     _ => problem,
                 }
             }
+            sandbox::Error::UngrantedTables { missing, .. } if !self.is_configured => {
+                let (looks, hint) = self.without_tables(&missing);
+                Problem::usage(looks).hint(hint)
+            }
             error => {
                 // Another preset mends what is too much for this one, and nothing else.
                 let hint = self.bounds.hint().filter(|_| is_too_much(&error));
@@ -154,6 +180,19 @@ impl Subject {
                 hint.into_iter().fold(problem, Problem::hint)
             }
         }
+    }
+}
+
+impl Subject {
+    /// That a file, which nobody can grant anything, looks into tables that are not there; and how to give it some.
+    pub(super) fn without_tables(&self, missing: &[TableName]) -> (String, String) {
+        let names = domain::document::list_of(missing.iter().map(TableName::as_str));
+        let flags: Vec<String> = missing.iter().map(|name| format!("--table {name}={name}.csv")).collect();
+        let flags = flags.join(" ");
+        (
+            format!("{} looks things up in {names}, and there is no such table here", self.shown),
+            format!("`{flags}` takes a CSV file that has the key in its first column"),
+        )
     }
 }
 
@@ -172,7 +211,7 @@ fn built(folder: &Path) -> Outcome<PathBuf> {
     match (found.pop(), found.is_empty()) {
         (Some(file), true) => Ok(file),
         (None, _) => Err(Problem::usage(format!("there is no component in {}", folder.display()))
-            .hint("build it first, or name the `.wasm` file that the build made")),
+            .hint("`deputy plugin build` makes one in the folder of a project; or name the `.wasm` file")),
         (Some(_), false) => {
             let several = format!("there are several components in {}", folder.display());
             Err(Problem::usage(several).hint("name the one that is meant"))
@@ -203,24 +242,6 @@ fn configured<'a>(
     }
 }
 
-/// The tables that a plugin was granted; for a file, which nobody grants anything, all there are.
-fn tables(config: Option<&Config>, plugin: Option<&PluginConfig>) -> Outcome<Arc<Tables>> {
-    let mut tables = Tables::default();
-    let Some(config) = config else { return Ok(Arc::new(tables)) };
-    for (name, source) in &config.tables {
-        if plugin.is_some_and(|plugin| !plugin.tables.contains(name)) {
-            continue;
-        }
-        let file = TableFile::new(name.clone(), source.clone(), Copies::of_tables(&config.store));
-        let Some(now) = file.now() else {
-            let wrong = file.wrong().map_or_else(String::new, |wrong| format!("\n{wrong}"));
-            return Err(Problem::usage(format!("the table `{name}` cannot be used{wrong}")));
-        };
-        tables.0.insert(name.clone(), now);
-    }
-    Ok(Arc::new(tables))
-}
-
 /// The columns of each table.
 pub(super) fn columns(tables: &Tables) -> BTreeMap<TableName, Vec<String>> {
     tables.0.iter().map(|(name, table)| (name.clone(), table.columns().to_vec())).collect()
@@ -242,7 +263,7 @@ impl Settings {
     }
 
     /// The settings in a file: TOML, or JSON if it is called so.
-    pub(super) fn read(file: &Path) -> Outcome<Self> {
+    pub(in crate::commands) fn read(file: &Path) -> Outcome<Self> {
         let text = std::fs::read_to_string(file).map_err(|error| Problem::file("read", file, &error))?;
         let path = file.display().to_string();
         if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {

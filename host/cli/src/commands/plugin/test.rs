@@ -66,6 +66,8 @@ struct Trial {
     /// The case file, or what the properties were tried with.
     group: String,
     name: String,
+    /// Whether it is in a case file, with what is expected.
+    is_case: bool,
     /// What is wrong; none if it is well.
     wrong: Option<String>,
     /// What was wrong has been written as what is expected.
@@ -81,15 +83,16 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
     super::in_the_background(move || {
         let sandbox = subject::sandbox(config.as_ref())?;
         let bar = bar(json, "testing", None);
-        let mut session = Session { arguments: &arguments, subject: &subject, sandbox, trials: Vec::new() };
+        let (trials, untried) = (Vec::new(), None);
+        let mut session = Session { arguments: &arguments, subject: &subject, sandbox, trials, untried };
         let found = session.cases()?;
         if arguments.filter.is_none() {
             let first = devices.next().ok_or_else(|| devices.none_found())??;
-            let context = devices.context(&first.token, &subject);
+            let context = devices.context(&first.token, &subject.surroundings());
             session.properties(&found, &context, first.devices)?;
         }
         bar.finish_and_clear();
-        Ok(tell(json, &subject, &session.trials))
+        Ok(tell(json, &session))
     })
     .await
 }
@@ -99,6 +102,8 @@ struct Session<'a> {
     subject: &'a Subject,
     sandbox: Sandbox,
     trials: Vec<Trial>,
+    /// Why the properties were not tried, if they could have been.
+    untried: Option<String>,
 }
 
 impl Session<'_> {
@@ -179,7 +184,8 @@ impl Session<'_> {
             difference.map(|it| it.to_string().trim_end().to_owned()).into_iter().chain(exceeded).collect();
         let wrong = (!wrong.is_empty()).then(|| wrong.join("\n"));
         let updated = self.arguments.update && wrong.is_some();
-        self.trials.push(Trial { group: file.to_owned(), name: case.name.clone(), wrong, updated });
+        let (group, name) = (file.to_owned(), case.name.clone());
+        self.trials.push(Trial { group, name, is_case: true, wrong, updated });
         Ok(written)
     }
 
@@ -193,7 +199,7 @@ impl Session<'_> {
             }
             return Ok(());
         }
-        let mut seen = Vec::new();
+        let (mut seen, mut tried) = (Vec::new(), false);
         for (file, case) in all.iter().filter(|(_, case)| matches!(case.question, Question::Assignment(_))) {
             let same = (&case.settings, &case.setup, &case.tables);
             if seen.contains(&same) || seen.len() == SETTINGS {
@@ -205,6 +211,11 @@ impl Session<'_> {
             let Ok(plugin) = asked.load(&self.sandbox) else { continue };
             let group = format!("what every policy must hold, as set in \"{}\" of {file}", case.name);
             self.properties_with(&group, &plugin, &asked.context, devices.clone());
+            tried = true;
+        }
+        if !tried && !seen.is_empty() {
+            let why = "what every policy must hold was not tried: it accepts the settings of no case";
+            self.untried = Some(format!("{why}; `--settings FILE --profile NAME` gives it others"));
         }
         Ok(())
     }
@@ -214,6 +225,7 @@ impl Session<'_> {
             self.trials.push(Trial {
                 group: group.to_owned(),
                 name: property.name.to_owned(),
+                is_case: false,
                 wrong: property.broken.map(|broken| broken.to_string()),
                 updated: false,
             });
@@ -233,7 +245,7 @@ fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn tell(json: bool, subject: &Subject, trials: &[Trial]) -> Exit {
+fn tell(json: bool, Session { arguments, subject, trials, untried, .. }: &Session<'_>) -> Exit {
     let failed = trials.iter().filter(|trial| trial.wrong.is_some() && !trial.updated).count();
     let updated = trials.iter().filter(|trial| trial.updated).count();
     if json {
@@ -244,10 +256,21 @@ fn tell(json: bool, subject: &Subject, trials: &[Trial]) -> Exit {
                 json!({ "group": it.group, "name": it.name, "well": well, "wrong": it.wrong, "updated": it.updated })
             })
             .collect();
-        let value = json!({ "plugin": subject.shown, "failed": failed, "updated": updated, "trials": list });
+        let value = json!({
+            "plugin": subject.shown, "failed": failed, "updated": updated, "trials": list, "untried": untried,
+        });
         print_json("test", &value);
     } else {
-        print(&words(subject, trials, failed, updated));
+        let mut text = words(subject, trials, failed, updated);
+        text += &untried.iter().map(|why| format!("\n{why}")).collect::<String>();
+        if trials.iter().any(|trial| trial.is_case && trial.wrong.is_some() && !trial.updated) {
+            let filter = arguments.filter.as_ref().map_or(String::new(), |it| format!(" --filter '{it}'"));
+            text += &format!(
+                "\n- was expected, + was found. Where that is right: `deputy plugin test {} --update{filter}`",
+                subject.shown
+            );
+        }
+        print(&text);
     }
     if failed == 0 { Exit::Success } else { Exit::Failure }
 }

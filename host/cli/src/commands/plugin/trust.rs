@@ -15,6 +15,7 @@ use crate::app::{App, Policies, unknown};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json};
 
+use super::bounds::Bounds;
 use super::list::keep;
 
 /// What `deputy plugin trust` takes.
@@ -106,9 +107,11 @@ pub(super) fn find(app: &App, typed: &str) -> Outcome<PluginName> {
         return Err(unknown("plugin", typed, &names));
     }
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("NAME");
+    let size = file.metadata().map_or(0, |it| usize::try_from(it.len()).unwrap_or(usize::MAX));
+    let limits = Bounds::of(None, None, size).to_write().map_or(String::new(), |line| format!("\n{line}"));
     let problem = Problem::usage(format!("no plugin in deputy.toml has the file {typed}"));
     Err(problem.hint(format!(
-        "add these lines, then type the command again:\n\n[plugins.{stem}]\npath = \"{typed}\""
+        "add these lines, then type the command again:\n\n[plugins.{stem}]\npath = \"{typed}\"{limits}"
     )))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::device::Device;
-use domain::difference::Said;
+use domain::difference::{Said, Tally};
 use domain::id::SerialNumber;
 use domain::policy::{Question, Usage};
 use domain::verdict::{Decision, Verdict};
@@ -50,7 +50,9 @@ Examples:
   deputy plugin try policy.wasm --simulated 1000 --profile lab,standard --settings lab.toml
   deputy device list --limit 1000000 --json > devices.json
   deputy plugin try policy.wasm --devices devices.json --alone
-  deputy plugin try reminders --tokens tokens.toml    who would hear about these tokens
+  deputy plugin try policy.wasm --simulated 1000 --table assets=assets.csv
+  deputy plugin try reminders                         who would hear about the tokens there are
+  deputy plugin try reminders --tokens tokens.toml    about those in a file
   deputy plugin try guard                             what it says of the last plan
   deputy plugin try guard --plan plan.toml            of a plan in a file
 
@@ -74,7 +76,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments) -> Outcome {
 /// What was shown and counted so far.
 #[derive(Default)]
 struct Tried {
-    said: BTreeMap<Said, u64>,
+    said: Tally,
     faults: BTreeMap<Arc<str>, (u64, Option<SerialNumber>)>,
     usage: Usage,
     devices: u64,
@@ -100,10 +102,10 @@ fn show(
     let width = width.unwrap_or(0).max("verdict".len());
     let head = if arguments.alone { format!("{:>9}  {:>9}  ", "FUEL", "TIME") } else { String::new() };
     let bar = bar(json, "deciding", devices.total);
-    let mut tried = Tried::default();
+    let (mut tried, surroundings) = (Tried::default(), subject.surroundings());
     while let Some(batch) = devices.next() {
         let batch = batch?;
-        let context = devices.context(&batch.token, subject);
+        let context = devices.context(&batch.token, &surroundings);
         let size = if arguments.alone { 1 } else { batch.devices.len() };
         for devices in batch.devices.chunks(size) {
             let answer = plugin.answer_assignment(&context, devices);
@@ -159,10 +161,21 @@ fn as_json(device: &Device, verdict: &Verdict, cost: Option<Usage>) -> Value {
     value
 }
 
+/// In words: how many devices it says what of.
+pub(super) fn counted(said: &Tally) -> String {
+    let said = said.by_size().into_iter().map(|(said, count)| format!("{} {said}", grouped(count)));
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// The same as data.
+pub(super) fn as_totals(said: &Tally) -> BTreeMap<String, u64> {
+    said.by_size().into_iter().map(|(said, count)| (said.to_string(), count)).collect()
+}
+
 impl Tried {
     fn count(&mut self, device: &Device, verdict: &Verdict) {
         self.devices += 1;
-        *self.said.entry(Said::of(verdict)).or_default() += 1;
+        self.said.add(verdict);
         if verdict.fault {
             let first = || (0, Some(device.serial_number.clone()));
             self.faults.entry(verdict.reason.clone()).or_insert_with(first).0 += 1;
@@ -171,8 +184,12 @@ impl Tried {
 
     fn add(&mut self, answer: Answer<Vec<Verdict>>) {
         self.usage += answer.usage;
-        let room = LINES.saturating_sub(self.log.len());
-        self.log.extend(answer.log.into_iter().take(room));
+        // A batch that fails is asked again in halves, and says the same again.
+        for line in answer.log {
+            if self.log.len() < LINES && !self.log.contains(&line) {
+                self.log.push(line);
+            }
+        }
         for trace in answer.traces {
             if self.traces.len() < TRACES && !self.traces.contains(&trace) {
                 self.traces.push(trace);
@@ -181,10 +198,6 @@ impl Tried {
     }
 
     fn words(&self, subject: &Subject, origin: &str, limit: u64) -> String {
-        let mut said: Vec<(&Said, &u64)> = self.said.iter().collect();
-        said.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let said: Vec<String> =
-            said.into_iter().map(|(said, count)| format!("{} {said}", grouped(*count))).collect();
         let mut text = String::new();
         let hidden = self.devices.saturating_sub(limit);
         if hidden > 0 {
@@ -196,7 +209,7 @@ impl Tried {
             "\n{} of {} {things} ({origin}): {}\n{} fuel a device, in {} {calls}",
             subject.shown,
             grouped(self.devices),
-            said.join(", "),
+            counted(&self.said),
             grouped(self.usage.fuel / self.devices.max(1)),
             grouped(self.usage.calls),
         );
@@ -208,14 +221,12 @@ impl Tried {
     }
 
     fn as_json(&self, subject: &Subject) -> Value {
-        let said: BTreeMap<String, u64> =
-            self.said.iter().map(|(said, count)| (said.to_string(), *count)).collect();
         let faults = self.faults.iter().map(|(reason, (devices, example))| {
             json!({ "reason": &**reason, "devices": devices, "example": example })
         });
         let traces: Vec<String> = self.traces.iter().map(ToString::to_string).collect();
         json!({
-            "plugin": subject.shown, "devices": self.devices, "totals": said,
+            "plugin": subject.shown, "devices": self.devices, "totals": as_totals(&self.said),
             "faults": faults.collect::<Vec<_>>(), "traces": traces,
             "log": other::log_as_json(&self.log),
             "fuel": self.usage.fuel, "calls": self.usage.calls,

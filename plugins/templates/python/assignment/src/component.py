@@ -11,6 +11,7 @@ from componentize_py_types import Err
 from wit_world.exports import assignment, plugin
 
 import policy
+from failures import told
 
 SCHEMA = {
     "type": "object",
@@ -37,6 +38,7 @@ class Plugin:
     def describe(self) -> plugin.Description:
         return plugin.Description("a profile by asset tag, else by family", "0.1.0", json.dumps(SCHEMA))
 
+    @told
     def configure(self, settings: str, setup: plugin.Setup) -> None:
         global configured
         configured, problems = policy.read(settings, setup.profiles)
@@ -51,6 +53,7 @@ class Assignment:
     def reads(self) -> assignment.DeviceFields:
         return assignment.DeviceFields.ASSET_TAG | assignment.DeviceFields.DEVICE_FAMILY
 
+    @told
     def decide(self, context: assignment.Context, devices: list[assignment.Device]) -> assignment.Verdicts:
         indices: dict[str, int] = {}
         verdicts = []

@@ -11,6 +11,7 @@ from componentize_py_types import Err
 from wit_world.exports import plugin, reminder
 
 import policy
+from failures import told
 
 SCHEMA = {
     "type": "object",
@@ -38,6 +39,7 @@ class Plugin:
     def describe(self) -> plugin.Description:
         return plugin.Description("trouble at once, ends some days ahead", "0.1.0", json.dumps(SCHEMA))
 
+    @told
     def configure(self, settings: str, setup: plugin.Setup) -> None:
         global configured
         configured, problems = policy.read(settings)
@@ -49,6 +51,7 @@ class Plugin:
 
 
 class Reminder:
+    @told
     def remind(self, context: reminder.Context, tokens: list[reminder.Token]) -> list[list[reminder.Reminder]]:
         return [reminders(context.now, token) for token in tokens]
 

@@ -11,6 +11,7 @@ from componentize_py_types import Err
 from wit_world.exports import plugin, review
 
 import policy
+from failures import told
 
 SCHEMA = {
     "type": "object",
@@ -43,6 +44,7 @@ class Plugin:
     def describe(self) -> plugin.Description:
         return plugin.Description("a person looks at plans that move many devices", "0.1.0", json.dumps(SCHEMA))
 
+    @told
     def configure(self, settings: str, setup: plugin.Setup) -> None:
         global configured
         configured, problems = policy.read(settings, setup.profiles)
@@ -54,6 +56,7 @@ class Plugin:
 
 
 class Review:
+    @told
     def review(self, context: review.Context, plan: review.Plan) -> review.Opinion:
         moves = [(move.from_, move.to, move.devices) for move in plan.moves]
         decision, reason = policy.review(configured, plan.reassignments, moves)

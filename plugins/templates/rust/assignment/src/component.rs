@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use bindings::deputy::policy::log;
 use bindings::exports::deputy::policy::{assignment, plugin};
 
 use crate::Policy;
@@ -30,6 +31,8 @@ impl plugin::Guest for Component {
     }
 
     fn configure(settings: String, setup: plugin::Setup) -> Result<(), Vec<plugin::SettingsProblem>> {
+        // Every call begins here. Without this, nobody would hear more than that the policy failed.
+        std::panic::set_hook(Box::new(|panic| log::log(log::Level::Error, &panic.to_string())));
         let policy = Policy::read(&settings, &setup.profiles).map_err(|problems| {
             let problems = problems.into_iter().map(|crate::Problem { pointer, message, hint }| {
                 plugin::SettingsProblem { pointer, message, hint }

@@ -2,6 +2,7 @@
 // written in wit/policy.wit; `npm run types` makes TypeScript types of it.
 
 import type * as Assignment from "deputy:policy/assignment@1.0.0";
+import { log } from "deputy:policy/log@1.0.0";
 import type * as Plugin from "deputy:policy/plugin@1.0.0";
 import { type Policy, decide, read } from "./policy.js";
 
@@ -13,7 +14,7 @@ export const plugin: typeof Plugin = {
     return { summary: "a profile by asset tag, else by family", version: "0.1.0", settingsSchema: SCHEMA };
   },
   configure(settings, setup) {
-    const { policy: wanted, problems } = read(settings, setup.profiles);
+    const { policy: wanted, problems } = told(() => read(settings, setup.profiles));
     if (problems.length > 0) {
       // The error of a `result` is what is thrown.
       throw problems satisfies Plugin.SettingsProblem[];
@@ -32,7 +33,7 @@ export const assignment: typeof Assignment = {
   decide(_context, devices) {
     const indices = new Map<string, number>();
     const verdicts = devices.map((device): Assignment.Verdict => {
-      const { assign, reason } = decide(policy, device);
+      const { assign, reason } = told(() => decide(policy, device));
       if (!indices.has(reason)) {
         indices.set(reason, indices.size);
       }
@@ -43,6 +44,16 @@ export const assignment: typeof Assignment = {
     return { verdicts, reasons: [...indices.keys()] };
   },
 };
+
+/** Has what is thrown say what it is in the operator's log: nobody would hear more than that the policy failed. */
+function told<Answer>(answer: () => Answer): Answer {
+  try {
+    return answer();
+  } catch (error) {
+    log("error", error instanceof Error ? `${error}; in ${error.stack}` : String(error));
+    throw error;
+  }
+}
 
 const SCHEMA = JSON.stringify({
   type: "object",

@@ -1,26 +1,22 @@
 //! What is different between the component that is trusted and the one that is to be.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use domain::device::Device;
-use domain::difference::Difference as Decided;
-use domain::id::{Digest, PluginName, ProfileName};
-use domain::policy::{Policy, Question};
-use domain::verdict::Context;
-use engine::engine::Engine;
-use engine::store::DeviceId;
+use domain::difference::{Difference as Compared, Tally};
+use domain::id::{Digest, PluginName};
+use domain::policy::{Policy as _, Question};
 use sandbox::{Inspection, Plugin, TableUse};
 use serde_json::{Value, json};
 
-use super::super::diff::counted;
+use super::super::devices::{Devices, From};
+use super::super::surroundings::Surroundings;
+use super::super::{diff, in_the_background, r#try};
 use crate::app::{App, cache_folder, load, sandbox};
 use crate::exit::{Outcome, Problem};
+use crate::output::{bar, grouped};
 
 /// So many devices are named for each change.
 const EXAMPLES: usize = 3;
-/// The most devices a policy is asked about at once.
-const BATCH: u32 = 1_000;
 
 /// What somebody looks at before they trust a component.
 pub(super) struct Difference {
@@ -30,6 +26,14 @@ pub(super) struct Difference {
     /// Why there is nothing to compare with, although something was trusted.
     lost: Option<Digest>,
     decided: Option<Decided>,
+}
+
+/// What is decided about the devices there are.
+enum Decided {
+    /// Beside what the trusted component decides.
+    Differently(Compared),
+    /// By itself, where none is trusted or what is cannot be asked any more.
+    First(Tally),
 }
 
 /// One of the two components.
@@ -55,56 +59,52 @@ pub(super) async fn between(
             .inspect(bytes, &app.config.plugins[name].limits)
             .map_err(|error| Problem::usage(format!("{path}: {error}")))?;
         let loaded = load(&app.config, &app.engine.settings, &sandbox, name, bytes.to_vec());
-        Ok(Side { inspection, loaded: loaded.map_err(|unusable| unusable.error) })
+        // Which plugin this is about stands above it.
+        let itself = format!("plugin `{name}` cannot be used: ");
+        let why = |error: String| error.strip_prefix(&itself).map_or(error.clone(), str::to_owned);
+        Ok(Side { inspection, loaded: loaded.map_err(|unusable| why(unusable.error)) })
     };
     let after = side(after)?;
     // A trusted component that is broken now is no reason not to look at the new one.
     let before = before.and_then(|(_, bytes)| side(&bytes).ok());
-    let decided = match (&before, &after) {
-        (Some(Side { loaded: Ok(before), .. }), Side { loaded: Ok(after), .. })
-            if [before, after].iter().all(|it| it.questions().contains(&Question::Assignment)) =>
-        {
-            Some(decide_both(app, before, after).await?)
-        }
-        _ => None,
-    };
+    let decided = decide(app, name, before.as_ref(), &after).await?;
     Ok(Difference { name: name.clone(), before, after, lost, decided })
 }
 
-async fn decide_both(app: &App, before: &Plugin, after: &Plugin) -> Outcome<Decided> {
-    let Engine { store, settings, .. } = &app.engine;
-    let mut decided = Decided::new(EXAMPLES);
-    let tables = Arc::new(settings.tables_now([before.name()]));
-    for token in settings.tokens.keys() {
-        let defined = store.defined_profiles(token).await?;
-        let context = Arc::new(Context {
-            now: app.engine.now(),
-            utc_offset: jiff::tz::Offset::UTC,
-            token: token.clone(),
-            profiles: settings.profiles.keys().cloned().collect::<Vec<ProfileName>>(),
-            defined: defined.into_iter().map(|(id, (name, _))| (id, name)).collect(),
-            tables: tables.clone(),
-        });
-        let mut place: Option<DeviceId> = None;
-        loop {
-            let devices = store.devices_after(token, place, BATCH).await?;
-            let Some((last, _)) = devices.last() else { break };
-            place = Some(*last);
-            let devices: Vec<Device> = devices.into_iter().map(|(_, device)| device).collect();
-            let (before, after, context) = (before.clone(), after.clone(), context.clone());
-            // Policies compute and never wait: not for a thread that serves others.
-            let answers = tokio::task::spawn_blocking(move || {
-                let one = before.decide(&context, &devices).answer;
-                let other = after.decide(&context, &devices).answer;
-                (devices, one, other)
-            });
-            let (devices, one, other) = answers
-                .await
-                .map_err(|error| Problem::usage(format!("a policy ended unexpectedly: {error}")))?;
-            decided.add(&devices, &one, &other, |_| {});
-        }
+/// Has them decide, if the new one can: on a thread that may compute.
+async fn decide(
+    app: &App,
+    name: &PluginName,
+    before: Option<&Side>,
+    after: &Side,
+) -> Outcome<Option<Decided>> {
+    let decides = |side: &Side| {
+        let plugin = side.loaded.as_ref().ok()?;
+        plugin.questions().contains(&Question::Assignment).then(|| plugin.clone())
+    };
+    let (then, Some(now)) = (before.and_then(decides), decides(after)) else { return Ok(None) };
+    let devices = From::default().inventory(app).await?;
+    let surroundings = Surroundings::of_plugin(app, name);
+    let decided = in_the_background(move || {
+        let Some(then) = then else { return first(&now, &surroundings, devices).map(Decided::First) };
+        let (then, now, mut devices) = ((&then, &surroundings), (&now, &surroundings), devices);
+        diff::between(false, EXAMPLES, then, now, &mut devices, |_| {}).map(Decided::Differently)
+    });
+    decided.await.map(Some)
+}
+
+/// What the component says of every device there is, where there is nothing to compare it with.
+fn first(plugin: &Plugin, surroundings: &Surroundings, devices: Devices) -> Outcome<Tally> {
+    let bar = bar(false, "deciding", devices.total);
+    let (mut said, mut devices) = (Tally::default(), devices);
+    while let Some(batch) = devices.next() {
+        let batch = batch?;
+        let context = devices.context(&batch.token, surroundings);
+        plugin.decide(&context, &batch.devices).answer.iter().for_each(|verdict| said.add(verdict));
+        bar.set_position(said.devices());
     }
-    Ok(decided)
+    bar.finish_and_clear();
+    Ok(said)
 }
 
 impl Difference {
@@ -125,18 +125,28 @@ impl Difference {
             let _ =
                 writeln!(text, "  before    {}…, of which there is no copy to compare with", lost.short());
         }
-        if let Some(decided) = &self.decided {
-            let _ = writeln!(text, "  decides   {}", decided.to_string().replace('\n', "\n          "));
-        }
+        let decided = match &self.decided {
+            Some(Decided::Differently(compared)) => compared.to_string(),
+            Some(Decided::First(said)) if said.devices() > 0 => {
+                format!("about {} devices: {}", grouped(said.devices()), r#try::counted(said))
+            }
+            Some(Decided::First(_)) => "nothing yet: the inventory has no devices".to_owned(),
+            None => return text,
+        };
+        let _ = writeln!(text, "  decides   {}", decided.replace('\n', "\n          "));
         text
     }
 
     /// For a program.
     pub(super) fn json(&self) -> Value {
-        let decided = self.decided.as_ref().map(counted);
+        let (compared, totals) = match &self.decided {
+            Some(Decided::Differently(compared)) => (Some(diff::counted(compared)), None),
+            Some(Decided::First(said)) => (None, Some(r#try::as_totals(said))),
+            None => (None, None),
+        };
         json!({
             "plugin": self.name, "before": self.before.as_ref().map(side_json), "after": side_json(&self.after),
-            "no_copy_of": self.lost, "decides": decided,
+            "no_copy_of": self.lost, "decides": compared, "totals": totals,
         })
     }
 }

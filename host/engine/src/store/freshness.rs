@@ -1,0 +1,55 @@
+//! Devices that are without the profile they are to have, and since when.
+
+use domain::freshness::Freshness;
+use domain::id::TokenName;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{Error, Store, maybe_time, millis, time, typed};
+
+impl Store {
+    /// How a token stands to the promise that no device is without its profile since before this time.
+    pub async fn freshness(&self, token: &TokenName, before: Timestamp) -> Result<Freshness, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let synced: Option<Option<i64>> = connection
+                .prepare_cached("SELECT synced_at FROM token WHERE name = ?1")?
+                .query_row([token.as_str()], |row| row.get(0))
+                .optional()?;
+            let synced = maybe_time(synced.flatten())?;
+            if synced.is_none_or(|at| at < before) {
+                return Ok(Freshness::NotSynced { at: synced });
+            }
+            // Without a profile since it came, came back, or lost the one it had.
+            let mut select = connection.prepare_cached(
+                "WITH waiting AS (
+                     SELECT serial_number, max(
+                         coalesce(d.seen_at, d.device_assigned_date, 0),
+                         coalesce((SELECT max(h.seen_at) FROM device_history h WHERE h.device = d.id
+                             AND (kind IN ('returned', 'not-shown', 'done')
+                                  OR instr(coalesce(fields, ''), '\"profile_status\"') > 0)), 0)) AS since
+                     FROM device d LEFT JOIN verdict v ON v.device = d.id
+                     WHERE d.token = ?1 AND gone = 0 AND ours_profile IS NULL
+                         AND profile_status NOT IN ('assigned', 'pushed')
+                         AND (v.device IS NULL OR v.decision = 'assign' OR v.fault))
+                 SELECT count(*), serial_number, min(since) FROM waiting WHERE since < ?2",
+            )?;
+            select
+                .query_row(params![token.as_str(), millis(before)], |row| {
+                    let (devices, example, since): (u64, Option<String>, Option<i64>) =
+                        (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok((devices, example.zip(since)))
+                })
+                .map_err(Error::from)
+                .and_then(|(devices, oldest)| {
+                    let Some((example, since)) = oldest else { return Ok(Freshness::Met) };
+                    Ok(Freshness::Stale {
+                        devices,
+                        example: typed(example, "serial number")?,
+                        since: time(since)?,
+                    })
+                })
+        })
+        .await
+    }
+}

@@ -1,0 +1,363 @@
+//! A plan as a file: written, looked at, and carried out as it was seen, or not at all.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+use sim::Endpoint;
+
+use crate::env::TestEnv;
+
+/// Three devices, and the plan for them in `plan.json`.
+fn with_a_plan() -> TestEnv {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1", "MAC1"]);
+    env.run(&["plan", "--out", "plan.json"]).is_done();
+    env
+}
+
+#[test]
+fn a_plan_is_written_shown_and_carried_out_later() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1", "MAC1"]);
+    env.run(&["plan", "--out", "plan.json"]).succeeds(expect![[r#"
+        run RUN of auto-assign (dry run), by hand: succeeded
+          sync     3 devices: 3 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   3 devices by rules: executive-mac 1, lab-ipad 1, standard 1
+          plan     define executive-mac, lab-ipad, standard, 3 first assignments
+          apply    a dry run ends with the plan
+
+        SERIAL  TOKEN  GETS           HAS  BECAUSE
+        EXEC1   main   executive-mac  -    a Mac of the executive pool
+        LIB1    main   lab-ipad       -    an iPad bought by the library
+        MAC1    main   standard       -    everybody else
+        wrote 3 actions to plan.json
+    "#]]);
+    expect![[r#"
+        {
+        "version": 1,
+        "kind": "deputy-plan",
+        "run": "RUN",
+        "workflow": "auto-assign",
+        "made_at": TIME
+        "plans": [
+        {
+        "token": "main",
+        "server": "ID",
+        "synced_at": TIME
+        "cursor": "DIGEST",
+        "plan": "DIGEST",
+        "totals": {"devices":3,"first_assignments":3,"reassignments":0,"skips":{},"by_profile":{"executive-mac":1,"lab-ipad":1,"standard":1},"defines":["executive-mac","lab-ipad","standard"]},
+        "breaches": [],
+        "profiles": {"executive-mac":"DIGEST","lab-ipad":"DIGEST","standard":"DIGEST"},
+        "actions": [
+        {"serial_number":"EXEC1","from":null,"to":"executive-mac","reason":"a Mac of the executive pool"},
+        {"serial_number":"LIB1","from":null,"to":"lab-ipad","reason":"an iPad bought by the library"},
+        {"serial_number":"MAC1","from":null,"to":"standard","reason":"everybody else"}
+        ]
+        }
+        ],
+        "digest": "DIGEST"
+        }
+    "#]].assert_eq(&env.normal(&timeless(&env.read("plan.json"))));
+    assert_eq!(env.calls(Endpoint::Assign), []);
+    env.run(&["apply", "plan.json"]).succeeds(expect![[r#"
+        run RUN of apply-by-hand, by hand: succeeded
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     the plan of run RUN of auto-assign: define executive-mac, lab-ipad, standard, 3 first assignments
+          apply    defined executive-mac, lab-ipad, standard, 3 assigned, 3 calls
+
+        SERIAL  TOKEN  GETS           HAS  BECAUSE
+        EXEC1   main   executive-mac  -    a Mac of the executive pool
+        LIB1    main   lab-ipad       -    an iPad bought by the library
+        MAC1    main   standard       -    everybody else
+    "#]]);
+    expect![[r#"
+        EXEC1: Executive Mac
+        LIB1: Lab iPad
+        MAC1: Standard
+    "#]]
+    .assert_eq(&env.at_apple("main"));
+    // Again: all of it is there, which does not matter.
+    env.apple().clear_calls();
+    env.run(&["apply", "plan.json"]).succeeds(expect![[r#"
+        run RUN of apply-by-hand, by hand: succeeded
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     the plan of run RUN of auto-assign: nothing to do, 3 already right
+          apply    nothing to do
+    "#]]);
+    assert_eq!(env.calls(Endpoint::Assign), []);
+}
+
+#[test]
+fn what_moved_on_in_a_way_that_matters_refuses_all_of_it_with_examples() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1", "LIB2", "MAC1", "MAC2"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.apple().change_device("main", "LIB1", &json!({ "asset_tag": "POOL-9" })).unwrap();
+    env.apple().change_device("main", "LIB2", &json!({ "asset_tag": "POOL-9" })).unwrap();
+    env.apple().change_device("main", "MAC1", &json!({ "asset_tag": "EXEC-9" })).unwrap();
+    env.add("main", &["MAC3"]);
+    env.run(&["plan", "--out", "plan.json"]).is_done();
+    env.apple().remove_device("main", "LIB1", true).unwrap();
+    env.run(&["assign", "executive-mac", "LIB2", "MAC3", "--yes"]).is_done();
+    env.run(&["unassign", "--token", "main", "MAC1", "--yes"]).is_done();
+    env.apple().clear_calls();
+    env.run(&["apply", "plan.json"]).fails(
+        3,
+        expect![[r#"
+        run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
+          sync     5 devices: 0 new, 1 changed, 0 gone (the changes, 1 page)
+          plan     refused: the world is not the one the plan was made for
+                   1 device not the token's any more: LIB1
+                   1 device given a profile by somebody since: MAC3
+                   1 device on another profile than the plan says: LIB2
+                   1 device without the profile that the plan says: MAC1
+                   hint: make the plan anew, and look at it
+    "#]],
+    );
+    assert_eq!(env.calls(Endpoint::Assign), []);
+    env.run(&["runs", "list"]).succeeds(expect![[r#"
+        RUN                     WORKFLOW          BY         DUE  STARTED               STATE
+        RUN  apply-by-hand     hand       -    TIME  refused
+        RUN  unassign-by-hand  hand       -    TIME  succeeded
+        RUN  assign-by-hand    hand       -    TIME  succeeded
+        RUN  auto-assign       hand, dry  -    TIME  succeeded
+        RUN  auto-assign       hand       -    TIME  succeeded
+    "#]]);
+}
+
+#[test]
+fn a_profile_that_says_something_else_refuses_the_plan() {
+    let env = with_a_plan();
+    env.edit("profiles/lab-ipad.toml", "department = ", "department = \"New \" # ");
+    env.run(&["apply", "plan.json"]).fails(
+        3,
+        expect![[r#"
+        run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     refused: the world is not the one the plan was made for
+                   the profile `lab-ipad` says something else now
+                   hint: make the plan anew, and look at it
+    "#]],
+    );
+    assert_eq!(env.with_profile("main"), 0);
+}
+
+#[test]
+fn what_does_not_matter_is_told_and_the_rest_is_done() {
+    let env = with_a_plan();
+    env.add("main", &["MAC2", "MAC3"]);
+    env.run(&["assign", "standard", "MAC1", "--yes"]).is_done();
+    env.run(&["apply", "plan.json"]).succeeds(expect![[r#"
+        run RUN of apply-by-hand, by hand: succeeded
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     the plan of run RUN of auto-assign: define executive-mac, lab-ipad, 2 first assignments, 1 already right
+                   2 devices came since it was made, and it does not know them
+          apply    defined executive-mac, lab-ipad, 2 assigned, 2 calls
+
+        SERIAL  TOKEN  GETS           HAS  BECAUSE
+        EXEC1   main   executive-mac  -    a Mac of the executive pool
+        LIB1    main   lab-ipad       -    an iPad bought by the library
+    "#]]);
+    expect![[r#"
+        EXEC1: Executive Mac
+        LIB1: Lab iPad
+        MAC1: Standard
+        MAC2: nothing
+        MAC3: nothing
+    "#]]
+    .assert_eq(&env.at_apple("main"));
+}
+
+#[test]
+fn the_rails_of_the_workflow_hold_for_a_file_too() {
+    let env = with_a_plan();
+    env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = \"50%\"");
+    env.run(&["apply", "plan.json"]).fails(
+        3,
+        expect![[r#"
+        run RUN of apply-by-hand, by hand: refused by a rail; nothing was changed
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     refused: define executive-mac, lab-ipad, standard, 3 first assignments
+                   rail: 3 first assignments, 1 allowed (50% of 3 devices)
+                   hint: if it is right, `--first-assignments 3` lets it through, this once
+    "#]],
+    );
+    assert_eq!(env.with_profile("main"), 0);
+    env.run(&["apply", "plan.json", "--first-assignments", "100%"]).is_done();
+    assert_eq!(env.with_profile("main"), 3);
+}
+
+#[test]
+fn a_file_that_was_changed_or_is_none_is_refused_before_anything_is_asked() {
+    let env = with_a_plan();
+    env.apple().clear_calls();
+    let text = env.read("plan.json");
+    let check = |content: &str, expected: expect_test::Expect| {
+        env.write("other.json", content);
+        env.run(&["apply", "other.json"]).fails(2, expected);
+    };
+    check(
+        &text.replace("\"MAC1\"", "\"MAC7\""),
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: it was changed since Deputy wrote it: its digest is that of another plan
+        hint: `deputy plan --out` makes it anew; who wants other devices, uses `deputy assign`
+    "#]],
+    );
+    check(
+        &text.replace("\"version\": 1", "\"version\": 2"),
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: it is of version 2 of the format, which this Deputy does not know
+        hint: use the Deputy that wrote it, or a newer one
+    "#]],
+    );
+    check(
+        &text.replace("\"made_at\"", "\"maid_at\""),
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: not a plan of Deputy's: unknown field `maid_at`, expected one of `version`, `kind`, `run`, `workflow`, `made_at`, `plans`, `digest` at line 6 column 9
+        hint: `deputy plan --out FILE` writes such a file
+    "#]],
+    );
+    check(
+        &text[..text.len() / 2],
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: not a plan of Deputy's: EOF while parsing a string at line 16 column 8
+        hint: `deputy plan --out FILE` writes such a file
+    "#]],
+    );
+    check(
+        "",
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: not a plan of Deputy's: EOF while parsing a value at line 1 column 0
+        hint: `deputy plan --out FILE` writes such a file
+    "#]],
+    );
+    check(
+        "{}",
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: not a plan of Deputy's: missing field `version` at line 1 column 2
+        hint: `deputy plan --out FILE` writes such a file
+    "#]],
+    );
+    check(
+        "PK\u{3}\u{4}",
+        expect![[r#"
+        error: cannot carry out other.json
+          caused by: not a plan of Deputy's: expected value at line 1 column 1
+        hint: `deputy plan --out FILE` writes such a file
+    "#]],
+    );
+    env.run(&["apply", "nowhere.json"]).fails(
+        2,
+        expect![[r#"
+        error: cannot read nowhere.json
+          caused by: No such file or directory (os error 2)
+    "#]],
+    );
+    env.run(&["apply", "."]).fails(
+        1,
+        expect![[r#"
+        error: cannot read .
+          caused by: Is a directory (os error 21)
+    "#]],
+    );
+    env.run(&["apply", "plan.json", "--token", "other"]).fails(
+        2,
+        expect![[r#"
+        error: the plan says nothing of the token `other`
+        hint: it is for main
+    "#]],
+    );
+    assert_eq!(env.apple().calls(), []);
+}
+
+#[test]
+fn a_plan_of_several_tokens_is_refused_for_each_apart() {
+    let env = TestEnv::with_tokens(&["amer", "emea"]);
+    env.add("amer", &["MAC1"]);
+    env.add("emea", &["MAC2"]);
+    env.run(&["plan", "--out", "plan.json"]).is_done();
+    env.apple().remove_device("emea", "MAC2", true).unwrap();
+    env.run(&["apply", "plan.json"]).fails(
+        3,
+        expect![[r#"
+            run RUN of apply-by-hand, by hand: refused in part
+              sync     amer: 1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+              plan     amer: the plan of run RUN of auto-assign: define standard, 1 first assignment
+              apply    amer: defined standard, 1 assigned, 1 call
+              sync     emea: 0 devices: 0 new, 0 changed, 1 gone (the changes, 1 page)
+              plan     emea: refused: the world is not the one the plan was made for
+                       1 device not the token's any more: MAC2
+                       hint: make the plan anew, and look at it
+
+            SERIAL  TOKEN  GETS      HAS  BECAUSE
+            MAC1    amer   standard  -    everybody else
+        "#]],
+    );
+    assert_eq!((env.with_profile("amer"), env.with_profile("emea")), (1, 0));
+    env.run(&["apply", "plan.json", "--token", "amer"]).is_done();
+}
+
+#[test]
+fn the_plan_for_another_server_of_the_same_name_is_refused() {
+    let env = with_a_plan();
+    let mut plan: Value = serde_json::from_str(&env.read("plan.json")).unwrap();
+    plan["plans"][0]["server"] = "ANOTHER".into();
+    plan["digest"] = "".into();
+    // Whoever can work out a digest still meets the world as it is.
+    let digest = domain::id::Digest::of(in_order(&plan).as_bytes());
+    plan["digest"] = digest.as_str().into();
+    env.write("other.json", plan.to_string());
+    env.run(&["apply", "other.json"]).fails(
+        3,
+        expect![[r#"
+        run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
+          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     refused: the world is not the one the plan was made for
+                   the token is of another server than the plan was made for
+                   hint: make the plan anew, and look at it
+    "#]],
+    );
+}
+
+/// A time has as many digits as it happens to need.
+fn timeless(text: &str) -> String {
+    let line = |line: &str| match line.split_once(':') {
+        Some((key @ ("\"made_at\"" | "\"synced_at\""), _)) => format!("{key}: TIME\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The document as its digest is taken: compact, with its keys in the order of the format.
+fn in_order(plan: &Value) -> String {
+    let keys = |value: &Value, keys: &[&str]| -> String {
+        let one = |key: &&str| format!("\"{key}\":{}", value[*key]);
+        keys.iter().filter(|key| value.get(**key).is_some()).map(one).collect::<Vec<_>>().join(",")
+    };
+    let action = |action: &Value| {
+        format!("{{{}}}", keys(action, &["serial_number", "from", "from_name", "to", "reason"]))
+    };
+    let totals = ["devices", "first_assignments", "reassignments", "skips", "by_profile", "defines"];
+    let plans = plan["plans"].as_array().unwrap().iter().map(|plan| {
+        let actions: Vec<String> = plan["actions"].as_array().unwrap().iter().map(action).collect();
+        format!(
+            "{{{},\"totals\":{{{}}},{},\"actions\":[{}]}}",
+            keys(plan, &["token", "server", "synced_at", "cursor", "plan"]),
+            keys(&plan["totals"], &totals),
+            keys(plan, &["breaches", "profiles"]),
+            actions.join(",")
+        )
+    });
+    format!(
+        "{{{},\"plans\":[{}],{}}}",
+        keys(plan, &["version", "kind", "run", "workflow", "made_at"]),
+        plans.collect::<Vec<_>>().join(","),
+        keys(plan, &["digest"])
+    )
+}

@@ -1,0 +1,131 @@
+//! Shadow mode: decides and records, sends nothing.
+
+use expect_test::expect;
+use sim::Endpoint;
+
+use crate::env::{NOTIFY, TestEnv};
+
+#[test]
+fn a_workflow_in_shadow_mode_says_what_it_would_have_done_and_sends_nothing() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1", "MAC1", "MAC2"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.apple().change_device("main", "MAC1", &serde_json::json!({ "asset_tag": "EXEC-9" })).unwrap();
+    env.add("main", &["LIB2"]);
+    env.edit("workflows/auto-assign.toml", "version = 1", "version = 1\nmode = \"shadow\"");
+    env.append("workflows/auto-assign.toml", NOTIFY);
+    env.apple().clear_calls();
+    let before = env.run(&["device", "explain", "MAC1"]).text();
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign (shadow), by hand: succeeded
+          sync     5 devices: 1 new, 1 changed, 0 gone (the changes, 1 page)
+          decide   5 devices by rules: executive-mac 2, lab-ipad 2, standard 1
+          plan     1 first assignment, 1 reassignment, 3 already right
+          apply    shadow, nothing is sent: would change 2 devices; of 5 devices 3 are where it wants them
+                   1 device on nothing, it wants lab-ipad
+                   1 device on standard, it wants executive-mac
+                   hint: to do it, take `mode = "shadow"` out of the workflow
+          notify   in shadow mode nobody is told
+    "#]]);
+    assert_eq!(env.calls(Endpoint::Assign), []);
+    // What a shadow says is no reason for what is there.
+    let policy = |text: &str| {
+        text.lines().filter(|line| line.contains("policy")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(policy(&env.run(&["device", "explain", "MAC1"]).text()), policy(&before));
+    env.run(&["runs", "list"]).succeeds(expect![[r#"
+        RUN                     WORKFLOW     BY            DUE  STARTED               STATE
+        RUN  auto-assign  hand, shadow  -    TIME  succeeded
+        RUN  auto-assign  hand          -    TIME  succeeded
+    "#]]);
+    // The very same plan is not written twice, and shown all the same.
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["runs", "show", "last"]).succeeds(expect![[r#"
+        run RUN of auto-assign (shadow), by hand: succeeded
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   5 devices by rules: executive-mac 2, lab-ipad 2, standard 1
+          plan     1 first assignment, 1 reassignment, 3 already right
+          apply    shadow, nothing is sent: would change 2 devices; of 5 devices 3 are where it wants them
+                   1 device on nothing, it wants lab-ipad
+                   1 device on standard, it wants executive-mac
+                   hint: to do it, take `mode = "shadow"` out of the workflow
+          notify   in shadow mode nobody is told
+
+        the same plan as that of run RUN, which has its devices:
+        SERIAL  TOKEN  PROFILE        CAME TO  BECAUSE
+        LIB2    main   lab-ipad       planned  an iPad bought by the library
+        MAC1    main   executive-mac  planned  a Mac of the executive pool
+    "#]]);
+    env.run(&["status"]).is_done();
+    let status = env.json(&["status"]);
+    assert_eq!(status["status"]["workflows"][0]["mode"], "shadow");
+    // One line less, and it is done.
+    env.edit("workflows/auto-assign.toml", "\nmode = \"shadow\"", "");
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   5 devices by rules: executive-mac 2, lab-ipad 2, standard 1
+          plan     1 first assignment, 1 reassignment, 3 already right
+          apply    2 assigned, 2 calls
+          notify   told log
+        TIME  INFO run RUN of auto-assign, by hand: succeeded
+          sync     5 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   5 devices by rules: executive-mac 2, lab-ipad 2, standard 1
+          plan     1 first assignment, 1 reassignment, 3 already right
+          apply    2 assigned, 2 calls
+    "#]]);
+    assert_eq!(env.with_profile("main"), 5);
+}
+
+#[test]
+fn in_shadow_mode_a_rail_keeps_nobody_waiting() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1", "MAC2"]);
+    env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = 1");
+    env.edit("workflows/auto-assign.toml", "version = 1", "version = 1\nmode = \"shadow\"");
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign (shadow), by hand: succeeded
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     define standard, 2 first assignments
+                   rail: 2 first assignments, 1 allowed
+          apply    shadow, nothing is sent: would change 2 devices; of 2 devices 0 are where it wants them
+                   2 devices on nothing, it wants standard
+                   in earnest the plan would have waited for a person
+    "#]]);
+    env.run(&["approve"]).succeeds(expect![[r#"
+        nothing waits for a person
+    "#]]);
+    env.run(&["approve", "last"]).fails(
+        2,
+        expect![[r#"
+        error: run RUN of auto-assign has no plan that waits for a person
+        hint: `deputy runs show RUN` shows what came of it
+    "#]],
+    );
+    env.run(&["runs", "rollback", "last"]).fails(
+        2,
+        expect![[r#"
+        error: run RUN was a run in shadow mode: there is nothing to take back
+    "#]],
+    );
+    assert_eq!(env.calls(Endpoint::Assign), []);
+}
+
+#[test]
+fn another_word_for_the_mode_is_a_mistake() {
+    let env = TestEnv::new();
+    env.edit("workflows/auto-assign.toml", "version = 1", "version = 1\nmode = \"shadwo\"");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: unknown value `shadwo`
+         --> workflows/auto-assign.toml:6:8
+          |
+        6 | mode = "shadwo"
+          |        ^^^^^^^^
+          |
+          = help: did you mean `shadow`?
+    "#]],
+    );
+}
