@@ -86,6 +86,19 @@ fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
 }
 
 #[test]
+fn a_device_in_a_plan_that_waits_says_so() {
+    let env = TestEnv::new();
+    env.edit("workflows/auto-assign.toml", "first_assignments = 5000", "first_assignments = 0");
+    env.add("main", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    let text = env.run(&["device", "explain", "MAC1"]).text();
+    expect![[r#"
+          done      run RUN: to standard: not sent yet
+          next      waits for a person until TIME: `deputy runs show RUN --actions 1000` shows the plan it is in, `deputy approve RUN` lets that go ahead
+    "#]].assert_eq(&text[text.find("  done").unwrap()..]);
+}
+
+#[test]
 fn a_run_that_asked_nobody_explains_nothing() {
     let env = TestEnv::new();
     env.add("main", &["MAC1"]);
@@ -93,10 +106,28 @@ fn a_run_that_asked_nobody_explains_nothing() {
     env.run(&["device", "explain", "MAC1", "--run", "last"]).fails(
         2,
         expect![[r#"
-        error: run RUN asked no policy about devices of main
+        error: run RUN asked no policy about MAC1
         hint: `deputy runs show RUN` tells what it did; `deputy device history MAC1` has all decisions
     "#]],
     );
+}
+
+#[test]
+fn a_device_that_moved_is_explained_for_the_token_that_a_run_asked_about() {
+    let env = TestEnv::with_tokens(&["emea", "amer"]);
+    env.add("emea", &["MAC1"]);
+    env.run(&["run", "auto-assign", "--token", "emea"]).is_done();
+    let first = last_run(&env);
+    env.apple().remove_device("emea", "MAC1", true).unwrap();
+    env.add("amer", &["MAC1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    let tokens = |arguments: &[&str]| -> Vec<Value> {
+        let all = [&["device", "explain", "MAC1"], arguments].concat();
+        let found = env.json(&all)["device"].as_array().unwrap().clone();
+        found.iter().map(|it| json!([it["token"], it["verdict"]["decision"]["profile"]])).collect()
+    };
+    assert_eq!(tokens(&[]), [json!(["amer", "standard"]), json!(["emea", "standard"])]);
+    assert_eq!(tokens(&["--run", &first]), [json!(["emea", "standard"])]);
 }
 
 /// `auto-assign` tells the log what its runs come to.
@@ -414,15 +445,26 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
         "serial_number,profile,due,note\nMAC7,lab-ipad,2020-01-02,order 7\nMAC8,lab-ipad,2999-01-02,\nMAC9,,,by hand\n",
     );
     env.append("deputy.toml", "\n[expected.spring]\ncsv = \"tables/spring.csv\"\nchannels = [\"told\"]\n");
-    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
+    env.edit(
+        "workflows/auto-assign.toml",
+        "[[steps]]\nuses = \"decide\"",
+        "[[steps]]\nuses = \"decide\"\npolicy = \"expected.spring\"\n\n[[steps]]\nuses = \"decide\"",
+    );
     env.add("main", &["MAC1"]);
     env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
           decide   1 device by expected.spring: ignored 1
-          plan     nothing to do, 1 ignored by the policy
-          apply    nothing to do
-          notify   nothing to tell
+          decide-2 1 device by rules: standard 1
+          plan     define standard, 1 first assignment
+          apply    defined standard, 1 assigned, 1 call
+          notify   told log, told
+        TIME  INFO run RUN of auto-assign, by hand: succeeded
+          sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   1 device by expected.spring: ignored 1
+          decide-2 1 device by rules: standard 1
+          plan     define standard, 1 first assignment
+          apply    defined standard, 1 assigned, 1 call
     "#]]);
     env.run(&["run", "auto-assign"]).is_done();
     let days = env.json(&["expected", "list", "--late"])["expected"][0]["late_by_days"].to_string();
@@ -437,15 +479,16 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
     env.add("main", &["MAC7", "MAC9"]);
     env.run(&["run", "auto-assign"]).is_done();
     expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
         1 of the expected devices `spring` did not come
         run RUN of auto-assign, by hand: succeeded
         1 late of the expected devices `spring` came
     "#]]
     .assert_eq(&told(&env));
     expect![[r#"
-        MAC1: nothing
+        MAC1: Standard
         MAC7: Lab iPad
-        MAC9: nothing
+        MAC9: Standard
     "#]]
     .assert_eq(&env.at_apple("main"));
     env.run(&["expected", "list", "spring", "--missing"]).succeeds(expect![[r#"
@@ -462,6 +505,20 @@ fn a_device_that_is_expected_gets_its_profile_the_moment_it_appears_and_is_told_
     );
     let explained = env.json(&["device", "explain", "MAC7"]);
     assert_eq!(explained["device"][0]["verdict"]["policy"], "expected.spring");
+    assert_eq!(explained["device"][0]["asked"]["policy"], "expected.spring");
+    // A row that changes afterwards changes nothing of what was decided.
+    env.write("tables/spring.csv", "serial_number,profile\nMAC7,standard\n");
+    env.run(&["runs", "replay", "last"]).succeeds(expect![[r#"
+        run RUN of auto-assign, TIME: expected.spring DIGEST…, rules DIGEST… beside expected.spring DIGEST…, rules DIGEST…
+        no verdict changes, of 3 devices
+    "#]]);
+    env.run(&["runs", "replay", "last", "--policy", "rules"]).succeeds(expect![[r#"
+        run RUN of auto-assign, TIME: rules DIGEST… beside rules DIGEST…
+        the verdict changes for 1 of 3 devices
+                1  assign lab-ipad -> assign standard: MAC7
+    "#]]);
+    let explained = env.json(&["device", "explain", "MAC1", "--run", &last_run(&env)]);
+    assert_eq!(explained["device"][0]["asked"]["policy"], "rules");
 }
 
 #[test]

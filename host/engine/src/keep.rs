@@ -19,7 +19,7 @@ use crate::store::Forgettable;
 pub struct Keep {
     /// Runs in which nothing was done to devices, of each workflow.
     pub runs: Bound,
-    /// Dry runs of each workflow, with their plans.
+    /// Dry runs of each workflow, and runs in shadow mode, with their plans.
     pub dry_runs: Bound,
     /// Actions on each device, and the runs they belong to.
     pub actions: Bound,

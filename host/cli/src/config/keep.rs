@@ -14,7 +14,7 @@ pub(super) struct KeepTable {
     /// Runs in which nothing was done to devices, so many of each workflow. Default: `{ days = 90, count = 3000 }`.
     #[serde(default)]
     runs: BoundTable,
-    /// Dry runs and their plans, so many of each workflow. Default: `{ days = 14, count = 100 }`.
+    /// Dry runs and runs in shadow mode with their plans, so many of each workflow. Default: `{ days = 14, count = 100 }`.
     #[serde(default)]
     dry_runs: BoundTable,
     /// What was done to devices, and the runs that did it, so much for each device. Default: `{ days = 400, count = 100 }`.

@@ -18,7 +18,7 @@ pub enum Forgettable {
     DeviceHistory,
     /// Verdicts that others took the place of, but the last of them on each device.
     Verdicts,
-    /// Dry runs and their plans.
+    /// Dry runs and runs in shadow mode, with their plans.
     DryRuns,
     /// Runs without actions.
     Runs,
@@ -169,8 +169,9 @@ impl Bite<'_> {
 
     fn dry_runs(&self) -> Result<Option<i64>, Error> {
         let Some(workflow) = self.workflow()? else { return Ok(None) };
-        let mut left = ROWS;
-        for run in self.beyond(&workflow, true)? {
+        let (mut left, beyond) = (ROWS, self.beyond(&workflow, true)?);
+        let all = i64::try_from(beyond.len()).is_ok_and(|found| found < RUNS);
+        for run in beyond {
             let gone = self
                 .connection
                 .prepare_cached(
@@ -184,7 +185,7 @@ impl Bite<'_> {
             }
             self.connection.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run])?;
         }
-        Ok(Some(self.place.max(1) + 1))
+        Ok(Some(self.place.max(1) + i64::from(all)))
     }
 
     fn runs(&self) -> Result<Option<i64>, Error> {
@@ -207,15 +208,16 @@ impl Bite<'_> {
     /// Some of a workflow's runs that are beyond their bound, and that nobody needs.
     fn beyond(&self, workflow: &str, dry: bool) -> Result<Vec<String>, Error> {
         let mut select = self.connection.prepare_cached(
-            "SELECT id FROM run WHERE workflow = ?1 AND dry = ?2 AND ended_at IS NOT NULL AND state <> 'waiting'
+            "SELECT id FROM run WHERE workflow = ?1 AND (dry OR shadow) = ?2 AND ended_at IS NOT NULL
+                 AND state <> 'waiting'
                  AND (started_at < ?3 OR started_at < (SELECT started_at FROM run
-                     WHERE workflow = ?1 AND dry = ?2 ORDER BY started_at DESC LIMIT 1 OFFSET ?4 - 1))
-                 AND (dry OR shadow OR (
+                     WHERE workflow = ?1 AND (dry OR shadow) = ?2 ORDER BY started_at DESC LIMIT 1 OFFSET ?4 - 1))
+                 AND (dry OR (
                      id <> (SELECT id FROM run WHERE workflow = ?1 AND NOT dry ORDER BY started_at DESC, id DESC LIMIT 1)
                      AND id IS NOT (SELECT id FROM run WHERE workflow = ?1 AND NOT dry AND state <> 'skipped'
                          ORDER BY started_at DESC, id DESC LIMIT 1)
                      AND (scheduled_at IS NULL OR scheduled_at < (SELECT max(scheduled_at) FROM run WHERE workflow = ?1))
-                     AND NOT EXISTS (SELECT 1 FROM action WHERE run = run.id)))
+                     AND (shadow OR NOT EXISTS (SELECT 1 FROM action WHERE run = run.id))))
              ORDER BY started_at LIMIT ?5",
         )?;
         let mut rows = select.query(params![workflow, dry, self.before, self.count, RUNS])?;
@@ -278,19 +280,19 @@ mod tests {
         });
     }
 
-    /// Rows of `run`, `;` between: `ID WORKFLOW DAY STATE`, with `dry` or `@DAY` of its schedule behind it.
+    /// Rows of `run`, `;` between: `ID WORKFLOW DAY STATE`, with `dry`, `shadow` or `@DAY` of its schedule behind it.
     fn runs(list: &str) -> String {
         let row = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
             let day = |text: &str| text.parse::<i64>().unwrap() * DAY;
-            let dry = words.contains(&"dry");
+            let (dry, shadow) = (words.contains(&"dry"), words.contains(&"shadow"));
             let at = words.iter().find_map(|word| word.strip_prefix('@')).map(day);
             let at = at.map_or("NULL".to_owned(), |at| at.to_string());
             let ended = if words[3] == "running" { "NULL" } else { "5" };
             let (id, workflow, state) = (words[0], words[1], words[3]);
             format!(
-                "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, started_at, ended_at, state)
-                 VALUES ('{id}', '{workflow}', '{{\"by\":\"hand\"}}', {at}, {dry}, {}, {ended}, '{state}');",
+                "INSERT INTO run (id, workflow, trigger, scheduled_at, dry, shadow, started_at, ended_at, state)
+                 VALUES ('{id}', '{workflow}', '{{\"by\":\"hand\"}}', {at}, {dry}, {shadow}, {}, {ended}, '{state}');",
                 day(words[2])
             )
         };
@@ -332,6 +334,14 @@ mod tests {
         check(&rows, RUNS_LEFT, expect!["a b d"]);
         let actions_left = "SELECT run || device FROM action ORDER BY id";
         check(&rows, actions_left, expect!["b1 a2"]);
+    }
+
+    #[test]
+    fn runs_in_shadow_mode_go_with_their_plans_and_do_not_count_as_what_was_done_last() {
+        let actions = "INSERT INTO action (run, token, device, profile, reason, state) VALUES
+            ('a', 'emea', 1, 'lab', '', 'succeeded'), ('b', 'emea', 1, 'lab', '', 'planned');";
+        let runs = runs("a w 1 succeeded; b s 2 succeeded shadow; c s 3 succeeded shadow; d w 4 waiting");
+        check(&(runs + actions), RUNS_LEFT, expect!["a c d"]);
     }
 
     #[test]

@@ -257,23 +257,22 @@ impl Store {
         .await
     }
 
-    /// Who a run asked about the devices of a token, the last time if it asked twice.
-    pub async fn asking_of(&self, token: &TokenName, run: &RunId) -> Result<Option<Asking>, Error> {
+    /// Whom a run asked about the devices of a token, one policy after the other.
+    pub async fn askings_of(&self, token: &TokenName, run: &RunId) -> Result<Vec<Asking>, Error> {
         let (token, run) = (token.clone(), run.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT r.id, r.workflow, s.started_at, r.started_at, r.dry, s.outcome
                  FROM step s JOIN run r ON r.id = s.run
                  WHERE s.run = ?2 AND s.uses = 'decide' AND s.token = ?1 AND s.outcome IS NOT NULL
-                 ORDER BY s.number DESC",
+                 ORDER BY s.number",
             )?;
             let mut rows = statement.query([token.as_str(), run.as_str()])?;
+            let mut askings = Vec::new();
             while let Some(row) = rows.next()? {
-                if let Some(asking) = asking(row)? {
-                    return Ok(Some(asking));
-                }
+                askings.extend(asking(row)?);
             }
-            Ok(None)
+            Ok(askings)
         })
         .await
     }

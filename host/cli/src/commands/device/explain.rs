@@ -68,14 +68,22 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
         (None, Some(run)) => Which::Run(runs::find(app, run).await?.id),
         (None, None) => Which::Last,
     };
-    let mut data = Vec::new();
+    let (mut data, mut told) = (Vec::new(), false);
     for stored in &find(app, &arguments.serial).await? {
-        let explanation = Explanation::of(app, stored, &which).await?;
+        let Some(explanation) = Explanation::of(app, stored, &which).await? else { continue };
+        told = true;
         if common.json {
             data.push(explanation.json(app).await?);
         } else {
             print(&explanation.words(app).await?);
         }
+    }
+    if let (Which::Run(run), false) = (&which, told) {
+        let serial = &arguments.serial;
+        let problem = Problem::usage(format!("run {run} asked no policy about {serial}"));
+        return Err(problem.hint(format!(
+            "`deputy runs show {run}` tells what it did; `deputy device history {serial}` has all decisions"
+        )));
     }
     if common.json {
         print_json("device", &data.into());
@@ -112,7 +120,8 @@ struct Explanation<'a> {
 }
 
 impl<'a> Explanation<'a> {
-    async fn of(app: &App, stored: &'a StoredDevice, which: &Which) -> Outcome<Self> {
+    /// None if the run that is meant did not ask about devices of this token.
+    async fn of(app: &App, stored: &'a StoredDevice, which: &Which) -> Outcome<Option<Self>> {
         let (store, token, serial) = (&app.engine.store, &stored.token, &stored.known.device.serial_number);
         let latest = store.verdict(token, serial).await?;
         let asked = match which {
@@ -121,14 +130,10 @@ impl<'a> Explanation<'a> {
                 store.last_asking(token, app.engine.now(), by).await?
             }
             Which::At(at) => store.last_asking(token, *at, None).await?,
-            Which::Run(run) => {
-                let asked = store.asking_of(token, run).await?;
-                if asked.is_none() && app.engine.settings.tokens.contains_key(token) {
-                    return Err(Problem::usage(format!("run {run} asked no policy about devices of {token}"))
-                        .hint(format!("`deputy runs show {run}` tells what it did; `deputy device history {serial}` has all decisions")));
-                }
-                asked
-            }
+            Which::Run(run) => match store.askings_of(token, run).await?.pop() {
+                None => return Ok(None),
+                asked => asked,
+            },
         };
         let is_past = !matches!(which, Which::Last);
         let (mut verdict, mut is_forgotten) = (latest, false);
@@ -144,6 +149,14 @@ impl<'a> Explanation<'a> {
             // Older ones were there, or the device was not.
             is_forgotten = was_asked && verdict.is_none();
         }
+        // Of several policies, the one that decided.
+        let asked = match (asked, &verdict) {
+            (Some(asked), Some(verdict)) if asked.decided.policy.as_ref() != Some(&verdict.policy) => {
+                let all = store.askings_of(token, &asked.run).await?;
+                all.into_iter().find(|asked| asked.decided.policy.as_ref() == Some(&verdict.policy))
+            }
+            (asked, _) => asked,
+        };
         // The run that is kept may have asked before the one that said this.
         let asked = asked.filter(|asked| verdict.as_ref().is_none_or(|it| it.decided_at <= asked.now));
         let then = match (&asked, which) {
@@ -174,7 +187,7 @@ impl<'a> Explanation<'a> {
             since.retain(|change| change.seen_at >= after && change.kind != PastKind::Done);
             since.reverse();
         }
-        Ok(Self { stored, is_past, asked, saw, verdict, is_forgotten, actions, since })
+        Ok(Some(Self { stored, is_past, asked, saw, verdict, is_forgotten, actions, since }))
     }
 
     async fn words(&self, app: &App) -> Outcome<String> {

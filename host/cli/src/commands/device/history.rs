@@ -42,7 +42,8 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
         entries.extend(told.map(|it| (it.seen_at, it.run.clone(), change_words(it, &defined))));
         for verdict in verdicts.into_iter().rev() {
             // A verdict bears the time its run began; the run had synced before it asked.
-            let asked = store.asking_of(token, &verdict.run).await?;
+            let asked = store.askings_of(token, &verdict.run).await?;
+            let asked = asked.iter().find(|asked| asked.decided.policy.as_ref() == Some(&verdict.policy));
             let at = asked.map_or(verdict.decided_at, |asked| asked.at);
             let what = format!("{} {}: {}", verdict.policy, said(&verdict), verdict.verdict.reason);
             entries.push((at, verdict.run, what));

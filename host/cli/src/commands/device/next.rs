@@ -4,12 +4,15 @@ use domain::id::WorkflowName;
 use domain::pause::Refusal;
 use domain::verdict::Decision;
 use domain::workflow::{Mode, Uses, Workflow};
-use engine::store::{StoredDevice, StoredVerdict};
+use engine::store::{ActionState, StoredDevice, StoredVerdict, Waiting};
 use jiff::Timestamp;
 
 use crate::app::App;
 use crate::exit::Outcome;
 use crate::output::time;
+
+/// Among so many actions on a device, the latest, is one that waits.
+const LATEST: u32 = 20;
 
 /// What happens next.
 pub(super) struct Next {
@@ -39,6 +42,9 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
     let pause = known.pause.filter(|pause| pause.is_on(now));
     let Look { at, workflow, words: when } =
         look(app, stored, pause.map_or(now, |pause| pause.until)).await?;
+    if let Some(words) = waits(app, stored).await? {
+        return Ok(Next { words, at, workflow });
+    }
     let words = if let Some(pause) = pause {
         let why = match pause.why {
             Refusal::Failed => "Apple would not assign it and gave no reason",
@@ -65,6 +71,26 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
         }
     };
     Ok(Next { words, at, workflow })
+}
+
+/// That the device is in a plan that waits for a person's word.
+async fn waits(app: &App, stored: &StoredDevice) -> Outcome<Option<String>> {
+    let StoredDevice { token, known } = stored;
+    let store = &app.engine.store;
+    let waiting = store.waiting(None).await?;
+    if !waiting.iter().any(|waiting| waiting.asker.token == *token) {
+        return Ok(None);
+    }
+    let actions = store.actions_of(token, &known.device.serial_number, LATEST).await?;
+    let planned = actions.iter().filter(|action| action.state == ActionState::Planned);
+    let mut asked = planned.filter_map(|action| waiting.iter().find(|waiting| waiting.run == action.run));
+    Ok(asked.next().map(|Waiting { run, until, .. }| {
+        format!(
+            "waits for a person until {}: `deputy runs show {run} --actions 1000` shows the plan it is in, \
+             `deputy approve {run}` lets that go ahead",
+            time(*until)
+        )
+    }))
 }
 
 /// The first run from then on that may assign the device. A workflow that a person has paused runs when that is over.

@@ -4,14 +4,15 @@
 //! tables by their private copies, the settings, the profiles, the time. Nothing is sent or stored. What is not
 //! kept any more is said, never made up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::device::Device;
 use domain::difference::{Change, Difference};
+use domain::expected::ExpectedPolicy;
 use domain::id::{Digest, PluginName, ProfileName, TableName, TokenName};
-use domain::policy::{Policy as _, Question, Setup};
+use domain::policy::{Policy, Question, Setup};
 use domain::run::Decided;
 use domain::table::{Table, Tables};
 use domain::verdict::{Context, Verdict};
@@ -19,7 +20,7 @@ use engine::copies::Copies;
 use engine::store::{Asking, DeviceId};
 use engine::table;
 use jiff::tz::Offset;
-use sandbox::{Plugin, PluginSpec, Sandbox};
+use sandbox::{PluginSpec, Sandbox};
 use serde_json::{Value, json};
 
 use crate::Common;
@@ -39,8 +40,8 @@ Examples:
   deputy runs replay last --policy build/policy.wasm --all --exit-code
 
 Nothing is sent to Apple, and nothing is stored. With --json: run, tokens, old
-and new (policy, digest, settings), devices, changed, reworded, moves (old, new,
-devices, examples), forgotten, by_others.")]
+and new (of each policy: policy, digest, settings), devices, changed, reworded,
+moves (old, new, devices, examples), forgotten.")]
 pub(crate) struct Arguments {
     /// The run, or `last`
     run: String,
@@ -70,12 +71,25 @@ const BATCH: u32 = 1_000;
 /// Carries the command out.
 pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Outcome {
     let run = super::find(app, &arguments.run).await?;
-    let mut asked = BTreeMap::new();
-    for step in run.steps.iter().filter(|step| step.uses == "decide") {
-        let Some(token) = step.token.as_ref() else { continue };
+    if run.shadow {
+        let what =
+            format!("run {} was in shadow mode: what it said is kept only until it says otherwise", run.id);
+        return Err(
+            Problem::usage(what).hint("`deputy plugin diff` compares two policies on the devices of now")
+        );
+    }
+    let tokens: BTreeSet<&TokenName> = run.steps.iter().filter_map(|step| step.token.as_ref()).collect();
+    let mut asked: BTreeMap<TokenName, Vec<Asking>> = BTreeMap::new();
+    for token in tokens {
         let wanted = arguments.tokens.is_empty() || arguments.tokens.contains(token);
-        if wanted && let Some(asking) = app.engine.store.asking_of(token, &run.id).await? {
-            asked.insert(token.clone(), asking);
+        let mut askings =
+            if wanted { app.engine.store.askings_of(token, &run.id).await? } else { Vec::new() };
+        if arguments.policy.is_some() {
+            // One policy in place of all of them.
+            askings.drain(..askings.len().saturating_sub(1));
+        }
+        if !askings.is_empty() {
+            asked.insert(token.clone(), askings);
         }
     }
     if asked.is_empty() {
@@ -92,51 +106,47 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
         sandbox,
         difference: Difference::new(arguments.examples),
         forgotten: 0,
-        by_others: 0,
-        notes: Vec::new(),
-        new: None,
+        notes: BTreeSet::new(),
+        new: BTreeMap::new(),
     };
-    for (token, asking) in &asked {
-        replay.token(token, asking).await?;
+    for (token, askings) in &asked {
+        for asking in askings {
+            replay.ask_again(token, asking).await?;
+        }
     }
-    let Replay { difference, forgotten, by_others, notes, new, .. } = replay;
-    let first = asked.values().next().map(|asking| &asking.decided);
-    let old = first.map(
-        |decided| json!({ "policy": decided.policy, "digest": decided.digest, "settings": decided.settings }),
-    );
+    let Replay { difference, forgotten, notes, new, .. } = replay;
+    let old: BTreeMap<_, _> = asked
+        .values()
+        .flatten()
+        .filter_map(|Asking { decided, .. }| Some((decided.policy.clone()?, decided)))
+        .collect();
     if common.json {
         let mut value = diff::counted(&difference);
         value["run"] = json!(run.id);
         value["tokens"] = json!(asked.keys().collect::<Vec<_>>());
-        (value["old"], value["new"]) = (json!(old), new.map_or(Value::Null, |new| new.json()));
+        let old = old.values().map(|decided| {
+            json!({ "policy": decided.policy, "digest": decided.digest, "settings": decided.settings })
+        });
+        value["old"] = old.collect();
+        value["new"] = new.iter().map(|(name, asked)| asked.json(name)).collect();
         value["forgotten"] = forgotten.into();
-        value["by_others"] = by_others.into();
         if arguments.all {
             print(&json!({ "version": 1, "replay": value }).to_string());
         } else {
             print_json("replay", &value);
         }
     } else {
-        if let (Some(decided), Some(new)) = (first, &new) {
-            let digest = decided.digest.as_ref().map_or("-", |digest| digest.short());
-            let policy = decided.policy.as_ref().map_or("-", |policy| policy.as_str());
-            print(&format!(
-                "run {} of {}, {}: {policy} {digest}… beside {} {}…",
-                run.id,
-                run.workflow,
-                time(run.started_at),
-                new.name,
-                new.digest.short()
-            ));
-        }
+        let old = old.iter().map(|(name, decided)| {
+            format!("{name} {}…", decided.digest.as_ref().map_or("-", |digest| digest.short()))
+        });
+        let new = new.iter().map(|(name, asked)| format!("{name} {}…", asked.digest.short()));
+        let (old, new) = (old.collect::<Vec<_>>().join(", "), new.collect::<Vec<_>>().join(", "));
+        print(&format!("run {} of {}, {}: {old} beside {new}", run.id, run.workflow, time(run.started_at)));
         print(&difference.to_string());
         if forgotten > 0 {
             print(&format!(
                 "{forgotten} left out: what they were then, or what was said of them, is not kept any more"
             ));
-        }
-        if by_others > 0 {
-            print(&format!("{by_others} left out: another policy of the workflow decided about them"));
         }
         notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
@@ -146,14 +156,13 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
 
 /// Who is asked, for the report.
 struct Asked {
-    name: PluginName,
     digest: Digest,
     settings: Digest,
 }
 
 impl Asked {
-    fn json(&self) -> Value {
-        json!({ "policy": self.name, "digest": self.digest, "settings": self.settings })
+    fn json(&self, name: &PluginName) -> Value {
+        json!({ "policy": name, "digest": self.digest, "settings": self.settings })
     }
 }
 
@@ -165,15 +174,13 @@ struct Replay<'a> {
     difference: Difference,
     /// Devices of which too little is kept.
     forgotten: u64,
-    /// Devices that another policy of the workflow decided about.
-    by_others: u64,
-    notes: Vec<String>,
-    new: Option<Asked>,
+    notes: BTreeSet<String>,
+    new: BTreeMap<PluginName, Asked>,
 }
 
 impl Replay<'_> {
-    /// The devices of one token.
-    async fn token(&mut self, token: &TokenName, asking: &Asking) -> Outcome<()> {
+    /// What one policy was asked about the devices of one token.
+    async fn ask_again(&mut self, token: &TokenName, asking: &Asking) -> Outcome<()> {
         let store = &self.app.engine.store;
         let whole = store.whole_since().await?;
         if asking.at < whole {
@@ -218,7 +225,9 @@ impl Replay<'_> {
             let (devices, new) = answered
                 .await
                 .map_err(|error| Problem::new(Exit::Failure, format!("the policy broke off: {error}")))?;
-            self.compare(&devices, old, asking.decided.policy.as_ref(), new, &bar);
+            // Of several policies each answers for the devices that it decided about.
+            let by = asking.decided.policy.as_ref().filter(|_| self.arguments.policy.is_none());
+            self.compare(&devices, old, by, new, &bar);
             bar.set_position(self.difference.devices);
         }
         bar.finish_and_clear();
@@ -236,11 +245,8 @@ impl Replay<'_> {
         let (all, json) = (self.arguments.all, self.json);
         for ((device, old), new) in devices.iter().zip(old).zip(new) {
             let old = match old {
-                Some((old, policy)) if Some(&policy) == by => old,
-                Some(_) => {
-                    self.by_others += 1;
-                    continue;
-                }
+                Some((old, policy)) if by.is_none_or(|by| *by == policy) => old,
+                Some(_) => continue,
                 None => {
                     self.forgotten += 1;
                     continue;
@@ -258,7 +264,7 @@ impl Replay<'_> {
     }
 
     /// Who is asked, loaded, with the profiles it may assign and the tables it may look into.
-    async fn plugin(&mut self, asking: &Asking) -> Outcome<(Plugin, Vec<ProfileName>, Tables)> {
+    async fn plugin(&mut self, asking: &Asking) -> Outcome<(Arc<dyn Policy>, Vec<ProfileName>, Tables)> {
         let Decided { policy, digest, settings, profiles, .. } = &asking.decided;
         let (Some(name), Some(digest), Some(settings), Some(profiles)) = (policy, digest, settings, profiles)
         else {
@@ -270,6 +276,12 @@ impl Replay<'_> {
                 Problem::new(Exit::Failure, format!("the list of profiles is damaged: {error}"))
             })?;
         let config = &self.app.config;
+        let list = config.expected.iter().find(|(list, _)| list.as_str() == name.as_str());
+        if let Some((list, known)) = list.filter(|_| self.arguments.policy.is_none()) {
+            let policy = ExpectedPolicy::new(name.clone(), list.clone(), known.token.clone());
+            self.asked(name, policy.digest(), settings);
+            return Ok((Arc::new(policy), profiles, self.tables(name, &asking.decided.tables)?));
+        }
         let (name, bytes, settings) = match &self.arguments.policy {
             None => {
                 let settings = self.kept(settings, "text of the settings").await?;
@@ -304,11 +316,7 @@ impl Replay<'_> {
         };
         let tables = self.tables(&name, &asking.decided.tables)?;
         let configured = config.plugins.get(&name).map(|plugin| (&name, plugin));
-        self.new = Some(Asked {
-            name: name.clone(),
-            digest: Digest::of(&bytes),
-            settings: Digest::of(settings.to_string().as_bytes()),
-        });
+        self.asked(&name, &Digest::of(&bytes), &Digest::of(settings.to_string().as_bytes()));
         let spec = PluginSpec {
             limits: Bounds::of(None, configured, bytes.len()).limits,
             name: name.clone(),
@@ -322,7 +330,12 @@ impl Replay<'_> {
             let problem = Problem::usage(format!("`{name}` cannot be asked: {error}"));
             problem.hint("`--settings FILE` gives it other settings; `deputy plugin check` tells more")
         })?;
-        Ok((plugin, profiles, tables))
+        Ok((Arc::new(plugin), profiles, tables))
+    }
+
+    fn asked(&mut self, name: &PluginName, digest: &Digest, settings: &Digest) {
+        let asked = Asked { digest: digest.clone(), settings: settings.clone() };
+        self.new.insert(name.clone(), asked);
     }
 
     /// The very component that was asked.
@@ -348,7 +361,7 @@ impl Replay<'_> {
             let Some(digest) = then.get(&table) else {
                 if let Some(now) = self.app.engine.settings.tables.get(&table).and_then(|file| file.now()) {
                     self.notes
-                        .push(format!("the run did not look into the table `{table}`; it is as it is now"));
+                        .insert(format!("the run did not look into the table `{table}`; it is as it is now"));
                     tables.0.insert(table, now as Arc<dyn Table>);
                 }
                 continue;
