@@ -91,7 +91,9 @@ fn wrong_settings_are_told_with_their_place_and_what_would_be_right() {
 fn a_file_that_is_far_too_large_is_not_read() {
     let env = TestEnv::before_the_exchange(&["main"]);
     env.write("workflows/w.toml", "# and so on\n".repeat(200_000));
-    env.run(&["workflow", "check"]).fails(2, expect![[r#"
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
         error: the file is larger than 1 MiB
          --> workflows/w.toml:1:1
           |
@@ -99,7 +101,8 @@ fn a_file_that_is_far_too_large_is_not_read() {
           | ^
           |
           = help: files of this kind have a few pages; devices belong into a table (CSV)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -123,7 +126,9 @@ fn what_is_wrong_is_also_told_to_programs() {
         "workflows/w.toml",
         "version = 1\nname = \"w\"\ntokens = [\"mian\"]\n[[steps]]\nuses = \"snyc\"\n",
     );
-    env.run(&["workflow", "check", "--json"]).fails(2, expect![[r#"
+    env.run(&["workflow", "check", "--json"]).fails(
+        2,
+        expect![[r#"
         {
           "mistakes": [
             {
@@ -147,5 +152,6 @@ fn what_is_wrong_is_also_told_to_programs() {
           ],
           "version": 1
         }
-    "#]]);
+    "#]],
+    );
 }

@@ -54,10 +54,13 @@ fn a_workflow_is_told_in_words_with_all_that_its_file_leaves_out() {
              by log
              done only if `fetch` went wrong
     "#]]);
-    env.run(&["workflow", "show", "auto-asign"]).fails(2, expect![[r#"
+    env.run(&["workflow", "show", "auto-asign"]).fails(
+        2,
+        expect![[r#"
         error: there is no workflow `auto-asign`
         hint: did you mean `auto-assign`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl<'a> Source<'a> {
         if left_out.is_empty() && findings.list.is_empty() {
             let read = toml::from_str(self.text).map_err(|error| {
                 // Later lines of the message say where, which we show ourselves.
-                let message = error.message().lines().next().unwrap_or_default().to_owned();
+                let message = in_plain_words(error.message().lines().next().unwrap_or_default(), "");
                 findings.add(error.span().unwrap_or(0..0), message, None);
             });
             return (read.ok(), findings);
@@ -117,7 +117,9 @@ impl<'a> Source<'a> {
         let mut findings = Findings::new(self);
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            findings.add(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()), None);
+            let span = error.span().unwrap_or(0..0);
+            let message = in_plain_words(error.message(), self.text.get(span.clone()).unwrap_or_default());
+            findings.add(span, format!("not TOML: {message}"), None);
         }
         let fit = if errors.is_empty() { shape::check(&document, schema, &mut findings) } else { None };
         (findings, fit)
@@ -191,6 +193,20 @@ impl<'a> Source<'a> {
             };
         }
         (span, true)
+    }
+}
+
+/// What the parser says, for people who have never written a parser.
+fn in_plain_words(message: &str, at: &str) -> String {
+    match message {
+        "duplicate key" => format!("`{at}` is there already"),
+        "string values must be quoted, expected literal string" => {
+            "there is no value, or a text without quotes".to_owned()
+        }
+        "invalid basic string, expected `\"`" => "the text has no closing `\"`".to_owned(),
+        "unclosed table, expected `]`" => "the name of the table has no closing `]`".to_owned(),
+        deep if deep.contains("recurs") => "there are too many tables or lists within each other".to_owned(),
+        other => other.to_owned(),
     }
 }
 

@@ -99,7 +99,11 @@ impl<'a> Shape<'a, '_, '_> {
         if let Some(expected) = schema.get("const")
             && !equals(value.get_ref(), expected)
         {
-            return self.wrong(value.span(), format!("must be {expected}"), None);
+            let message = match value.get_ref() {
+                DeValue::Integer(number) => format!("must be {expected}, not {number}"),
+                other => format!("must be {expected}, not {}", name_of(other)),
+            };
+            return self.wrong(value.span(), message, None);
         }
         if !fits(value.get_ref(), schema) {
             let message = format!("must be {}, not {}", type_words(schema), name_of(value.get_ref()));
@@ -115,7 +119,8 @@ impl<'a> Shape<'a, '_, '_> {
                 }
                 let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
                 if (array.len() as u64) < least {
-                    return self.wrong(value.span(), format!("must have at least {least}"), None);
+                    let entries = if least == 1 { "entry" } else { "entries" };
+                    return self.wrong(value.span(), format!("must have at least {least} {entries}"), None);
                 }
                 true
             }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::promises::{self, PingTable};
 use super::steps::{self, StepTable};
 use super::{Defaults, Missed, Mode, Names, Overlap, Timing, Workflow};
-use crate::document::{Findings, Mistakes, Source, Version1};
+use crate::document::{Findings, Mistakes, Source, Version1, nearest};
 use crate::duration::Span;
 use crate::id::TokenName;
 use crate::schedule::{Expression, Schedule};
@@ -161,8 +161,17 @@ pub(super) fn zone(
 ) -> Option<TimeZone> {
     let Some(name) = typed else { return Some(without.clone()) };
     TimeZone::get(name).ok().or_else(|| {
-        let help = "an IANA name, such as `Europe/Paris` or `UTC`";
-        findings.at(at, format!("no time zone is called `{name}`"), Some(help.to_owned()));
+        let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+        let city = |zone: &&String| {
+            zone.rsplit_once('/').is_some_and(|(_, city)| city.eq_ignore_ascii_case(name.trim()))
+        };
+        let near = known.iter().find(city).map(String::as_str);
+        let near = near.or_else(|| nearest(name, known.iter().map(String::as_str)));
+        let help = near.map_or_else(
+            || "an IANA name, such as `Europe/Paris` or `UTC`".to_owned(),
+            |zone| format!("did you mean `{zone}`?"),
+        );
+        findings.at(at, format!("no time zone is called `{name}`"), Some(help));
         None
     })
 }

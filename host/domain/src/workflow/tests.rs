@@ -80,7 +80,7 @@ rails = { first_assigments = 5 }
             5 | timezone = "Europe/Pariss"
               |            ^^^^^^^^^^^^^^^
               |
-              = help: an IANA name, such as `Europe/Paris` or `UTC`
+              = help: did you mean `Europe/Paris`?
 
             error: unknown key `jiter`
              --> workflows/w.toml:6:1
@@ -152,46 +152,46 @@ uses = "decide"
 policy = "Rules"
 "#,
         expect![[r#"
-                error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-                 --> workflows/w.toml:2:8
-                  |
-                2 | name = "Auto Assign"
-                  |        ^^^^^^^^^^^^^
+            error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+             --> workflows/w.toml:2:8
+              |
+            2 | name = "Auto Assign"
+              |        ^^^^^^^^^^^^^
 
-                error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
-                 --> workflows/w.toml:4:8
-                  |
-                4 | cron = "*/15 * * *"
-                  |        ^^^^^^^^^^^^
+            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+             --> workflows/w.toml:4:8
+              |
+            4 | cron = "*/15 * * *"
+              |        ^^^^^^^^^^^^
 
-                error: no time zone is called `Europe/Pariss`
-                 --> workflows/w.toml:5:12
-                  |
-                5 | timezone = "Europe/Pariss"
-                  |            ^^^^^^^^^^^^^^^
-                  |
-                  = help: an IANA name, such as `Europe/Paris` or `UTC`
+            error: no time zone is called `Europe/Pariss`
+             --> workflows/w.toml:5:12
+              |
+            5 | timezone = "Europe/Pariss"
+              |            ^^^^^^^^^^^^^^^
+              |
+              = help: did you mean `Europe/Paris`?
 
-                error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-                 --> workflows/w.toml:6:10
-                  |
-                6 | jitter = "60"
-                  |          ^^^^
+            error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
+             --> workflows/w.toml:6:10
+              |
+            6 | jitter = "60"
+              |          ^^^^
 
-                error: `plan` has no verdicts to plan from
-                 --> workflows/w.toml:8:8
-                  |
-                8 | uses = "plan"
-                  |        ^^^^^^
-                  |
-                  = help: put a step `uses = "decide"` with a `policy` before it
+            error: `plan` has no verdicts to plan from
+             --> workflows/w.toml:8:8
+              |
+            8 | uses = "plan"
+              |        ^^^^^^
+              |
+              = help: put a step `uses = "decide"` with a `policy` before it
 
-                error: `Rules` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-                  --> workflows/w.toml:11:10
-                   |
-                11 | policy = "Rules"
-                   |          ^^^^^^^
-            "#]],
+            error: `Rules` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:11:10
+               |
+            11 | policy = "Rules"
+               |          ^^^^^^^
+        "#]],
     );
 }
 
@@ -534,7 +534,7 @@ when = { succeeded = [], chnged = "fetch" }
                |
                = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
 
-            error: must have at least 1
+            error: must have at least 1 entry
               --> workflows/w.toml:17:22
                |
             17 | when = { succeeded = [], chnged = "fetch" }

@@ -156,6 +156,7 @@ fn of_step(app: &App, step: &Step) -> Vec<String> {
         Uses::Notify { when, channels } => {
             lines.push(
                 match when {
+                    When::Always if step.when != Condition::Always => "tells people of the run",
                     When::Always => "tells people of every run",
                     When::Changed => {
                         "tells people of a run that changed something, failed, or needs somebody"
