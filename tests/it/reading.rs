@@ -50,7 +50,7 @@ fn a_workflow_is_told_in_words_with_all_that_its_file_leaves_out() {
              tries 7 times; 5s before the second try, then twice as long
              stopped after 5m
           2. notify
-             tells people of every run
+             tells people of the run
              by log
              done only if `fetch` went wrong
     "#]]);

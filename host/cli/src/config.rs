@@ -133,6 +133,7 @@ impl Config {
         let shown = hidden::without_secrets(&text);
         let meant = if wrong.is_empty() { mean_all(&name, &text, &shown, folder, &mut wrong) } else { None };
 
+        let is_right = wrong.is_empty();
         let profiles = read_profiles(folder, None, &mut wrong)?;
         let mut names = names(&text);
         if let Some(names) = &mut names {
@@ -140,7 +141,8 @@ impl Config {
         }
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
         let ours = || Defaults::of_machine(machine_zone());
-        let defaults = meant.as_ref().map_or_else(ours, |meant| meant.defaults.clone());
+        // Of a file with mistakes they would be told again in every workflow.
+        let defaults = meant.as_ref().filter(|_| is_right).map_or_else(ours, |meant| meant.defaults.clone());
         let workflows = read_workflows(folder, &defaults, names.as_ref(), &mut wrong)?;
         let config = meant.filter(|_| wrong.is_empty()).map(|meant| Self {
             path: name,
