@@ -309,14 +309,6 @@ fn mistakes_in_rails_are_told_with_their_place() {
             104 | reassignments = "200%"
                 |                 ^^^^^^
 
-            error: nobody approves in no time
-              --> workflows/auto-assign.toml:24:1
-               |
-            24 | [[steps]]
-               | ^^^^^^^^^
-               |
-               = help: write `3d`, or leave the key out
-
             error: `a tenth` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
               --> workflows/auto-assign.toml:28:31
                |

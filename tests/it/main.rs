@@ -29,6 +29,7 @@ mod memory;
 mod moving_in;
 mod network;
 mod outbox;
+mod pauses;
 mod plan_files;
 mod plugins;
 mod policy;

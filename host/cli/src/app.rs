@@ -160,6 +160,7 @@ pub(crate) fn settings(config: &Config, policies: Policies<'_>, before: Option<&
         channels: config.channels.clone(),
         expected: config.expected.clone(),
         keep: config.keep,
+        freezes: config.freezes.clone(),
         min_free: config.min_free,
         workflows: config
             .workflows

@@ -9,6 +9,7 @@ mod channels;
 mod expected;
 mod file;
 mod folders;
+mod freezes;
 mod hidden;
 mod keep;
 pub(crate) mod limits;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Mistakes, Source};
+use domain::freeze::Freeze;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::rails::Rails;
@@ -57,6 +59,8 @@ pub(crate) struct Config {
     pub min_free: u64,
     /// How long, and how much, is kept.
     pub keep: Keep,
+    /// When nothing is changed at Apple.
+    pub freezes: Vec<Freeze>,
     /// Where the key is that seals secrets.
     pub key: KeySource,
     /// The tokens.
@@ -149,6 +153,7 @@ impl Config {
             store: meant.store,
             min_free: meant.min_free,
             keep: meant.keep,
+            freezes: meant.freezes,
             key: meant.key,
             tokens: meant.tokens,
             plugins: meant.plugins,
@@ -259,6 +264,7 @@ struct Meant {
     store: PathBuf,
     min_free: u64,
     keep: Keep,
+    freezes: Vec<Freeze>,
     key: KeySource,
     tokens: BTreeMap<TokenName, TokenSettings>,
     plugins: BTreeMap<PluginName, PluginConfig>,
@@ -276,10 +282,12 @@ fn machine_zone() -> TimeZone {
 fn mean(file: ConfigFile, folder: &Path, findings: &mut Findings<'_>) -> Meant {
     let (tables_given, channels_given) = (given_in(&file.tables), given_in(&file.channels));
     let network = apple::network(&file.apple, folder, findings);
+    let names = given_in(&file.tokens);
     let mut meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
         min_free: min_free(file.store.min_free.as_deref(), findings),
         keep: keep::keep(&file.keep),
+        freezes: freezes::freezes(&file.freezes, &names, findings),
         key: key_source(&file.secrets, folder, findings),
         tokens: named("tokens", file.tokens, findings, |at, table, findings| {
             token(at, table, &network, findings)

@@ -8,6 +8,7 @@ mod exit;
 mod logging;
 mod moment;
 mod output;
+mod person;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,7 +77,7 @@ enum Command {
     /// Devices that are expected: list
     #[command(subcommand)]
     Expected(commands::expected::Command),
-    /// Workflows: list, show, next, check
+    /// Workflows: list, show, next, pause, resume, check
     #[command(subcommand)]
     Workflow(commands::workflow::Command),
     /// Show what a workflow would do, and change nothing at Apple

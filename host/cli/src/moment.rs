@@ -1,4 +1,4 @@
-//! A time as people type it: an instant, a day, or how long ago.
+//! A time as people type it: an instant, a day, or how long from now.
 
 use std::str::FromStr;
 
@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-/// A time in the past, as it was typed.
+/// A time, as it was typed.
 #[derive(Clone, Debug)]
 pub(crate) enum Moment {
     /// This very instant.
     At(Timestamp),
-    /// So long before now.
-    Ago(Span),
+    /// So long before now, or after it.
+    Away(Span),
 }
 
 impl Moment {
@@ -21,7 +21,15 @@ impl Moment {
     pub(crate) fn before(&self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => *at,
-            Self::Ago(span) => now.checked_sub(span.0).unwrap_or(Timestamp::MIN),
+            Self::Away(span) => now.checked_sub(span.0).unwrap_or(Timestamp::MIN),
+        }
+    }
+
+    /// The instant, if it is to be in the future.
+    pub(crate) fn after(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => *at,
+            Self::Away(span) => now.checked_add(span.0).unwrap_or(Timestamp::MAX),
         }
     }
 }
@@ -40,10 +48,10 @@ impl FromStr for Moment {
         let at = at.or_else(|| here(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())));
         match (at, text.parse()) {
             (Some(at), _) => Ok(Self::At(at)),
-            (None, Ok(span)) => Ok(Self::Ago(span)),
+            (None, Ok(span)) => Ok(Self::Away(span)),
             (None, Err(_)) => Err(format!(
                 "`{text}` is no time; write one such as 2026-02-01T09:00:00Z, a day such as 2026-02-01, or how long \
-                 ago, such as 90m or 2d"
+                 from now, such as 90m or 2d"
             )),
         }
     }
@@ -77,7 +85,7 @@ mod tests {
         check(
             "yesterday",
             expect![
-                "`yesterday` is no time; write one such as 2026-02-01T09:00:00Z, a day such as 2026-02-01, or how long ago, such as 90m or 2d"
+                "`yesterday` is no time; write one such as 2026-02-01T09:00:00Z, a day such as 2026-02-01, or how long from now, such as 90m or 2d"
             ],
         );
     }

@@ -66,6 +66,13 @@ impl Window {
     }
 }
 
+impl Freeze {
+    /// When the window ends that is open now; none if it is not open.
+    pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.window.ends(now)
+    }
+}
+
 /// Whether nothing may be changed now for the devices of a token, until when, and why. Of several windows
 /// that follow one another the end of the last counts, and the reason of the first.
 pub fn frozen(freezes: &[Freeze], token: &TokenName, now: Timestamp) -> Option<Frozen> {

@@ -139,6 +139,10 @@ fn step_line(run: &Run, step: &StepRecord) -> String {
         Some(Outcome::Outdated(_)) => "refused: the world is not the one the plan was made for".to_owned(),
         Some(Outcome::Shadowed(shadowed)) => shadowed_line(shadowed),
         Some(Outcome::Applied(applied)) => applied_line(applied),
+        Some(Outcome::Frozen { until, reason, devices: number }) => {
+            let until = until.strftime("%Y-%m-%d %H:%M UTC");
+            format!("not done, frozen until {until}: {reason}; {} to be changed then", devices(*number))
+        }
         Some(Outcome::Removed(removed)) => removed_line(removed),
         Some(Outcome::Reminded(reminded)) => reminded_line(reminded),
         Some(Outcome::Notified { sent, failed }) if sent.is_empty() && failed.is_empty() => {

@@ -188,6 +188,15 @@ pub enum Outcome {
     Shadowed(Shadowed),
     /// The plan was carried out.
     Applied(Applied),
+    /// The plan was not carried out: nothing is changed at Apple now.
+    Frozen {
+        /// Until then.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+        /// As many devices wait for it.
+        devices: u64,
+    },
     /// Something was taken away, by hand.
     Removed(Removed),
     /// Reminders were looked at.

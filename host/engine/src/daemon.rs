@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use self::runs::Runs;
 use self::timetable::Timetable;
+pub use self::timetable::put_pause_on_record;
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::outbox;

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use domain::duration::Span;
+use domain::freeze::Frozen;
 use domain::id::{PluginName, SerialNumber, TokenName};
 use domain::run::{Failure, State};
 use domain::token_facts::{Heard, Why};
@@ -69,6 +70,9 @@ pub enum Error {
         /// The server that answers: its name and its id.
         theirs: String,
     },
+    /// Nothing is changed at Apple now.
+    #[error("{}", .0.in_words())]
+    Frozen(Frozen),
     /// The run is to end early.
     #[error("stopped before the end")]
     Stopped,
@@ -184,6 +188,9 @@ impl Error {
                 )),
             ),
             Self::Stalled(_) => (State::Unavailable, Some("the next run goes on from there".to_owned())),
+            Self::Frozen(_) => {
+                (State::Stopped, Some("the first run after that does it; `[[freezes]]` in deputy.toml says so".to_owned()))
+            }
             Self::Stopped => (State::Stopped, None),
             Self::NotAwaited(_) => (
                 State::Stopped,

@@ -66,16 +66,22 @@ pub async fn push(
     engine: &Engine,
     token: &TokenName,
     profiles: &[ProfileName],
+    despite_freeze: bool,
 ) -> Vec<(ProfileName, Result<Pushed, Error>)> {
     let mut pushed = Vec::new();
     for profile in profiles {
-        let outcome = push_one(engine, token, profile).await;
+        let outcome = push_one(engine, token, profile, despite_freeze).await;
         pushed.push((profile.clone(), outcome));
     }
     pushed
 }
 
-async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> Result<Pushed, Error> {
+async fn push_one(
+    engine: &Engine,
+    token: &TokenName,
+    profile: &ProfileName,
+    despite_freeze: bool,
+) -> Result<Pushed, Error> {
     let (stopper, run, observer) = (Stopper::default(), engine.new_run_id(), nobody());
     let stop = stopper.listener();
     let _held = engine.hold_token(token, &stop).await?;
@@ -84,7 +90,7 @@ async fn push_one(engine: &Engine, token: &TokenName, profile: &ProfileName) -> 
         engine,
         run: &run,
         now: engine.now(),
-        about: &About::no_workflow(),
+        about: &About::no_workflow(despite_freeze),
         token: token.clone(),
         imported_at: known.imported_at,
         client,

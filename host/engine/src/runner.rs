@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::duration::Span;
+use domain::freeze::Frozen;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
 use domain::rails::RailsOverride;
 use domain::run::{Outcome, Planned, Run, State, Trigger};
@@ -42,6 +43,8 @@ pub struct RunOptions {
     pub trigger: Trigger,
     /// Stop before anything is changed at Apple, and tell nobody.
     pub dry: bool,
+    /// Change things at Apple also while a freeze says that nothing is changed.
+    pub despite_freeze: bool,
     /// Only these tokens of the workflow's.
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails, for this run.
@@ -71,6 +74,8 @@ pub(crate) struct About {
     /// The tables its policies may look into, as they were when it began.
     pub(crate) tables: Tables,
     pub(crate) approved: BTreeMap<TokenName, Approval>,
+    /// Things are changed at Apple also while a freeze says otherwise.
+    pub(crate) despite_freeze: bool,
     /// Only to see: nothing is changed, and nobody has to answer.
     pub(crate) dry: bool,
     /// The workflow is in shadow mode.
@@ -79,12 +84,13 @@ pub(crate) struct About {
 
 impl About {
     /// Of what a person does without a workflow; no policy is asked.
-    pub(crate) fn no_workflow() -> Self {
+    pub(crate) fn no_workflow(despite_freeze: bool) -> Self {
         Self {
             workflow: "none-by-hand".parse().expect("a good name"),
             utc_offset: Offset::UTC,
             tables: Tables::default(),
             approved: BTreeMap::new(),
+            despite_freeze,
             dry: false,
             shadow: false,
         }
@@ -108,6 +114,7 @@ impl About {
                 Tables::default()
             }),
             approved: options.approved.clone(),
+            despite_freeze: options.despite_freeze,
             dry: options.dry,
             shadow: workflow.mode == Mode::Shadow,
         }
@@ -146,6 +153,7 @@ impl RunOptions {
         Self {
             trigger,
             dry: false,
+            despite_freeze: false,
             tokens: None,
             rails: RailsOverride::default(),
             approved: BTreeMap::new(),
@@ -581,9 +589,12 @@ impl TokenRun {
                 Some((plan, planned)) if self.about.shadow => {
                     step::plan::shadowed(lane, &plan, &planned).await?
                 }
-                Some((plan, _)) => {
-                    Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?)
-                }
+                Some((plan, _)) => match lane.frozen().filter(|_| plan.totals().actions() > 0) {
+                    Some(Frozen { until, reason }) => {
+                        Outcome::Frozen { until, reason, devices: plan.totals().actions() }
+                    }
+                    None => Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?),
+                },
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
             Uses::Remove { what, serials } => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use domain::freeze::Freeze;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::policy::Policy;
 use domain::profile::Definition;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub min_free: u64,
     /// What is done, and when.
     pub workflows: BTreeMap<WorkflowName, Arc<Workflow>>,
+    /// When nothing is changed at Apple.
+    pub freezes: Vec<Freeze>,
 }
 
 /// What is configured of a plugin.

@@ -8,6 +8,7 @@ use domain::plan_file::{BadPlan, LARGEST, PlanFile};
 use domain::rails::Rails;
 use domain::workflow::{Uses, Workflow};
 
+use super::freeze::Freezing;
 use super::given::Wanted;
 use super::run::RailsArguments;
 use crate::Common;
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// Only this token of the plan's; may be repeated
     #[arg(long = "token", value_name = "NAME")]
     tokens: Vec<TokenName>,
+    #[command(flatten)]
+    freezing: Freezing,
     #[command(flatten)]
     rails: RailsArguments,
 }
@@ -62,7 +65,8 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         }
     };
     let typed = arguments.rails.meant();
-    let wanted = Wanted { name: "apply-by-hand", given, rails, typed, review, left_alone: None };
+    let freezing = arguments.freezing;
+    let wanted = Wanted { name: "apply-by-hand", given, rails, typed, review, freezing, left_alone: None };
     wanted.carry_out(common, &app).await
 }
 

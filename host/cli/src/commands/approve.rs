@@ -11,6 +11,7 @@ use engine::runner::Approval;
 use engine::store::{CameTo, Waiting};
 use serde_json::json;
 
+use super::freeze::Freezing;
 use super::run::{Manner, carry_out};
 use super::runs::find;
 use crate::Common;
@@ -36,6 +37,8 @@ pub(crate) struct Arguments {
     /// Carry out what a dry run has asked about
     #[arg(long, conflicts_with = "refuse")]
     yes: bool,
+    #[command(flatten)]
+    freezing: Freezing,
 }
 
 /// Carries the command out.
@@ -61,7 +64,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     }
     let app = app.with_policies_of(&workflow);
     let tokens = Some(approved.keys().cloned().collect());
-    let manner = Manner { tokens, approved, ..Manner::default() };
+    let manner = Manner { tokens, approved, freezing: arguments.freezing, ..Manner::default() };
     carry_out(common, &app, &workflow, manner).await
 }
 

@@ -11,6 +11,7 @@ use super::run::RailsArguments;
 use super::serials::Serials;
 use crate::Common;
 use crate::app::{App, Policies, unknown};
+use crate::commands::freeze::Freezing;
 use crate::exit::{Outcome, Problem};
 
 /// What `deputy assign` takes.
@@ -37,6 +38,8 @@ pub(crate) struct Arguments {
     /// Do it without asking; without this and without a terminal, only show what would be done
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    freezing: Freezing,
     #[command(flatten)]
     rails: RailsArguments,
 }
@@ -82,6 +85,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         rails: app.config.defaults.rails.clone(),
         typed: arguments.rails.meant(),
         review: None,
+        freezing: arguments.freezing,
         left_alone: None,
     };
     wanted.confirm_and_carry_out(common, &app, arguments.yes).await

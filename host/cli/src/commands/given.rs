@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::app::App;
 use crate::commands::device::profile_words;
+use crate::commands::freeze::{self, Freezing};
 use crate::commands::run::{Manner, carry_out};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json, time};
@@ -36,6 +37,8 @@ pub(crate) struct Wanted {
     pub typed: RailsOverride,
     /// Which plugin may refuse it.
     pub review: Option<PluginName>,
+    /// Do it although nothing is to be changed now.
+    pub freezing: Freezing,
     /// What is left alone, and why: in words and as data.
     pub left_alone: Option<(String, Value)>,
 }
@@ -68,7 +71,8 @@ impl Wanted {
             timeout: LIMIT,
             steps,
         };
-        let manner = Manner { rails: self.typed, actions: SHOWN as u32, ..Manner::default() };
+        let freezing = self.freezing;
+        let manner = Manner { rails: self.typed, freezing, actions: SHOWN as u32, ..Manner::default() };
         carry_out(common, app, &workflow, manner).await
     }
 
@@ -92,6 +96,8 @@ impl Wanted {
         if seen.actions == 0 {
             return Ok(Exit::Success);
         }
+        let tokens: Vec<TokenName> = self.given.keys().cloned().collect();
+        freeze::refuse(app, &tokens, self.freezing)?;
         if !yes && !ask(common)? {
             let problem = Problem::new(Exit::NeedsPerson, "it was not confirmed, so nothing was changed");
             return Err(problem.hint("`--yes` confirms it"));

@@ -7,6 +7,7 @@ pub(crate) mod channel;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod expected;
+pub(crate) mod freeze;
 pub(crate) mod given;
 pub(crate) mod init;
 pub(crate) mod outbox;

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::app::App;
+use crate::commands::freeze::{self, Freezing};
 use crate::commands::given::refused;
 use crate::commands::run::{Manner, execute};
 use crate::exit::{Exit, Outcome, Problem};
@@ -30,6 +31,8 @@ pub(crate) struct Wanted<'a> {
     pub confirmed: bool,
     /// How else it can be confirmed.
     pub flag: String,
+    /// Do it although nothing is to be changed now.
+    pub freezing: Freezing,
     /// In place of the limit on removals.
     pub most: Option<Limit>,
 }
@@ -42,8 +45,10 @@ pub(crate) fn each_once(serials: &[SerialNumber]) -> Vec<SerialNumber> {
 
 /// Shows, asks, does, and tells.
 pub(crate) async fn remove(common: &Common, app: &App, wanted: Wanted<'_>) -> Outcome {
-    let Wanted { what, token, serials, confirmed, flag, most } = wanted;
-    app.tokens(std::slice::from_ref(token))?;
+    let Wanted { what, token, serials, confirmed, flag, freezing, most } = wanted;
+    let tokens = app.tokens(std::slice::from_ref(token))?;
+    // Before anybody is asked to confirm it.
+    freeze::refuse(app, &tokens, freezing)?;
     let devices = find_all(app, token, &serials).await?;
     if !common.json {
         show(app, token, what, &devices).await?;
@@ -69,7 +74,7 @@ pub(crate) async fn remove(common: &Common, app: &App, wanted: Wanted<'_>) -> Ou
         timeout: Duration::from_secs(24 * 3600),
         steps: vec![step],
     };
-    let Some(run) = execute(common, app, &workflow, Manner::default()).await? else {
+    let Some(run) = execute(common, app, &workflow, Manner { freezing, ..Manner::default() }).await? else {
         return Ok(Exit::Success);
     };
     let actions = app.engine.store.actions_of_run(&run.id, u32::MAX).await?;

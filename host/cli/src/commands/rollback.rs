@@ -13,6 +13,7 @@ use super::run::RailsArguments;
 use super::runs::find;
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::freeze::Freezing;
 use crate::exit::{Exit, Outcome, Problem};
 
 /// What `deputy runs rollback` takes.
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
     /// Do it without asking; without this and without a terminal, only show what would be done
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    freezing: Freezing,
     #[command(flatten)]
     rails: RailsArguments,
 }
@@ -83,6 +86,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         rails: app.config.defaults.rails.clone(),
         typed: arguments.rails.meant(),
         review: None,
+        freezing: arguments.freezing,
         left_alone: Some((words(&left), json_of(&left))),
     };
     let exit = wanted.confirm_and_carry_out(common, &app, arguments.yes).await?;

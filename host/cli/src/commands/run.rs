@@ -6,7 +6,7 @@ use domain::id::{TokenName, WorkflowName};
 use domain::rails::{Limit, RailsOverride};
 use domain::report::report;
 use domain::run::Run;
-use domain::workflow::Workflow;
+use domain::workflow::{Step, Uses, Workflow};
 use engine::runner::{self, Approval, RunOptions};
 use engine::stop::Stopper;
 use serde_json::json;
@@ -16,6 +16,8 @@ use crate::Common;
 use crate::app::{App, Policies};
 use crate::commands::channel;
 use crate::commands::device::profile_words;
+use crate::commands::freeze::{self, Freezing};
+use crate::commands::workflow::pause;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{observer, print, print_json, print_table};
 
@@ -30,6 +32,8 @@ pub(crate) struct Arguments {
     /// Also if its file says `enabled = false`
     #[arg(long)]
     despite_disabled: bool,
+    #[command(flatten)]
+    freezing: Freezing,
     #[command(flatten)]
     scope: Scope,
 }
@@ -68,6 +72,8 @@ impl RailsArguments {
 pub(crate) struct Manner {
     /// Change nothing at Apple.
     pub dry: bool,
+    /// Change things also while deputy.toml says that nothing is changed.
+    pub freezing: Freezing,
     /// Only these tokens.
     pub tokens: Option<Vec<TokenName>>,
     /// In place of the workflow's rails.
@@ -90,7 +96,8 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         )));
     }
     let app = app.with_policies_of(&workflow);
-    let manner = Manner { dry: arguments.dry_run, ..arguments.scope.manner(&app)? };
+    let Arguments { dry_run: dry, freezing, ref scope, .. } = *arguments;
+    let manner = Manner { dry, freezing, ..scope.manner(&app)? };
     carry_out(common, &app, &workflow, manner).await
 }
 
@@ -162,12 +169,27 @@ pub(crate) async fn execute(
     workflow: &Workflow,
     manner: Manner,
 ) -> Outcome<Option<Run>> {
+    let changes = |step: &Step| matches!(step.uses, Uses::Apply { .. } | Uses::Remove { .. });
+    if !manner.dry && workflow.steps.iter().any(changes) {
+        let tokens = runner::tokens_of(&app.engine, workflow, manner.tokens.as_deref());
+        freeze::refuse(app, &tokens, manner.freezing)?;
+    }
+    if let Some(pause) =
+        app.engine.store.pauses().await?.get(&workflow.name).filter(|it| it.is_on(app.engine.now()))
+    {
+        eprintln!(
+            "note: {} is {}; its schedule rests, and this run is yours",
+            workflow.name,
+            pause::in_words(pause)
+        );
+    }
     for interrupted in app.engine.close_interrupted_runs().await? {
         eprintln!("note: {interrupted}");
     }
     let (observer, bars) = observer(common.json);
     let options = RunOptions {
         dry: manner.dry,
+        despite_freeze: manner.freezing.despite_freeze,
         tokens: manner.tokens,
         rails: manner.rails,
         approved: manner.approved,

@@ -1,30 +1,42 @@
 //! `deputy status`: tokens, last and next runs, and what needs a person.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::agenda::ON_TIME;
 use domain::duration::Span;
+use domain::id::WorkflowName;
 use domain::report::needs_a_person;
-use domain::token::from_now;
-use domain::workflow::Mode;
+use domain::schedule::Times;
+use domain::token::{from_now, in_words};
+use domain::workflow::{Mode, Workflow};
+use engine::clock::SystemClock;
+use engine::engine::Engine;
 use engine::freshness::freshness;
 use engine::lifecycle;
-use engine::store::Waiting;
-use jiff::Timestamp;
+use engine::settings::Settings;
+use engine::store::{Progress, Store, Waiting};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::Common;
-use crate::app::{App, Policies};
-use crate::commands::{approve, channel, token};
-use crate::exit::{Exit, Outcome};
+use crate::app::{self, App, Policies};
+use crate::commands::workflow::pause;
+use crate::commands::{approve, channel, freeze, token};
+use crate::config;
+use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{maybe, print, print_json, print_table, time};
 
 /// A token that ends within this many days is worth a word.
 const SOON_DAYS: i64 = 30;
 
-/// Among so many runs the last one in earnest is looked for.
-const LATEST: u32 = 20;
-
 /// Carries the command out. Ends with "needs a person" if something does.
 pub(crate) async fn run(common: &Common) -> Outcome {
-    let app = App::open(&common.config, Policies::Unused).await?;
+    let app = match App::open(&common.config, Policies::Unused).await {
+        Ok(app) => app,
+        Err(problem) => return Err(beside_a_daemon(common, problem).await),
+    };
     let now = app.engine.now();
     let stored = app.engine.store.tokens().await?;
     let facts = lifecycle::all_facts(&app.engine).await?;
@@ -97,6 +109,21 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         }
     }
 
+    let pauses = app.engine.store.pauses().await?;
+    let schedules = Schedules(app.engine.store.progress().await?);
+    // Whoever serves holds it.
+    let serving = app.engine.hold_daemon()?.is_none();
+    let daemon = app.engine.store.daemon_note().await?.filter(|_| serving);
+    if let Some((mistakes, since)) = daemon.as_ref().and_then(|note| note.mistakes.as_ref()) {
+        let first = mistakes.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        attention.push(format!(
+            "the daemon goes on with the configuration it read {}: the files have mistakes since {}: {first}: \
+             deputy workflow check",
+            daemon.as_ref().map_or_else(String::new, |note| time(note.read_at)),
+            time(*since)
+        ));
+    }
+    let frozen = freeze::open(&app);
     app.engine.lapse().await?;
     let waiting = app.engine.store.waiting(None).await?;
     let mut waiting_data = Vec::new();
@@ -116,9 +143,17 @@ pub(crate) async fn run(common: &Common) -> Outcome {
 
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
-        let latest = app.engine.store.runs(Some(&workflow.name), LATEST).await?;
-        let last = latest.into_iter().find(|run| !run.dry);
+        let last = app.engine.store.last_run(&workflow.name).await?;
         let next = workflow.next_due(now);
+        let pause = pauses.get(&workflow.name).filter(|pause| pause.is_on(now));
+        let overdue = schedules.overdue(workflow, now);
+        if let Some(times) = overdue.filter(|_| !serving) {
+            attention.push(format!(
+                "{} should have run at {}, and no `deputy serve` is running: start it",
+                workflow.name,
+                time(times.last)
+            ));
+        }
         if let Some(run) = last.as_ref().filter(|run| run.state.needs_attention()) {
             attention.extend(
                 needs_a_person(run)
@@ -135,16 +170,24 @@ pub(crate) async fn run(common: &Common) -> Outcome {
             }
         }
         let state = last.as_ref().map_or("never run".to_owned(), |run| {
-            format!("{}, {}", run.state.as_str(), from_now(run.started_at, now))
+            let jitter = workflow.timing.as_ref().map_or(Duration::ZERO, |timing| timing.jitter);
+            let late = run.lateness(jitter).map(|late| format!(", {} late", in_words(late)));
+            let late = late.unwrap_or_default();
+            format!("{}, {}{late}", run.state.as_str(), from_now(run.started_at, now))
         });
+        let next_words = match pause {
+            _ if !workflow.enabled => "disabled".to_owned(),
+            Some(pause) => pause::in_words(pause),
+            None => next.map_or("by hand".to_owned(), time),
+        };
         workflow_data.push(json!({
             "name": workflow.name, "mode": workflow.mode, "next": next,
             "fresh": fresh.iter().map(|(token, freshness)| json!({ "token": token, "state": freshness })).collect::<Vec<_>>(),
+            "pause": pause.map(|pause| pause::as_json(&workflow.name, pause)),
             "last": last.map(|run| json!({ "run": run.id, "state": run.state, "started_at": run.started_at })),
         }));
         let shadow = if workflow.mode == Mode::Shadow { " (shadow: sends nothing)" } else { "" };
-        let name = format!("{}{shadow}", workflow.name);
-        workflows.push([name, state, next.map_or("by hand".to_owned(), time)]);
+        workflows.push([format!("{}{shadow}", workflow.name), state, next_words]);
     }
 
     let states = app.engine.store.channel_states().await?;
@@ -172,7 +215,8 @@ pub(crate) async fn run(common: &Common) -> Outcome {
 
     let exit = if attention.is_empty() { Exit::Success } else { Exit::NeedsPerson };
     if common.json {
-        let status = json!({ "tokens": token_data, "workflows": workflow_data, "channels": channel_data, "waiting": waiting_data, "needs_a_person": attention });
+        let status = json!({ "tokens": token_data, "workflows": workflow_data, "channels": channel_data,
+            "serving": serving, "frozen": frozen, "waiting": waiting_data, "needs_a_person": attention });
         print_json("status", &status);
         return Ok(exit);
     }
@@ -188,11 +232,47 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         print("\nreminders held back:");
         said.iter().for_each(|line| print(&format!("  {line}")));
     }
+    if !frozen.is_empty() {
+        print("\nfrozen:");
+        frozen.iter().for_each(|line| print(&format!("  {line}")));
+    }
     if !attention.is_empty() {
         print("\nneeds a person:");
         attention.iter().for_each(|line| print(&format!("  {line}")));
     }
     Ok(exit)
+}
+
+/// The files are wrong: whoever asks how it goes wants to know as well what the daemon does meanwhile.
+async fn beside_a_daemon(common: &Common, problem: Problem) -> Problem {
+    let note = async {
+        let (path, key) = config::store(&common.config)?;
+        let store = Store::open(&path, app::key(&key).ok()?).await.ok()?;
+        let engine = Engine::new(store, Settings::default(), Arc::new(SystemClock)).ok()?;
+        if engine.hold_daemon().ok()?.is_some() {
+            return None;
+        }
+        engine.store.daemon_note().await.ok()?
+    };
+    match note.await {
+        Some(note) => problem.hint(format!(
+            "`deputy serve` goes on with what it read {}; mend the files, then send it SIGHUP",
+            time(note.read_at)
+        )),
+        None => problem,
+    }
+}
+
+/// How far the schedules are dealt with, by a daemon.
+struct Schedules(BTreeMap<WorkflowName, Progress>);
+
+impl Schedules {
+    /// The times of a workflow that went by and that nobody has dealt with; none if nobody ever served it.
+    fn overdue(&self, workflow: &Workflow, now: Timestamp) -> Option<Times> {
+        let (timing, progress) = (workflow.timing.as_ref()?, self.0.get(&workflow.name)?);
+        let allowed = SignedDuration::try_from(timing.jitter).ok()?.checked_add(ON_TIME)?;
+        timing.schedule.times(progress.upto, now.checked_sub(allowed).ok()?)
+    }
 }
 
 /// When nobody can approve it any more.

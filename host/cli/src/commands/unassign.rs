@@ -6,6 +6,7 @@ use domain::removal::Removal;
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::freeze::Freezing;
 use crate::commands::removal::{Wanted, remove};
 use crate::commands::serials::Serials;
 use crate::exit::Outcome;
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
     /// In place of the rail `removals` of `[defaults.rails]`: the most devices, a number or a part such as 10%
     #[arg(long, value_name = "N")]
     removals: Option<Limit>,
+    #[command(flatten)]
+    freezing: Freezing,
 }
 
 /// Carries the command out.
@@ -34,6 +37,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
         token: &arguments.token,
         serials: arguments.serials.read()?,
         confirmed: arguments.yes,
+        freezing: arguments.freezing,
         flag: "`--yes` confirms it".to_owned(),
         most: arguments.removals,
     };

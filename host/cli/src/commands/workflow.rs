@@ -1,6 +1,7 @@
 //! `deputy workflow`: what is done, and when; and whether the files are right.
 
 mod next;
+pub(crate) mod pause;
 mod show;
 
 use domain::document::{Mistakes, Severity};
@@ -31,6 +32,10 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
         count: u32,
     },
+    /// Keep a workflow from running on its schedule, for a reason
+    Pause(pause::Pause),
+    /// Let a workflow run on its schedule again
+    Resume(pause::Resume),
     /// Check deputy.toml, profiles/, workflows/, tables and the settings of every plugin: all mistakes at once
     Check,
 }
@@ -41,6 +46,8 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
         Command::List => list(common).await,
         Command::Show { workflow } => show::run(common, &workflow).await,
         Command::Next { workflow, count } => next::run(common, workflow.as_ref(), count).await,
+        Command::Pause(arguments) => pause::pause(common, arguments).await,
+        Command::Resume(arguments) => pause::resume(common, arguments).await,
         Command::Check => check(common).await,
     }
 }
@@ -48,6 +55,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
 async fn list(common: &Common) -> Outcome {
     let app = App::open(&common.config, Policies::Unused).await?;
     let now = app.engine.now();
+    let pauses = app.engine.store.pauses().await?;
     let (mut rows, mut data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let schedule = workflow.timing.as_ref().map(|timing| &timing.schedule);
@@ -57,13 +65,15 @@ async fn list(common: &Common) -> Outcome {
             "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled,
             "steps": steps,
             "cron": schedule.map(|schedule| schedule.expression()), "next": next,
+            "pause": pauses.get(&workflow.name).map(|pause| pause::as_json(&workflow.name, pause)),
         }));
         rows.push([
             workflow.name.to_string(),
             schedule.map_or("by hand", |schedule| schedule.expression()).to_owned(),
-            match next {
+            match (next, pauses.get(&workflow.name).filter(|pause| pause.is_on(now))) {
                 _ if !workflow.enabled => "disabled".to_owned(),
-                next => next.map_or("-".to_owned(), time),
+                (_, Some(pause)) => pause::in_words(pause),
+                (next, None) => next.map_or("-".to_owned(), time),
             },
             steps.join(", "),
         ]);

@@ -7,6 +7,7 @@ use domain::workflow::DefaultsTable;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::freezes::FreezeTable;
 use super::keep::KeepTable;
 use super::limits::LimitsTable;
 
@@ -26,6 +27,9 @@ pub(crate) struct ConfigFile {
     /// How long, and how much, is kept.
     #[serde(default)]
     pub(super) keep: KeepTable,
+    /// Windows in which nothing is changed at Apple.
+    #[serde(default)]
+    pub(super) freezes: Vec<FreezeTable>,
     /// How Apple's service is reached.
     #[serde(default)]
     pub(super) apple: AppleTable,

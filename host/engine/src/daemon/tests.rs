@@ -388,3 +388,27 @@ async fn months_of_a_schedule_by_the_second_are_one_row() {
     "#]]
     .assert_eq(&world.told("it").await);
 }
+
+#[tokio::test]
+async fn the_times_of_a_workflow_that_is_disabled_are_on_record_as_that() {
+    let hourly = |enabled: bool| {
+        let it = workflow("it", "UTC", "cron = \"0 * * * *\"");
+        settings([Workflow { enabled, ..it }])
+    };
+    let mut world = World::new("2026-01-09T05:30:00Z", hourly(true)).await;
+    world.go_on_until(at("2026-01-09T06:20:00Z")).await;
+    world.reload(hourly(false)).await;
+    world.go_on_until(at("2026-01-09T09:20:00Z")).await;
+    // Enabled again while the program is off: until then it was not.
+    world.die();
+    world.set(at("2026-01-09T12:20:00Z"));
+    world.settings = hourly(true);
+    world.start().await;
+    world.go_on_until(at("2026-01-09T13:20:00Z")).await;
+    expect![[r#"
+        09 06:00: run 09 06:00, succeeded
+        09 07:00 to 09 12:00: 6 disabled
+        09 13:00: run 09 13:00, succeeded
+    "#]]
+    .assert_eq(&world.told("it").await);
+}

@@ -84,7 +84,7 @@ impl Timetable {
                 tracing::info!(workflow = %name, "{name} has another schedule from now on");
             }
             if stored.get(name) != Some(&row.progress) {
-                looking.keep(workflow, row.progress.clone());
+                looking.keep(workflow, stored.get(name), row.progress.clone());
             }
             row.look_again(timing);
             self.rows.insert(name.clone(), row);
@@ -135,7 +135,7 @@ impl Timetable {
             };
             looking.note(engine, &workflow, agenda)?;
             if progress != row.progress {
-                looking.keep(&workflow, progress.clone());
+                looking.keep(&workflow, stored.get(name), progress.clone());
                 row.progress = progress;
             }
             row.look_again(timing);
@@ -208,9 +208,10 @@ impl Looking {
     }
 
     /// How far the schedule of the workflow is dealt with, once the rows noted since are there.
-    fn keep(&mut self, workflow: &Workflow, progress: Progress) {
+    fn keep(&mut self, workflow: &Workflow, stored: Option<&Progress>, progress: Progress) {
         let rows = std::mem::take(&mut self.rows);
-        self.dealt.push(Dealt { workflow: workflow.name.clone(), rows, progress });
+        let (workflow, seen) = (workflow.name.clone(), stored.map(|stored| stored.upto));
+        self.dealt.push(Dealt { workflow, seen, rows, progress });
     }
 
     /// Writes it all down. The runs whose time nobody else has taken are ours.
@@ -223,6 +224,25 @@ impl Looking {
     }
 }
 
+/// Puts on record the times of a workflow that went by while it was paused, as far as that was not done: by a
+/// daemon that was off. To be called before the pause is ended.
+pub async fn put_pause_on_record(engine: &Engine, workflow: &Arc<Workflow>) -> Result<(), Error> {
+    let (name, now) = (&workflow.name, engine.now());
+    let (stored, pauses) = (engine.store.progress().await?, engine.store.pauses().await?);
+    let (Some(timing), Some(progress)) = (&workflow.timing, stored.get(name)) else { return Ok(()) };
+    let Some(pause) = pauses.get(name).filter(|pause| pause.is_on(now)) else { return Ok(()) };
+    let row = Row { workflow: workflow.clone(), progress: progress.clone(), next: None };
+    let schedule = progress.in_force.schedule().unwrap_or_else(|| timing.schedule.clone());
+    let known = row.known(timing, SignedDuration::ZERO, false, Some(pause));
+    let agenda = agenda(&schedule, &known, now);
+    let progress = Progress { upto: agenda.upto, queued: agenda.queued, ..progress.clone() };
+    let mut looking = Looking::default();
+    looking.note(engine, workflow, agenda)?;
+    looking.keep(workflow, stored.get(name), progress);
+    looking.done(engine).await?;
+    Ok(())
+}
+
 impl InForce {
     /// The times it stands for, if that can still be said.
     fn schedule(&self) -> Option<Schedule> {
@@ -230,11 +250,11 @@ impl InForce {
     }
 }
 
-fn in_force(_workflow: &Workflow, timing: &Timing) -> InForce {
+fn in_force(workflow: &Workflow, timing: &Timing) -> InForce {
     InForce {
         expression: timing.schedule.expression().to_owned(),
         timezone: timing.schedule.timezone().iana_name().unwrap_or_default().to_owned(),
-        enabled: true,
+        enabled: workflow.enabled,
     }
 }
 

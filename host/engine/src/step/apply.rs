@@ -119,6 +119,7 @@ pub(crate) async fn define_profile(
     if let Some(id) = store.profile_id(&lane.token, profile, &definition.digest).await? {
         return Ok((id, false));
     }
+    lane.may_change()?;
     let id = lane.retrying(retry, || lane.client.define_profile(&definition.body)).await?;
     store.profile_defined(&lane.token, profile, definition, &id, lane.engine.now()).await?;
     Ok((id, true))
@@ -142,6 +143,7 @@ async fn assign_all(
             return Ok(());
         }
         lane.go_on()?;
+        lane.may_change()?;
         store.actions_sent(&actions, &id, lane.engine.now()).await?;
         let serials: Vec<SerialNumber> = actions.iter().map(|action| action.serial_number.clone()).collect();
         applied.calls += 1;

@@ -14,6 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::freeze::{Frozen, frozen};
 use domain::id::{PluginName, RunId, TokenName};
 use domain::table::Tables;
 use domain::workflow::Retry;
@@ -58,6 +59,17 @@ impl Lane<'_> {
     /// Ends the step here if the run is to end early.
     pub(crate) fn go_on(&self) -> Result<(), Error> {
         if self.stop.is_set() { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// That nothing is changed at Apple now, if that is so and nobody has said that it is done all the same.
+    pub(crate) fn frozen(&self) -> Option<Frozen> {
+        let found = frozen(&self.engine.settings.freezes, &self.token, self.engine.now());
+        found.filter(|_| !self.about.despite_freeze)
+    }
+
+    /// Ends the step here if nothing is changed at Apple now. To be asked before every call that does.
+    pub(crate) fn may_change(&self) -> Result<(), Error> {
+        self.frozen().map_or(Ok(()), |frozen| Err(Error::Frozen(frozen)))
     }
 
     /// The tables a plugin may look into, as they were when the run began.

@@ -46,6 +46,7 @@ async fn remove_batch(
 ) -> Result<(), Error> {
     let store = &lane.engine.store;
     lane.go_on()?;
+    lane.may_change()?;
     store.removals_sent(batch, lane.engine.now()).await?;
     let serials: Vec<SerialNumber> = batch.iter().map(|action| action.serial_number.clone()).collect();
     removed.calls += 1;

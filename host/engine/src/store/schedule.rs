@@ -37,6 +37,9 @@ pub struct Progress {
 pub struct Dealt {
     /// Which.
     pub workflow: WorkflowName,
+    /// How far its schedule was dealt with, as it was read: if somebody has gone on meanwhile, this counts
+    /// for nothing.
+    pub seen: Option<Timestamp>,
     /// Runs, and times that are skipped, in order.
     pub rows: Vec<NewRun>,
     /// How far its schedule is dealt with then.
@@ -74,7 +77,14 @@ impl Store {
     pub async fn deal_with(&self, all: Vec<Dealt>) -> Result<BTreeSet<RunId>, Error> {
         self.write(move |connection| {
             let mut opened = BTreeSet::new();
-            for Dealt { workflow, rows, progress } in &all {
+            for Dealt { workflow, seen, rows, progress } in &all {
+                let mut statement =
+                    connection.prepare_cached("SELECT upto FROM schedule WHERE workflow = ?1")?;
+                let upto: Option<i64> =
+                    statement.query_row([workflow.as_str()], |row| row.get(0)).optional()?;
+                if upto != seen.map(millis) {
+                    continue;
+                }
                 for row in rows {
                     if insert(connection, row)? {
                         opened.insert(row.id.clone());

@@ -6,6 +6,7 @@ use domain::removal::{Removal, is_named_again};
 
 use crate::Common;
 use crate::app::App;
+use crate::commands::freeze::Freezing;
 use crate::commands::removal::{Wanted, each_once, remove};
 use crate::exit::{Outcome, Problem};
 
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
     /// In place of the rail `removals` of `[defaults.rails]`: the most devices, a number or a part such as 10%
     #[arg(long, value_name = "N")]
     removals: Option<Limit>,
+    #[command(flatten)]
+    freezing: Freezing,
 }
 
 /// Carries the command out.
@@ -46,6 +49,7 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
     }
     let flag =
         "in a terminal it is asked for; a script repeats each device with `--confirm SERIAL`".to_owned();
-    let (what, token, most) = (Removal::Disown, &arguments.token, arguments.removals);
-    remove(common, app, Wanted { what, token, serials, confirmed, flag, most }).await
+    let Arguments { token, freezing, removals: most, .. } = arguments;
+    let (what, freezing, most) = (Removal::Disown, *freezing, most.clone());
+    remove(common, app, Wanted { what, token, serials, confirmed, flag, freezing, most }).await
 }

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::Common;
 use crate::app::{App, Policies, unknown};
+use crate::commands::freeze::Freezing;
 use crate::exit::Outcome;
 
 /// What `deputy profile` can do.
@@ -44,6 +45,8 @@ pub(crate) enum Command {
         /// Only for this token; may be repeated [default: all]
         #[arg(long = "token", value_name = "NAME")]
         tokens: Vec<TokenName>,
+        #[command(flatten)]
+        freezing: Freezing,
     },
     /// Show one profile: in words, as Apple is sent it, and where it is defined and used
     Show {
@@ -93,7 +96,9 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
         // It reads one file and writes another: nobody needs a configuration for that.
         Command::Import(arguments) => import::run(common, &arguments),
         Command::Record(arguments) => record::run(common, &open().await?, &arguments).await,
-        Command::Push { names, tokens } => push::run(common, &open().await?, &names, &tokens).await,
+        Command::Push { names, tokens, freezing } => {
+            push::run(common, &open().await?, &names, &tokens, freezing).await
+        }
     }
 }
 
