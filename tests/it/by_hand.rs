@@ -218,6 +218,13 @@ fn the_rails_of_all_workflows_hold_for_people_too() {
     env.run(&["unassign", "--token", "main", "MAC1", "MAC2", "--yes", "--removals", "50%"]).is_done();
     // A file that is not there protects nobody, and so nothing is moved.
     std::fs::remove_file(env.file("board.txt")).unwrap();
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: the protected devices cannot be read from board.txt: No such file or directory (os error 2)
+        hint: mend the file, or change `protect_serials`; until then nothing is planned
+    "#]],
+    );
     env.run(&["assign", "lab-ipad", "MAC1"]).fails(
         4,
         expect![[r#"

@@ -99,6 +99,29 @@ fn a_device_in_a_plan_that_waits_says_so() {
 }
 
 #[test]
+fn what_comes_next_knows_of_freezes_and_of_paused_workflows() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["plan", "auto-assign"]).is_done();
+    let next = |env: &TestEnv| {
+        let next = &env.json(&["device", "explain", "MAC1"])["device"][0];
+        format!("{}: {}\n", next["next_run_of"], env.normal(next["next"].as_str().unwrap()))
+    };
+    let mut found = next(&env);
+    env.run(&["workflow", "pause", "auto-assign", "--reason", "an audit"]).is_done();
+    found += &next(&env);
+    env.run(&["workflow", "resume", "auto-assign"]).is_done();
+    env.append("deputy.toml", "\n[[freezes]]\nreason = \"stocktaking\"\nfrom = \"2020-01-01\"\nuntil = \"2099-01-01\"\ntimezone = \"UTC\"\n");
+    found += &next(&env);
+    let who = found.split("which ").nth(1).and_then(|rest| rest.split(" paused").next()).unwrap_or("?");
+    expect![[r#"
+        "auto-assign": gets standard at the next run of auto-assign, TIME
+        "auto-assign": gets standard when auto-assign runs again, which SOMEBODY paused: an audit; `deputy workflow resume auto-assign` ends that
+        "auto-assign": frozen until TIME: stocktaking; then gets standard at the next run of auto-assign, TIME
+    "#]].assert_eq(&found.replace(who, "SOMEBODY"));
+}
+
+#[test]
 fn a_run_that_asked_nobody_explains_nothing() {
     let env = TestEnv::new();
     env.add("main", &["MAC1"]);

@@ -336,6 +336,47 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
 }
 
 #[test]
+fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
+    let env = that_reviews("none");
+    env.run(&["run", "auto-assign"]).is_done();
+    env.edit("profiles/standard.toml", "department = \"IT\"", "department = \"Workplace\"");
+    env.edit("workflows/auto-assign.toml", "reassignments = 25", "reassignments = 1");
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    env.run(&["approve", "last"]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 reassignments
+                   rail: 2 reassignments, 1 allowed
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   approved by a person, after run RUN had asked
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 reassignments
+                   rail: 2 reassignments, 1 allowed
+                   guest asks for a person: 2 devices change:
+                     [31msee
+                   approved by a person, after run RUN had asked
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+    "#]]);
+    // Now the person has heard both.
+    env.run(&["approve", "last"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: succeeded
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: standard 2
+          plan     define standard, 2 reassignments
+                   rail: 2 reassignments, 1 allowed
+                   approved by a person, after run RUN had asked
+          apply    defined standard, 2 assigned, 1 call
+    "#]]);
+}
+
+#[test]
 fn a_plan_that_its_review_refuses_changes_nothing() {
     let env = that_reviews("refuse");
     env.run(&["run", "auto-assign"]).fails(3, expect![[r#"

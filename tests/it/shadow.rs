@@ -78,6 +78,34 @@ fn a_workflow_in_shadow_mode_says_what_it_would_have_done_and_sends_nothing() {
 }
 
 #[test]
+fn a_plan_of_a_workflow_in_shadow_mode_is_shown_and_written_like_any_other() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.edit("workflows/auto-assign.toml", "version = 1", "version = 1\nmode = \"shadow\"");
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["plan", "--out", "plan.json"]).succeeds(expect![[r#"
+        run RUN of auto-assign (dry run), by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   1 device by rules: standard 1
+          plan     define standard, 1 first assignment
+          apply    a dry run ends with the plan
+
+        SERIAL  TOKEN  GETS      HAS  BECAUSE
+        MAC1    main   standard  -    everybody else
+        wrote 1 action to plan.json
+    "#]]);
+    // It is a person who applies it.
+    env.run(&["apply", "plan.json"]).is_done();
+    assert_eq!(env.with_profile("main"), 1);
+    env.run(&["workflow", "list"]).succeeds(expect![[r#"
+        WORKFLOW         SCHEDULE      NEXT                           STEPS
+        auto-assign      */15 * * * *  TIME (shadow)  sync, decide, plan, apply
+        sync             7 * * * *     TIME           sync, notify
+        token-reminders  0 9 * * *     TIME           remind
+    "#]]);
+}
+
+#[test]
 fn in_shadow_mode_a_rail_keeps_nobody_waiting() {
     let env = TestEnv::new();
     env.add("main", &["MAC1", "MAC2"]);

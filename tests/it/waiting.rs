@@ -413,3 +413,45 @@ fn a_run_that_is_killed_after_it_has_asked_waits_all_the_same() {
     assert_eq!(runs["runs"][0]["state"], "waiting");
     env.run(&["approve", runs["runs"][0]["id"].as_str().unwrap()]).is_done();
 }
+
+#[test]
+fn two_plans_of_one_token_wait_and_are_approved_together() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1", "LIB2", "MAC1"]);
+    let plan = "[[steps]]\nuses = \"plan\"\nwhen = \"always\"\nrails = { first_assignments = 1 }\n[[steps]]\nuses = \"apply\"\n";
+    env.append(
+        "deputy.toml",
+        "\n[plugins.libraries]\npath = \"plugins/rules.wasm\"\nsha256 = \"SHA\"\n\
+         [plugins.libraries.settings]\ndefault = { ignore = true }\n\
+         [[plugins.libraries.settings.rules]]\nname = \"lib\"\nwhen = { device_family = \"iPad\" }\nassign = \"lab-ipad\"\n",
+    );
+    let config = env.read("deputy.toml");
+    let sha = config
+        .lines()
+        .find_map(|line| line.strip_prefix("sha256 = \""))
+        .unwrap()
+        .trim_end_matches('"')
+        .to_owned();
+    env.edit("deputy.toml", "\"SHA\"", &format!("\"{sha}\""));
+    let decide =
+        |policy: &str| format!("[[steps]]\nuses = \"decide\"\nwhen = \"always\"\npolicy = \"{policy}\"\n");
+    let steps = format!("[[steps]]\nuses = \"sync\"\n{}{plan}{}{plan}", decide("libraries"), decide("rules"));
+    env.write("workflows/two.toml", format!("version = 1\nname = \"two\"\n{steps}"));
+    env.run(&["run", "two"]).ends_with(4);
+    assert_eq!(env.with_profile("main"), 0);
+    env.run(&["approve", "last"]).succeeds(expect![[r#"
+        run RUN of two, by hand: succeeded
+          sync     4 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   4 devices by libraries: lab-ipad 2, ignored 2
+          plan     define lab-ipad, 2 first assignments, 2 ignored by the policy
+                   rail: 2 first assignments, 1 allowed
+                   approved by a person, after run RUN had asked
+          apply    defined lab-ipad, 2 assigned, 1 call
+          decide-2 2 devices by rules: executive-mac 1, standard 1
+          plan-2   define executive-mac, standard, 2 first assignments, 2 of an earlier plan
+                   rail: 2 first assignments, 1 allowed
+                   approved by a person, after run RUN had asked
+          apply-2  defined executive-mac, standard, 2 assigned, 2 calls
+    "#]]);
+    assert_eq!(env.with_profile("main"), 4);
+}

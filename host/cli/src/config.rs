@@ -177,6 +177,21 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The rails of all workflows and of what people do by hand; those that protect by the same file once.
+    pub(crate) fn all_rails(&self) -> impl Iterator<Item = &Rails> {
+        let steps = self.workflows.values().flat_map(|workflow| &workflow.steps);
+        let of_plans = steps.filter_map(|step| match &step.uses {
+            Uses::Plan { rails, .. } => Some(rails),
+            _ => None,
+        });
+        let mut files = std::collections::BTreeSet::new();
+        std::iter::once(&self.defaults.rails)
+            .chain(of_plans)
+            .filter(move |rails| files.insert(&rails.protect_file))
+    }
+}
+
 /// What `deputy.toml` means, as far as it is right; what is wrong with it goes to `wrong`. Shown are its
 /// lines without what is secret in them.
 fn mean_all(name: &str, text: &str, shown: &str, folder: &Path, wrong: &mut Vec<Mistakes>) -> Option<Meant> {

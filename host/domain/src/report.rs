@@ -88,14 +88,14 @@ pub fn heading(run: &Run) -> String {
 /// Who or what refused it.
 fn refused_by(run: &Run) -> &'static str {
     let outcomes = run.steps.iter().filter_map(|step| step.outcome.as_ref());
-    let told = outcomes.filter_map(|outcome| match outcome {
+    let mut told = outcomes.filter_map(|outcome| match outcome {
         Outcome::Refused { .. } => Some("refused by a rail"),
         Outcome::Objected { .. } => Some("refused by its review"),
         Outcome::Outdated(_) => Some("refused, since the world has moved on"),
         Outcome::Declined { .. } | Outcome::Waits(_) => Some("refused by a person"),
         _ => None,
     });
-    told.last().unwrap_or("refused")
+    told.next_back().unwrap_or("refused")
 }
 
 /// Which times were skipped, and why.

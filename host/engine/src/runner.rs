@@ -50,10 +50,13 @@ pub struct RunOptions {
     /// In place of the workflow's rails, for this run.
     pub rails: RailsOverride,
     /// Plans that a person lets pass although they break rails, or their review asks.
-    pub approved: BTreeMap<TokenName, Approval>,
+    pub approved: Approvals,
     /// Hears how far each step is.
     pub observer: Observer,
 }
+
+/// What a person lets pass, by the token and by the place of the step that asked.
+pub type Approvals = BTreeMap<(TokenName, u32), Approval>;
 
 /// A person's word that a plan may go ahead: this very plan and no other.
 #[derive(Clone, Debug)]
@@ -73,7 +76,7 @@ pub(crate) struct About {
     pub(crate) utc_offset: Offset,
     /// The tables its policies may look into, as they were when it began.
     pub(crate) tables: Tables,
-    pub(crate) approved: BTreeMap<TokenName, Approval>,
+    pub(crate) approved: Approvals,
     /// Things are changed at Apple also while a freeze says otherwise.
     pub(crate) despite_freeze: bool,
     /// Only to see: nothing is changed, and nobody has to answer.

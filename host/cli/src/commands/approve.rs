@@ -1,13 +1,10 @@
 //! `deputy approve`: a person's word on a plan that waits for it.
 
-use std::collections::BTreeMap;
-
-use domain::id::TokenName;
 use domain::report::{heading, waits_for};
 use domain::run::{Outcome as StepOutcome, Run};
 use domain::token::from_now;
 use domain::workflow::Mode;
-use engine::runner::Approval;
+use engine::runner::{Approval, Approvals};
 use engine::store::{CameTo, Waiting};
 use serde_json::json;
 
@@ -63,7 +60,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
             .hint("take `mode = \"shadow\"` out of the workflow; its next run asks again"));
     }
     let app = app.with_policies_of(&workflow);
-    let tokens = Some(approved.keys().cloned().collect());
+    let tokens = Some(approved.keys().map(|(token, _)| token.clone()).collect());
     let manner = Manner { tokens, approved, freezing: arguments.freezing, ..Manner::default() };
     carry_out(common, &app, &workflow, manner).await
 }
@@ -88,7 +85,7 @@ fn waits_itself(step: &domain::run::StepRecord) -> bool {
 }
 
 /// What waits of a run, or was refused and may be approved after all.
-fn open(run: &Run, waiting: Vec<Waiting>) -> Outcome<BTreeMap<TokenName, Approval>> {
+fn open(run: &Run, waiting: Vec<Waiting>) -> Outcome<Approvals> {
     let can = |it: &Waiting| it.end.as_ref().is_none_or(|end| end.how == CameTo::Refused);
     if let Some(over) = waiting.iter().find(|it| !can(it)).filter(|_| !waiting.iter().any(can)) {
         return Err(is_over(run, over));
@@ -96,10 +93,10 @@ fn open(run: &Run, waiting: Vec<Waiting>) -> Outcome<BTreeMap<TokenName, Approva
     if waiting.is_empty() {
         return Err(nothing_waits(run));
     }
-    let approved = waiting
-        .into_iter()
-        .filter(can)
-        .map(|it| (it.asker.token, Approval { plan: it.plan, run: run.id.clone(), reviewed: it.reviewed }));
+    let approved = waiting.into_iter().filter(can).map(|it| {
+        let approval = Approval { plan: it.plan, run: run.id.clone(), reviewed: it.reviewed };
+        ((it.asker.token, it.asker.place), approval)
+    });
     Ok(approved.collect())
 }
 
@@ -129,7 +126,7 @@ fn is_over(run: &Run, it: &Waiting) -> Problem {
 }
 
 /// What a dry run asked about. Nobody waits for the answer: it was only to see.
-fn dry(run: &Run, yes: bool) -> Outcome<BTreeMap<TokenName, Approval>> {
+fn dry(run: &Run, yes: bool) -> Outcome<Approvals> {
     let asked = run.steps.iter().filter_map(|step| match (&step.token, &step.outcome) {
         (Some(token), Some(StepOutcome::Waits(waits))) => {
             let approval = Approval {
@@ -137,11 +134,11 @@ fn dry(run: &Run, yes: bool) -> Outcome<BTreeMap<TokenName, Approval>> {
                 run: run.id.clone(),
                 reviewed: waits.planned.review.is_some(),
             };
-            Some((token.clone(), approval))
+            Some(((token.clone(), step.index), approval))
         }
         _ => None,
     });
-    let asked: BTreeMap<_, _> = asked.collect();
+    let asked: Approvals = asked.collect();
     if asked.is_empty() {
         return Err(nothing_waits(run));
     }

@@ -1,13 +1,11 @@
 //! `deputy run`: a workflow now; and what all commands share that carry one out.
 
-use std::collections::BTreeMap;
-
 use domain::id::{TokenName, WorkflowName};
 use domain::rails::{Limit, RailsOverride};
 use domain::report::report;
 use domain::run::Run;
 use domain::workflow::{Step, Uses, Workflow};
-use engine::runner::{self, Approval, RunOptions};
+use engine::runner::{self, Approvals, RunOptions};
 use engine::stop::Stopper;
 use serde_json::json;
 use std::time::Duration;
@@ -79,7 +77,7 @@ pub(crate) struct Manner {
     /// In place of the workflow's rails.
     pub rails: RailsOverride,
     /// Plans that may go ahead although they break rails, or their review asks.
-    pub approved: BTreeMap<TokenName, Approval>,
+    pub approved: Approvals,
     /// Show so many of the plan's actions.
     pub actions: u32,
 }

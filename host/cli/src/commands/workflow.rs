@@ -6,6 +6,7 @@ mod show;
 
 use domain::document::{Mistakes, Severity};
 use domain::id::WorkflowName;
+use domain::workflow::Mode;
 use serde_json::{Value, json};
 
 use crate::Common;
@@ -62,7 +63,7 @@ async fn list(common: &Common) -> Outcome {
         let next = workflow.next_due(now);
         let steps: Vec<&str> = workflow.steps.iter().map(|step| step.id.as_str()).collect();
         data.push(json!({
-            "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled,
+            "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled, "mode": workflow.mode,
             "steps": steps,
             "cron": schedule.map(|schedule| schedule.expression()), "next": next,
             "pause": pauses.get(&workflow.name).map(|pause| pause::as_json(&workflow.name, pause)),
@@ -73,7 +74,9 @@ async fn list(common: &Common) -> Outcome {
             match (next, pauses.get(&workflow.name).filter(|pause| pause.is_on(now))) {
                 _ if !workflow.enabled => "disabled".to_owned(),
                 (_, Some(pause)) => pause::in_words(pause),
-                (next, None) => next.map_or("-".to_owned(), time),
+                (Some(next), None) if workflow.mode == Mode::Shadow => format!("{} (shadow)", time(next)),
+                (None, None) => "-".to_owned(),
+                (Some(next), None) => time(next),
             },
             steps.join(", "),
         ]);
@@ -116,6 +119,12 @@ async fn check(common: &Common) -> Outcome {
         table.now();
         if let Some(mistakes) = table.wrong() {
             Problem::usage(mistakes).print();
+            wrong = true;
+        }
+    }
+    for rails in app.config.all_rails() {
+        if let Err(error) = engine::rails::whole(rails.clone()).await {
+            Problem::from(error).print();
             wrong = true;
         }
     }

@@ -39,7 +39,7 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
     let (plan, drawn) =
         store.record_plan(lane.run, &lane.token, &profiles, &rails, verdicts, lane.now).await?;
     let Drawn { totals, breaches, digest, contents } = drawn;
-    let given = about.approved.get(&lane.token);
+    let given = about.approved.get(&(lane.token.clone(), planning.place));
     let approval = given.filter(|approval| approval.plan == digest);
     let breaks = !breaches.is_empty() && approval.is_none();
     // A review comes after the rails: it is asked when they let the plan pass, or a person did.
@@ -66,7 +66,7 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
         return Ok((Outcome::Objected { totals: planned.totals, review }, None));
     }
     let asker = Asker { workflow: about.workflow.clone(), token: lane.token.clone(), place: planning.place };
-    if about.shadow {
+    if about.shadow && !about.dry {
         if let Some(before) = store.last_shadow(lane.run, &asker, &digest).await? {
             store.forget_plan(&plan).await?;
             planned.same_as = Some(before);
@@ -76,7 +76,8 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
     if breaks || decision == Some(Decision::Ask) {
         return Ok((waits(lane, &asker, (&plan, planned), reviewed, planning.approve_within).await?, None));
     }
-    if !about.dry {
+    // What a freeze holds back waits on.
+    if !about.dry && lane.frozen().is_none() {
         if let Some(other) = given.filter(|_| approval.is_none()) {
             planned.differs = Some(differs(lane, &asker, &plan, &planned.contents, &other.run).await?);
         }

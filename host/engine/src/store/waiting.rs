@@ -201,7 +201,7 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT r.id, s.outcome FROM run r JOIN step s ON s.run = r.id AND s.token = ?2 AND s.place = ?3
-                 WHERE r.workflow = ?1 AND r.shadow AND r.id <> ?4 AND s.outcome IS NOT NULL
+                 WHERE r.workflow = ?1 AND r.shadow AND NOT r.dry AND r.id <> ?4 AND s.outcome IS NOT NULL
                  ORDER BY r.started_at DESC, r.id DESC LIMIT 1",
             )?;
             let asker =

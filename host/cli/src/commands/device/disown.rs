@@ -50,6 +50,6 @@ pub(super) async fn run(common: &Common, app: &App, arguments: &Arguments) -> Ou
     let flag =
         "in a terminal it is asked for; a script repeats each device with `--confirm SERIAL`".to_owned();
     let Arguments { token, freezing, removals: most, .. } = arguments;
-    let (what, freezing, most) = (Removal::Disown, *freezing, most.clone());
+    let (what, freezing, most) = (Removal::Disown, *freezing, *most);
     remove(common, app, Wanted { what, token, serials, confirmed, flag, freezing, most }).await
 }

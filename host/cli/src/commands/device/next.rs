@@ -1,5 +1,6 @@
 //! What happens to a device next, and when.
 
+use domain::freeze::frozen;
 use domain::id::WorkflowName;
 use domain::pause::Refusal;
 use domain::verdict::Decision;
@@ -60,6 +61,11 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
                 let current = known.on().and_then(|on| defined.get(on));
                 if current.is_some_and(|(name, digest)| name == profile && Some(digest) == wanted) {
                     format!("nothing, it has the profile it should have; looked at again {when}")
+                } else if let Some(frozen) = frozen(&app.engine.settings.freezes, token, at.unwrap_or(now)) {
+                    // Runs go on, and change nothing before that.
+                    let Look { at, workflow, words: when } = look(app, stored, frozen.until).await?;
+                    let words = format!("{}; then gets {profile} {when}", frozen.in_words());
+                    return Ok(Next { words, at, workflow });
                 } else {
                     format!("gets {profile} {when}")
                 }
