@@ -414,7 +414,7 @@ mod tests {
             expect!["no plan says that: for the token `emea`, the reason for C02AA is none of a policy's"],
         );
         check(
-            |file| file.plans[0].actions[0].reason = "x".repeat(5_000).into(),
+            |file| file.plans[0].actions[0].reason = "x".repeat(5_000),
             expect!["no plan says that: for the token `emea`, the reason for C02AA is none of a policy's"],
         );
     }
