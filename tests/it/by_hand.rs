@@ -276,18 +276,18 @@ fn mistakes_in_rails_are_told_with_their_place() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: must be at least 0
-           --> deputy.toml:101:17
-            |
-        101 | reassignments = -1
-            |                 ^^
+            error: must be at least 0
+               --> deputy.toml:102:17
+                |
+            102 | reassignments = -1
+                |                 ^^
 
-        error: must be a list or a string, not a whole number
-           --> deputy.toml:102:19
-            |
-        102 | protect_serials = 5
-            |                   ^
-    "#]],
+            error: must be a list or a string, not a whole number
+               --> deputy.toml:103:19
+                |
+            103 | protect_serials = 5
+                |                   ^
+        "#]],
     );
     let env = TestEnv::new();
     env.edit(
@@ -302,40 +302,40 @@ fn mistakes_in_rails_are_told_with_their_place() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: nobody approves in no time
-           --> deputy.toml:101:18
-            |
-        101 | approve_within = "0s"
-            |                  ^^^^
-            |
-            = help: write `3d`, or leave the key out
+            error: nobody approves in no time
+               --> deputy.toml:102:18
+                |
+            102 | approve_within = "0s"
+                |                  ^^^^
+                |
+                = help: write `3d`, or leave the key out
 
-        error: `200%` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
-           --> deputy.toml:103:17
-            |
-        103 | reassignments = "200%"
-            |                 ^^^^^^
+            error: `200%` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
+               --> deputy.toml:104:17
+                |
+            104 | reassignments = "200%"
+                |                 ^^^^^^
 
-        error: `a tenth` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
-          --> workflows/auto-assign.toml:27:31
-           |
-        27 | rails = { first_assignments = "a tenth", removals = 5, protect_serials = ["MAC 1"] }
-           |                               ^^^^^^^^^
+            error: `a tenth` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
+              --> workflows/auto-assign.toml:28:31
+               |
+            28 | rails = { first_assignments = "a tenth", removals = 5, protect_serials = ["MAC 1"] }
+               |                               ^^^^^^^^^
 
-        error: only people take something away: this limit is none of a workflow's
-          --> workflows/auto-assign.toml:27:53
-           |
-        27 | rails = { first_assignments = "a tenth", removals = 5, protect_serials = ["MAC 1"] }
-           |                                                     ^
-           |
-           = help: write it under `[defaults.rails]` in deputy.toml
+            error: only people take something away: this limit is none of a workflow's
+              --> workflows/auto-assign.toml:28:53
+               |
+            28 | rails = { first_assignments = "a tenth", removals = 5, protect_serials = ["MAC 1"] }
+               |                                                     ^
+               |
+               = help: write it under `[defaults.rails]` in deputy.toml
 
-        error: `MAC 1` is not a serial number: letters and digits, at most 64
-          --> workflows/auto-assign.toml:27:75
-           |
-        27 | rails = { first_assignments = "a tenth", removals = 5, protect_serials = ["MAC 1"] }
-           |                                                                           ^^^^^^^
-    "#]],
+            error: `MAC 1` is not a serial number: letters and digits, at most 64
+              --> workflows/auto-assign.toml:28:75
+               |
+            28 | rails = { first_assignments = "a tenth", removals = 5, protect_serials = ["MAC 1"] }
+               |                                                                           ^^^^^^^
+        "#]],
     );
 }
 

@@ -991,9 +991,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"mail\"",
         expect![[r#"
             error: unknown `kind` value `mail`
-               --> deputy.toml:101:8
+               --> deputy.toml:102:8
                 |
-            101 | kind = "mail"
+            102 | kind = "mail"
                 |        ^^^^^^
                 |
                 = help: did you mean `email`?
@@ -1003,9 +1003,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"email\"\nhost = \"mail.example.com\"\nfrom = \"deputy@example.com\"",
         expect![[r#"
             error: nobody would get the mail
-               --> deputy.toml:100:11
+               --> deputy.toml:101:11
                 |
-            100 | [channels.ops]
+            101 | [channels.ops]
                 |           ^^^
                 |
                 = help: write `to = ["ops@example.com"]`, or `contacts = true` for the contacts of the token
@@ -1016,55 +1016,55 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
          from = \"Deputy\"\nto = [\"ops@example.com\", \"opérations@example.com\"]\nhello = \"a b\"\ntimeout = \"0s\"",
         expect![[r#"
             error: not the name or the address of a host
-               --> deputy.toml:102:8
+               --> deputy.toml:103:8
                 |
-            102 | host = "mail.example.com:25"
+            103 | host = "mail.example.com:25"
                 |        ^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write `smtp.example.com`; the port has a key of its own
 
             error: the password would be sent in the clear
-               --> deputy.toml:103:7
+               --> deputy.toml:104:7
                 |
-            103 | tls = "none"
+            104 | tls = "none"
                 |       ^^^^^^
                 |
                 = help: write `tls = "starttls"` or `tls = "implicit"`, or leave `user` and `password_from` out
 
             error: a secret comes from one place
-               --> deputy.toml:105:1
+               --> deputy.toml:106:1
                 |
-            105 | password_from = { file = "a", env = "B" }
+            106 | password_from = { file = "a", env = "B" }
                 | ^^^^^^^^^^^^^
                 |
                 = help: write one of `file`, `env` and `credential`
 
             error: `Deputy` is not a mail address
-               --> deputy.toml:106:8
+               --> deputy.toml:107:8
                 |
-            106 | from = "Deputy"
+            107 | from = "Deputy"
                 |        ^^^^^^^^
                 |
                 = help: write `it@example.com` or `IT <it@example.com>`
 
             error: `opérations@example.com` has letters in its address that not every mail server takes
-               --> deputy.toml:107:26
+               --> deputy.toml:108:26
                 |
-            107 | to = ["ops@example.com", "opérations@example.com"]
+            108 | to = ["ops@example.com", "opérations@example.com"]
                 |                          ^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write `it@example.com` or `IT <it@example.com>`
 
             error: not the name of a host
-               --> deputy.toml:108:9
+               --> deputy.toml:109:9
                 |
-            108 | hello = "a b"
+            109 | hello = "a b"
                 |         ^^^^^
 
             error: nothing is as quick as that
-               --> deputy.toml:109:11
+               --> deputy.toml:110:11
                 |
-            109 | timeout = "0s"
+            110 | timeout = "0s"
                 |           ^^^^
                 |
                 = help: leave the key out for the default
@@ -1074,9 +1074,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"email\"\nhost = \"h\"\nfrom = \"d@example.com\"\nto = [\"o@example.com\"]\nuser = \"me\"\npassword = \"hush\"",
         expect![[r#"
             error: unknown key `password`
-               --> deputy.toml:106:1
+               --> deputy.toml:107:1
                 |
-            106 | password = "****"
+            107 | password = "****"
                 | ^^^^^^^^
                 |
                 = help: did you mean `password_from`?
@@ -1086,9 +1086,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"",
         expect![[r#"
             error: the address of the webhook is missing
-               --> deputy.toml:100:11
+               --> deputy.toml:101:11
                 |
-            100 | [channels.ops]
+            101 | [channels.ops]
                 |           ^^^
                 |
                 = help: write `url_from = { file = "state/hook-url" }`, or `env` or `credential` in it, or `url = "https://…"`
@@ -1098,9 +1098,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nurl = \"hooks.example.com/hush\"",
         expect![[r#"
             error: not a URL
-               --> deputy.toml:102:7
+               --> deputy.toml:103:7
                 |
-            102 | url = "**********************"
+            103 | url = "**********************"
                 |       ^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write the whole address, such as `https://hooks.example.com/…`
@@ -1110,9 +1110,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nulr = \"https://hooks.example.com/hush\"",
         expect![[r#"
             error: unknown key `ulr`
-               --> deputy.toml:102:1
+               --> deputy.toml:103:1
                 |
-            102 | ulr = "https://hooks.example.com/****"
+            103 | ulr = "https://hooks.example.com/****"
                 | ^^^
                 |
                 = help: one of `ca_file`, `kind`, `proxy`, `timeout`, `url`, `url_from`
@@ -1122,9 +1122,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nurl_from = { env = \"A\" }\nsecret_from = \"hush\"",
         expect![[r#"
             error: must be a table, not a string
-               --> deputy.toml:104:15
+               --> deputy.toml:105:15
                 |
-            104 | secret_from = "****"
+            105 | secret_from = "****"
                 |               ^^^^^^
         "#]],
     );
@@ -1132,15 +1132,15 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nproxy = \"me:hush@a\"\nca_file = \"none.pem\"",
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-               --> deputy.toml:103:9
+               --> deputy.toml:104:9
                 |
-            103 | proxy = "*******@a"
+            104 | proxy = "*******@a"
                 |         ^^^^^^^^^^^
 
             error: cannot use `none.pem`: No such file or directory (os error 2)
-               --> deputy.toml:104:11
+               --> deputy.toml:105:11
                 |
-            104 | ca_file = "none.pem"
+            105 | ca_file = "none.pem"
                 |           ^^^^^^^^^^
         "#]],
     );
@@ -1148,9 +1148,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"command\"\ncommand = []",
         expect![[r#"
             error: there is no program
-               --> deputy.toml:102:11
+               --> deputy.toml:103:11
                 |
-            102 | command = []
+            103 | command = []
                 |           ^^
                 |
                 = help: write `command = ["/usr/local/bin/page", "--team", "it"]`
@@ -1160,9 +1160,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"command\"\ncommand = [\"./none\"]",
         expect![[r#"
             error: there is no `./none`
-               --> deputy.toml:102:11
+               --> deputy.toml:103:11
                 |
-            102 | command = ["./none"]
+            103 | command = ["./none"]
                 |           ^^^^^^^^^^
         "#]],
     );
@@ -1170,9 +1170,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nurl = \"https://hooks.example.com/hu\\qsh\"",
         expect![[r#"
             error: not TOML: the address
-               --> deputy.toml:102:7
+               --> deputy.toml:103:7
                 |
-            102 | url = "https://hooks.example.com/******"
+            103 | url = "https://hooks.example.com/******"
                 |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
@@ -1182,13 +1182,13 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
     check(
         "kind = \"email\"\nhost = \"h\"\nfrom = \"d@example.com\"\ncontacts = true",
         expect![[r#"
-        error: `the IT desk` is not a mail address
-          --> deputy.toml:17:13
-           |
-        17 | contacts = ["the IT desk"]                       # whom reminders are for: ["it@example.com"]
-           |             ^^^^^^^^^^^^^
-           |
-           = help: the channel `ops` writes to contacts; write `it@example.com` or `IT <it@example.com>`
-    "#]],
+            error: `the IT desk` is not a mail address
+              --> deputy.toml:18:13
+               |
+            18 | contacts = ["the IT desk"]                       # whom reminders are for: ["it@example.com"]
+               |             ^^^^^^^^^^^^^
+               |
+               = help: the channel `ops` writes to contacts; write `it@example.com` or `IT <it@example.com>`
+        "#]],
     );
 }

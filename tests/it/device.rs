@@ -152,14 +152,14 @@ fn a_full_list_every_minute_is_refused_in_the_workflow() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: a full list more than once an hour is more than Apple wants
-          --> workflows/sync.toml:13:14
-           |
-        13 | full_every = "1m"
-           |              ^^^^
-           |
-           = help: write `1h` or more
-    "#]],
+            error: a full list more than once an hour is more than Apple wants
+              --> workflows/sync.toml:14:14
+               |
+            14 | full_every = "1m"
+               |              ^^^^
+               |
+               = help: write `1h` or more
+        "#]],
     );
 }
 

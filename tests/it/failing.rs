@@ -63,14 +63,14 @@ fn a_default_that_is_no_profile_is_a_mistake() {
         "{ assign = \"standrad\" }",
         2,
         expect![[r#"
-        error: no profile is called `standrad`
-          --> workflows/auto-assign.toml:22:23
-           |
-        22 | on_fault = { assign = "standrad" }
-           |                       ^^^^^^^^^^
-           |
-           = help: did you mean `standard`?
-    "#]],
+            error: no profile is called `standrad`
+              --> workflows/auto-assign.toml:23:23
+               |
+            23 | on_fault = { assign = "standrad" }
+               |                       ^^^^^^^^^^
+               |
+               = help: did you mean `standard`?
+        "#]],
         expect![[r#"
         MAC1: nothing
         MAC2: nothing

@@ -25,14 +25,14 @@ fn a_misspelt_table_of_the_configuration() {
         "[secrets]",
         "[secrtes]",
         expect![[r#"
-        error: unknown key `secrtes`
-         --> deputy.toml:8:2
-          |
-        8 | [secrtes]
-          |  ^^^^^^^
-          |
-          = help: did you mean `secrets`?
-    "#]],
+            error: unknown key `secrtes`
+             --> deputy.toml:9:2
+              |
+            9 | [secrtes]
+              |  ^^^^^^^
+              |
+              = help: did you mean `secrets`?
+        "#]],
     );
 }
 
@@ -43,14 +43,14 @@ fn a_misspelt_key_of_the_configuration() {
         "contacts = []",
         "contcats = []",
         expect![[r#"
-        error: unknown key `contcats`
-          --> deputy.toml:17:1
-           |
-        17 | contcats = []                       # whom reminders are for: ["it@example.com"]
-           | ^^^^^^^^
-           |
-           = help: did you mean `contacts`?
-    "#]],
+            error: unknown key `contcats`
+              --> deputy.toml:18:1
+               |
+            18 | contcats = []                       # whom reminders are for: ["it@example.com"]
+               | ^^^^^^^^
+               |
+               = help: did you mean `contacts`?
+        "#]],
     );
 }
 
@@ -62,9 +62,9 @@ fn a_misspelt_kind_of_channel() {
         "kind = \"lgo\"",
         expect![[r#"
             error: unknown `kind` value `lgo`
-              --> deputy.toml:72:8
+              --> deputy.toml:73:8
                |
-            72 | kind = "lgo"
+            73 | kind = "lgo"
                |        ^^^^^
                |
                = help: one of `log`, `email`, `slack`, `teams`, `webhook`, `command`
@@ -80,9 +80,9 @@ fn a_misspelt_key_of_a_workflow() {
         "mised = \"run-once\"",
         expect![[r#"
             error: unknown key `mised`
-              --> workflows/auto-assign.toml:11:1
+              --> workflows/auto-assign.toml:12:1
                |
-            11 | mised = "run-once"       # after a night switched off: once, now
+            12 | mised = "run-once"       # after a night switched off: once, now
                | ^^^^^
                |
                = help: did you mean `missed`?
@@ -98,9 +98,9 @@ fn a_misspelt_rail() {
         "reasignments = 25",
         expect![[r#"
             error: unknown key `reasignments`
-              --> workflows/auto-assign.toml:27:37
+              --> workflows/auto-assign.toml:28:37
                |
-            27 | rails = { first_assignments = 5000, reasignments = 25 }
+            28 | rails = { first_assignments = 5000, reasignments = 25 }
                |                                     ^^^^^^^^^^^^
                |
                = help: did you mean `reassignments`?
@@ -116,9 +116,9 @@ fn a_misspelt_step() {
         "uses = \"aply\"",
         expect![[r#"
             error: unknown `uses` value `aply`
-              --> workflows/auto-assign.toml:30:8
+              --> workflows/auto-assign.toml:31:8
                |
-            30 | uses = "aply"
+            31 | uses = "aply"
                |        ^^^^^^
                |
                = help: did you mean `apply`?
@@ -134,9 +134,9 @@ fn a_policy_that_is_not_configured() {
         "policy = \"rulse\"",
         expect![[r#"
             error: deputy.toml has no plugin `rulse`
-              --> workflows/auto-assign.toml:21:10
+              --> workflows/auto-assign.toml:22:10
                |
-            21 | policy = "rulse"
+            22 | policy = "rulse"
                |          ^^^^^^^
                |
                = help: did you mean `rules`?
@@ -152,9 +152,9 @@ fn a_misspelt_key_of_a_profile() {
         "departement =",
         expect![[r#"
             error: unknown key `departement`
-             --> profiles/standard.toml:6:1
+             --> profiles/standard.toml:7:1
               |
-            6 | departement = "IT"
+            7 | departement = "IT"
               | ^^^^^^^^^^^
               |
               = help: did you mean `department`?
@@ -170,9 +170,9 @@ fn a_pane_that_setup_assistant_does_not_have() {
         "\"Siry\"",
         expect![[r#"
             error[pane-unknown]: Apple knows no pane `Siry`
-              --> profiles/standard.toml:10:9
+              --> profiles/standard.toml:11:9
                |
-            10 | skip = ["Siry", "Diagnostics"]
+            11 | skip = ["Siry", "Diagnostics"]
                |         ^^^^^^
                |
                = help: did you mean `Siri`?
@@ -187,12 +187,14 @@ fn a_version_from_the_future() {
         "version = 1",
         "version = 2",
         expect![[r#"
-        error: must be 1
-         --> deputy.toml:3:11
-          |
-        3 | version = 2
-          |           ^
-    "#]],
+            error: this file is for a newer Deputy: its format has version 2, and this one knows version 1
+             --> deputy.toml:4:11
+              |
+            4 | version = 2
+              |           ^
+              |
+              = help: use the Deputy it was written for, or a newer one
+        "#]],
     );
 }
 
@@ -206,28 +208,28 @@ fn mistakes_of_several_files_are_told_together() {
         2,
         expect![[r#"
             error: unknown key `secrtes`
-             --> deputy.toml:8:2
+             --> deputy.toml:9:2
               |
-            8 | [secrtes]
+            9 | [secrtes]
               |  ^^^^^^^
               |
               = help: did you mean `secrets`?
 
             error: unknown key `departement`
-             --> profiles/standard.toml:6:1
+             --> profiles/standard.toml:7:1
               |
-            6 | departement = "IT"
+            7 | departement = "IT"
               | ^^^^^^^^^^^
               |
               = help: did you mean `department`?
 
             error: unknown key `jiter`
-             --> workflows/sync.toml:9:1
-              |
-            9 | jiter = "5m"             # not in the same second as everybody else's
-              | ^^^^^
-              |
-              = help: did you mean `jitter`?
+              --> workflows/sync.toml:10:1
+               |
+            10 | jiter = "5m"             # not in the same second as everybody else's
+               | ^^^^^
+               |
+               = help: did you mean `jitter`?
         "#]],
     );
 }

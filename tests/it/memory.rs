@@ -269,21 +269,21 @@ fn what_is_kept_is_checked_when_the_file_is_read() {
         2,
         expect![[r#"
             error: must be at least 1
-               --> deputy.toml:101:17
+               --> deputy.toml:102:17
                 |
-            101 | runs = { days = 0 }
+            102 | runs = { days = 0 }
                 |                 ^
 
             error: must be at least 1
-               --> deputy.toml:102:22
+               --> deputy.toml:103:22
                 |
-            102 | verdicts = { count = 0 }
+            103 | verdicts = { count = 0 }
                 |                      ^
 
             error: unknown key `day`
-               --> deputy.toml:103:12
+               --> deputy.toml:104:12
                 |
-            103 | outbox = { day = 3 }
+            104 | outbox = { day = 3 }
                 |            ^^^
                 |
                 = help: did you mean `days`?
@@ -294,15 +294,15 @@ fn what_is_kept_is_checked_when_the_file_is_read() {
         2,
         expect![[r#"
             error: must be at least 1
-               --> deputy.toml:101:17
+               --> deputy.toml:102:17
                 |
-            101 | runs = { days = 0 }
+            102 | runs = { days = 0 }
                 |                 ^
 
             error: must be at least 1
-               --> deputy.toml:102:22
+               --> deputy.toml:103:22
                 |
-            102 | verdicts = { count = 0 }
+            103 | verdicts = { count = 0 }
                 |                      ^
         "#]],
     );
@@ -552,14 +552,14 @@ fn a_list_that_is_wrong_is_told_before_anything_is_done() {
     env.run(&["status"]).fails(
         2,
         expect![[r#"
-        error: deputy.toml has no token `mian`
-           --> deputy.toml:102:9
-            |
-        102 | token = "mian"
-            |         ^^^^^^
-            |
-            = help: did you mean `main`?
-    "#]],
+            error: deputy.toml has no token `mian`
+               --> deputy.toml:103:9
+                |
+            103 | token = "mian"
+                |         ^^^^^^
+                |
+                = help: did you mean `main`?
+        "#]],
     );
     env.edit("deputy.toml", "token = \"mian\"\n", "");
     env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
@@ -676,14 +676,14 @@ fn a_good_run_pings_and_a_bad_one_only_says_so_if_that_is_wanted() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: unknown key `url`
-          --> workflows/auto-assign.toml:10:1
-           |
-        10 | url = "https://hc.example.com/a-secret"
-           | ^^^
-           |
-           = help: did you mean `url_from`?
-    "#]],
+            error: unknown key `url`
+              --> workflows/auto-assign.toml:11:1
+               |
+            11 | url = "https://hc.example.com/a-secret"
+               | ^^^
+               |
+               = help: did you mean `url_from`?
+        "#]],
     );
 }
 

@@ -126,17 +126,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
         expect![[r#"
             error: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-               --> deputy.toml:104:14
+               --> deputy.toml:105:14
                 |
-            104 | [plugins.bad.settings]
+            105 | [plugins.bad.settings]
                 |              ^^^^^^^^
                 |
                 = help: did you mean `none`?
 
             error: never good enough
-               --> deputy.toml:105:13
+               --> deputy.toml:106:13
                 |
-            105 | behaviour = "refuse-settings"
+            106 | behaviour = "refuse-settings"
                 |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -147,17 +147,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
               sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
               decide   failed: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-               --> deputy.toml:104:14
+               --> deputy.toml:105:14
                 |
-            104 | [plugins.bad.settings]
+            105 | [plugins.bad.settings]
                 |              ^^^^^^^^
                 |
                 = help: did you mean `none`?
 
             error: never good enough
-               --> deputy.toml:105:13
+               --> deputy.toml:106:13
                 |
-            105 | behaviour = "refuse-settings"
+            106 | behaviour = "refuse-settings"
                 |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -276,9 +276,9 @@ fn a_profile_that_no_rule_can_assign_is_found_where_it_stands() {
         expect![[r#"
             error: plugin `rules` cannot be used: it does not accept its settings
             error: rule `library`: there is no profile `lab-ipda`
-              --> deputy.toml:39:10
+              --> deputy.toml:40:10
                |
-            39 | assign = "lab-ipda"
+            40 | assign = "lab-ipda"
                |          ^^^^^^^^^^
                |
                = help: did you mean `lab-ipad`?
@@ -295,9 +295,9 @@ fn a_typo_in_a_rule_is_found_where_it_stands() {
         expect![[r#"
             error: plugin `rules` cannot be used: it does not accept its settings
             error: rule `executives`: devices have no field `aset_tag`
-              --> deputy.toml:32:44
+              --> deputy.toml:33:44
                |
-            32 | when = { device_family = "Mac", aset_tag = "EXEC-*" }
+            33 | when = { device_family = "Mac", aset_tag = "EXEC-*" }
                |                                            ^^^^^^^^
                |
                = help: did you mean `asset_tag`?
@@ -396,9 +396,9 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         2,
         expect![[r#"
             error: unknown value `python`
-               --> deputy.toml:103:10
+               --> deputy.toml:104:10
                 |
-            103 | preset = "python"
+            104 | preset = "python"
                 |          ^^^^^^^^
                 |
                 = help: one of `compiled`, `interpreter`
@@ -413,49 +413,49 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         2,
         expect![[r#"
             error: `1GiB` is not an amount of memory up to 512MiB
-               --> deputy.toml:103:10
+               --> deputy.toml:104:10
                 |
-            103 | memory = "1GiB"
+            104 | memory = "1GiB"
                 |          ^^^^^^
                 |
                 = help: write a number and KiB, MiB or GiB, such as `64MiB`
 
             error: `2h` is not between 1ms and 1h
-               --> deputy.toml:104:8
+               --> deputy.toml:105:8
                 |
-            104 | time = "2h"
+            105 | time = "2h"
                 |        ^^^^
                 |
                 = help: write `30s`
 
             error: 65 is not between 1 and 64
-               --> deputy.toml:105:13
+               --> deputy.toml:106:13
                 |
-            105 | instances = 65
+            106 | instances = 65
                 |             ^^
                 |
                 = help: without this key, the preset's number holds
 
             error: 0 is not between 1 and 1000000000000
-               --> deputy.toml:106:17
+               --> deputy.toml:107:17
                 |
-            106 | fuel_per_call = 0
+            107 | fuel_per_call = 0
                 |                 ^
                 |
                 = help: without this key, the preset's number holds
 
             error: `10ms` is not between 1s and 1h
-               --> deputy.toml:107:16
+               --> deputy.toml:108:16
                 |
-            107 | compile_time = "10ms"
+            108 | compile_time = "10ms"
                 |                ^^^^^^
                 |
                 = help: write `30s`
 
             error: `8` is not an amount of memory up to 1MiB
-               --> deputy.toml:108:7
+               --> deputy.toml:109:7
                 |
-            108 | log = "8"
+            109 | log = "8"
                 |       ^^^
                 |
                 = help: write a number and KiB, MiB or GiB, such as `1MiB`

@@ -211,15 +211,15 @@ fn what_has_no_effect_on_any_device_there_is_a_doubt() {
     env.edit("profiles/standard.toml", "\"Siri\", ", "\"Siri\", \"TVRoom\", ");
     env.run(&["profile", "check", "standard"]).succeeds(expect![[r#"
         warning[no-effect]: has no effect: it is for iOS, and the inventory has only macOS
-         --> profiles/standard.toml:6:15
+         --> profiles/standard.toml:7:15
           |
-        6 | shared_ipad = true
+        7 | shared_ipad = true
           |               ^^^^
 
         warning[no-effect]: has no effect: it is for tvOS, and the inventory has only macOS
-          --> profiles/standard.toml:11:17
+          --> profiles/standard.toml:12:17
            |
-        11 | skip = ["Siri", "TVRoom", "Diagnostics"]
+        12 | skip = ["Siri", "TVRoom", "Diagnostics"]
            |                 ^^^^^^^^
 
         errors: 0, warnings: 2; profiles: 1
@@ -233,31 +233,31 @@ fn findings_are_there_for_machines_too() {
     env.run(&["profile", "check", "standard", "--json"]).fails(
         2,
         expect![[r#"
-        {
-          "checked": {
-            "errors": 1,
-            "findings": [
-              {
-                "column": 9,
-                "field": "setup_assistant.skip.0",
-                "file": "profiles/standard.toml",
-                "help": "did you mean `Siri`?",
-                "line": 10,
-                "message": "Apple knows no pane `Siry`",
-                "profile": "standard",
-                "rule": "pane-unknown",
-                "severity": "error"
-              }
-            ],
-            "misnamed": [],
-            "profiles": [
-              "standard"
-            ],
-            "warnings": 0
-          },
-          "version": 1
-        }
-    "#]],
+            {
+              "checked": {
+                "errors": 1,
+                "findings": [
+                  {
+                    "column": 9,
+                    "field": "setup_assistant.skip.0",
+                    "file": "profiles/standard.toml",
+                    "help": "did you mean `Siri`?",
+                    "line": 11,
+                    "message": "Apple knows no pane `Siry`",
+                    "profile": "standard",
+                    "rule": "pane-unknown",
+                    "severity": "error"
+                  }
+                ],
+                "misnamed": [],
+                "profiles": [
+                  "standard"
+                ],
+                "warnings": 0
+              },
+              "version": 1
+            }
+        "#]],
     );
 }
 
@@ -323,9 +323,9 @@ fn a_certificate_that_expired_stops_a_push_but_not_the_rest() {
         2,
         expect![[r#"
             error[certificate-expired]: the certificate `Old Root` expired on DATE
-             --> profiles/standard.toml:6:24
+             --> profiles/standard.toml:7:24
               |
-            6 | anchor_certificates = ["certs/old.pem"]
+            7 | anchor_certificates = ["certs/old.pem"]
               |                        ^^^^^^^^^^^^^^^
         "#]],
     );

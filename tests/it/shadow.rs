@@ -147,13 +147,13 @@ fn another_word_for_the_mode_is_a_mistake() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: unknown value `shadwo`
-         --> workflows/auto-assign.toml:6:8
-          |
-        6 | mode = "shadwo"
-          |        ^^^^^^^^
-          |
-          = help: did you mean `shadow`?
-    "#]],
+            error: unknown value `shadwo`
+             --> workflows/auto-assign.toml:7:8
+              |
+            7 | mode = "shadwo"
+              |        ^^^^^^^^
+              |
+              = help: did you mean `shadow`?
+        "#]],
     );
 }

@@ -319,14 +319,14 @@ fn what_deputy_toml_says_for_all_workflows_holds_where_one_says_nothing() {
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: deputy.toml has no channel `lgo`
-           --> deputy.toml:102:13
-            |
-        102 | channels = ["lgo"]
-            |             ^^^^^
-            |
-            = help: one of `log`
-    "#]],
+            error: deputy.toml has no channel `lgo`
+               --> deputy.toml:103:13
+                |
+            103 | channels = ["lgo"]
+                |             ^^^^^
+                |
+                = help: one of `log`
+        "#]],
     );
     env.edit("deputy.toml", "[\"lgo\"]", "[\"log\"]");
     workflow(

@@ -18,8 +18,8 @@ fn a_token_gets_another_name_with_all_that_belongs_to_it() {
     env.run(&["token", "rename", "main", "emea"]).succeeds(expect![[r#"
         Renamed `main` to `emea`, with its keys, devices and history.
         Now write the new name in these lines; until then runs say that the old one is not imported:
-          deputy.toml:15: [tokens.main]
-          workflows/auto-assign.toml:9: tokens = ["main"]
+          deputy.toml:16: [tokens.main]
+          workflows/auto-assign.toml:10: tokens = ["main"]
         Then, if `deputy serve` is running, send it SIGHUP. Reports of past runs keep the name in their text.
     "#]]);
     let left: Vec<String> = tables_that_say(&env, "main");

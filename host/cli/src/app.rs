@@ -354,7 +354,12 @@ pub(crate) fn load(
             let mut findings = Findings::new(Source { path: &config.path, text: &config.text });
             for problem in problems {
                 let at = format!("/plugins/{name}/settings{}", problem.pointer);
-                findings.at(&at, problem.message, problem.hint);
+                // What is wrong with a key is shown at the key.
+                if problem.message.starts_with("unknown key") {
+                    findings.at_key(&at, problem.message, problem.hint);
+                } else {
+                    findings.at(&at, problem.message, problem.hint);
+                }
             }
             let error = format!("it does not accept its settings\n{}", findings.into_mistakes());
             Err(unusable(name, error))

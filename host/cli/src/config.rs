@@ -25,7 +25,7 @@ use domain::freeze::Freeze;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::rails::Rails;
-use domain::workflow::{Defaults, OnFault, Ping, SecretPlace, Uses, Workflow};
+use domain::workflow::{Defaults, Names, Ping, SecretPlace, Uses, Workflow, in_deputy_toml};
 use engine::apple::Network;
 use engine::channel::Channel;
 use engine::expected::ExpectedList;
@@ -37,7 +37,8 @@ use jiff::tz::TimeZone;
 use sandbox::Limits;
 use url::Url;
 
-use file::{ConfigFile, PluginTable, SecretsTable, TokenTable};
+pub(crate) use file::ConfigFile;
+use file::{PluginTable, SecretsTable, TokenTable};
 use folders::read_workflows;
 
 pub(crate) use profiles::{Read, read_profiles};
@@ -111,60 +112,68 @@ pub(crate) struct PluginConfig {
 impl Config {
     /// Reads `deputy.toml` and the folders `profiles` and `workflows` beside it.
     pub(crate) fn read(path: &Path) -> Outcome<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        let (config, wrong) = Self::examine(path)?;
+        config.ok_or_else(|| {
+            let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            Problem::new(Exit::Usage, told.join("\n\n"))
+        })
+    }
+
+    /// The same, with all that is wrong, file by file. There is no configuration if anything is.
+    pub(crate) fn examine(path: &Path) -> Outcome<(Option<Self>, Vec<Mistakes>)> {
+        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Problem::usage(format!("there is no {}", path.display())).hint(
                 "`deputy init` writes one; with `--config FILE` or in another folder, Deputy finds yours",
             ),
             _ => Problem::file("read", path, &error),
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut wrong = Vec::new();
         let name = path.display().to_string();
-        let shown = hidden::without_secrets(&text);
-        let source = Source { path: &name, text: &shown };
-        let profiles = read_profiles(folder, None, &mut wrong)?;
-        let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
-        let read = Source { path: &name, text: &text }.read::<ConfigFile>();
-        let read = read.or_else(|mistakes| {
-            source.read::<ConfigFile>().and_then(|_| Err(in_what_is_hidden(&mistakes, source)))
+        let mut wrong = Vec::new();
+        let text = domain::document::text(&name, bytes).unwrap_or_else(|mistakes| {
+            wrong.push(mistakes);
+            String::new()
         });
-        let meant = read.and_then(|file| mean(file, source, folder));
+        let shown = hidden::without_secrets(&text);
+        let meant = if wrong.is_empty() { mean_all(&name, &text, &shown, folder, &mut wrong) } else { None };
+
+        let is_right = wrong.is_empty();
+        let profiles = read_profiles(folder, None, &mut wrong)?;
+        let mut names = names(&text);
+        if let Some(names) = &mut names {
+            names.profiles = profiles.iter().map(|read| read.name.to_string()).collect();
+        }
+        let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
         let ours = || Defaults::of_machine(machine_zone());
-        let defaults = meant.as_ref().map_or_else(|_| ours(), |meant| meant.defaults.clone());
-        let workflows = read_workflows(folder, &defaults, &mut wrong)?;
-        match meant {
-            Err(mistakes) => wrong.insert(0, mistakes.to_string()),
-            Ok(meant) => {
-                wrong.extend(check_names(&meant, &profiles, &workflows));
-                if !wrong.is_empty() {
-                    return Err(Problem::new(Exit::Usage, wrong.join("\n\n")));
-                }
+        // Of a file with mistakes they would be told again in every workflow.
+        let defaults = meant.as_ref().filter(|_| is_right).map_or_else(ours, |meant| meant.defaults.clone());
+        let workflows = read_workflows(folder, &defaults, names.as_ref(), &mut wrong)?;
+        let config = meant.filter(|_| wrong.is_empty()).map(|meant| Self {
+            path: name,
+            store: meant.store,
+            min_free: meant.min_free,
+            keep: meant.keep,
+            freezes: meant.freezes,
+            key: meant.key,
+            tokens: meant.tokens,
+            plugins: meant.plugins,
+            tables: meant.tables,
+            expected: meant.expected,
+            channels: meant.channels,
+            profiles,
+            doubts,
+            workflows: workflows
+                .into_iter()
+                .map(|(name, workflow)| (name, from_here(workflow, folder)))
+                .collect(),
+            defaults: {
                 let mut defaults = meant.defaults;
                 protected_from_here(&mut defaults.rails, folder);
-                return Ok(Self {
-                    path: name.clone(),
-                    store: meant.store,
-                    min_free: meant.min_free,
-                    keep: meant.keep,
-                    freezes: meant.freezes,
-                    key: meant.key,
-                    tokens: meant.tokens,
-                    plugins: meant.plugins,
-                    tables: meant.tables,
-                    expected: meant.expected,
-                    channels: meant.channels,
-                    profiles,
-                    doubts,
-                    workflows: workflows
-                        .into_iter()
-                        .map(|(name, (workflow, _))| (name, from_here(workflow, folder)))
-                        .collect(),
-                    defaults,
-                    text: shown.clone(),
-                });
-            }
-        }
-        Err(Problem::new(Exit::Usage, wrong.join("\n\n")))
+                defaults
+            },
+            text: shown,
+        });
+        Ok((config, wrong))
     }
 }
 
@@ -181,6 +190,42 @@ impl Config {
             .chain(of_plans)
             .filter(move |rails| files.insert(&rails.protect_file))
     }
+}
+
+/// What `deputy.toml` means, as far as it is right; what is wrong with it goes to `wrong`. Shown are its
+/// lines without what is secret in them.
+fn mean_all(name: &str, text: &str, shown: &str, folder: &Path, wrong: &mut Vec<Mistakes>) -> Option<Meant> {
+    let source = Source { path: name, text: shown };
+    let (file, found) = Source { path: name, text }.salvage::<ConfigFile>();
+    let mut findings = Findings::new(source);
+    if let Err(mistakes) = found.finish() {
+        findings = source.salvage::<ConfigFile>().1;
+        if findings.is_empty() {
+            wrong.push(in_what_is_hidden(&mistakes, source));
+            return None;
+        }
+    }
+    let meant = file.map(|file| mean(file, folder, &mut findings));
+    match findings.finish() {
+        Ok(()) => meant,
+        Err(mistakes) => {
+            wrong.push(mistakes);
+            meant
+        }
+    }
+}
+
+/// The names that are given in `deputy.toml`; none if it is no TOML.
+fn names(text: &str) -> Option<Names> {
+    let file: toml::Table = text.parse().ok()?;
+    let of = |table: &str| match file.get(table) {
+        Some(toml::Value::Table(table)) => table.keys().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let (tokens, mut plugins, channels) = (of("tokens"), of("plugins"), of("channels"));
+    // A list of expected devices can be asked like a plugin.
+    plugins.extend(of("expected").into_iter().map(|name| format!("expected.{name}")));
+    Some(Names { tokens, plugins, channels, profiles: Vec::new() })
 }
 
 /// Paths in a workflow are meant from the folder of `deputy.toml`, wherever the program is started.
@@ -206,7 +251,9 @@ pub(crate) fn store(path: &Path) -> Option<(PathBuf, KeySource)> {
     let text = std::fs::read_to_string(path).ok()?;
     let source = Source { path: "", text: &text };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let meant = mean(source.read::<ConfigFile>().ok()?, source, folder).ok()?;
+    let mut findings = Findings::new(source);
+    let meant = mean(source.read::<ConfigFile>().ok()?, folder, &mut findings);
+    findings.finish().ok()?;
     Some((meant.store, meant.key))
 }
 
@@ -247,57 +294,51 @@ fn machine_zone() -> TimeZone {
     TimeZone::try_system().unwrap_or(TimeZone::UTC)
 }
 
-impl Meant {
-    /// What can be asked: the plugins, and the lists of expected devices.
-    fn policies(&self) -> impl Iterator<Item = &str> {
-        let plugins = self.plugins.keys().map(PluginName::as_str);
-        plugins.chain(self.expected.keys().map(TableName::as_str))
-    }
-}
-
-type Files<K, V> = BTreeMap<K, (V, String)>;
-
-fn mean(file: ConfigFile, source: Source<'_>, folder: &Path) -> Result<Meant, Mistakes> {
-    let mut findings = Findings::new(source);
-    let network = apple::network(&file.apple, folder, &mut findings);
-    let names: Vec<String> = file.tokens.keys().cloned().collect();
+fn mean(file: ConfigFile, folder: &Path, findings: &mut Findings<'_>) -> Meant {
+    let (tables_given, channels_given) = (given_in(&file.tables), given_in(&file.channels));
+    let network = apple::network(&file.apple, folder, findings);
+    let names = given_in(&file.tokens);
     let mut meant = Meant {
         store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
-        min_free: min_free(file.store.min_free.as_deref(), &mut findings),
+        min_free: min_free(file.store.min_free.as_deref(), findings),
         keep: keep::keep(&file.keep),
-        freezes: freezes::freezes(&file.freezes, &names, &mut findings),
-        key: key_source(&file.secrets, folder, &mut findings),
-        tokens: named("tokens", file.tokens, &mut findings, |at, table, findings| {
+        freezes: freezes::freezes(&file.freezes, &names, findings),
+        key: key_source(&file.secrets, folder, findings),
+        tokens: named("tokens", file.tokens, findings, |at, table, findings| {
             token(at, table, &network, findings)
         }),
-        plugins: named("plugins", file.plugins, &mut findings, |at, table, findings| {
+        plugins: named("plugins", file.plugins, findings, |at, table, findings| {
             plugin(at, table, folder, findings)
         }),
-        tables: named("tables", file.tables, &mut findings, |at, table, findings| {
+        tables: named("tables", file.tables, findings, |at, table, findings| {
             tables::meant(at, table, folder, findings)
         }),
         expected: BTreeMap::new(),
-        channels: named("channels", file.channels, &mut findings, |at, table, findings| {
+        channels: named("channels", file.channels, findings, |at, table, findings| {
             channels::channel(at, table, folder, findings)
         }),
-        defaults: file.defaults.meant(machine_zone(), &mut findings),
+        defaults: file.defaults.meant(machine_zone(), findings),
     };
     for (name, table) in file.expected {
-        expected::add(&name, table, folder, &mut meant, &mut findings);
+        expected::add(&name, table, folder, &mut meant, findings);
     }
     for (index, channel) in meant.defaults.channels.iter().flatten().enumerate() {
-        let names = meant.channels.keys().map(ChannelName::as_str);
-        known(&format!("/defaults/channels/{index}"), "channel", channel.as_str(), names, &mut findings);
+        let at = format!("/defaults/channels/{index}");
+        in_deputy_toml(&at, "channel", channel.as_str(), &channels_given, findings);
     }
-    channels::check_contacts(&meant.tokens, &meant.channels, &mut findings);
+    channels::check_contacts(&meant.tokens, &meant.channels, findings);
     for (name, plugin) in &meant.plugins {
         for (index, table) in plugin.tables.iter().enumerate() {
             let at = format!("/plugins/{name}/grants/tables/{index}");
-            known(&at, "table", table.as_str(), meant.tables.keys().map(TableName::as_str), &mut findings);
+            in_deputy_toml(&at, "table", table.as_str(), &tables_given, findings);
         }
     }
-    findings.finish()?;
-    Ok(meant)
+    meant
+}
+
+/// The names in a table of tables.
+fn given_in<T>(table: &BTreeMap<String, T>) -> Vec<String> {
+    table.keys().cloned().collect()
 }
 
 fn min_free(typed: Option<&str>, findings: &mut Findings<'_>) -> u64 {
@@ -324,6 +365,10 @@ where
     for (name, entry) in entries {
         let at = format!("/{table}/{name}");
         let key = findings.parse(&at, &name);
+        if findings.lacks_some_of(&at) {
+            // What it means without the part that does not fit is not what was meant.
+            continue;
+        }
         if let (Some(key), Some(value)) = (key, mean(&at, entry, findings)) {
             meant.insert(key, value);
         }
@@ -370,66 +415,7 @@ fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'
     Some(PluginConfig { path: folder.join(table.path), sha256, limits, tables, settings })
 }
 
-/// The names workflows use are names `deputy.toml` has; what is wrong, file by file.
-fn check_names(
-    meant: &Meant,
-    profiles: &BTreeMap<ProfileName, (Profile, Definition)>,
-    workflows: &Files<WorkflowName, Workflow>,
-) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (workflow, file) in workflows.values() {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let mut findings = Findings::new(Source { path: file, text: &text });
-        for (index, token) in workflow.tokens.iter().flatten().enumerate() {
-            let at = format!("/tokens/{index}");
-            known(&at, "token", token.as_str(), meant.tokens.keys().map(TokenName::as_str), &mut findings);
-        }
-        for (index, step) in workflow.steps.iter().enumerate() {
-            let at = format!("/steps/{index}");
-            match &step.uses {
-                Uses::Decide { policy, on_fault } => {
-                    let names = meant.policies();
-                    known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
-                    if let OnFault::Assign(profile) = on_fault
-                        && !profiles.contains_key(profile)
-                    {
-                        let names: Vec<&str> = profiles.keys().map(ProfileName::as_str).collect();
-                        let help = domain::document::suggestion(profile.as_str(), &names);
-                        let message = format!("no profile is called `{profile}`");
-                        findings.at(&format!("{at}/on_fault/assign"), message, help);
-                    }
-                }
-                Uses::Plan { review: Some(review), .. } => {
-                    let names = meant.policies();
-                    known(&format!("{at}/review"), "plugin", review.as_str(), names, &mut findings);
-                }
-                Uses::Remind { policy: Some(policy), .. } if !meant.plugins.contains_key(policy) => {
-                    let names = meant.policies();
-                    known(&format!("{at}/policy"), "plugin", policy.as_str(), names, &mut findings);
-                }
-                Uses::Remind { channels: None, .. } if meant.channels.is_empty() => {
-                    let help = "add `[channels.log]` with `kind = \"log\"`, or another kind".to_owned();
-                    findings.at(
-                        &format!("{at}/uses"),
-                        "deputy.toml has no channel to remind anybody by",
-                        Some(help),
-                    );
-                }
-                Uses::Remind { channels, .. } | Uses::Notify { channels, .. } => {
-                    for (index, channel) in channels.iter().flatten().enumerate() {
-                        let names = meant.channels.keys().map(ChannelName::as_str);
-                        let at = format!("{at}/channels/{index}");
-                        known(&at, "channel", channel.as_str(), names, &mut findings);
-                    }
-                }
-                _ => {}
-            }
-        }
-        wrong.extend(findings.finish().err().map(|mistakes| mistakes.to_string()));
-    }
-    wrong
-}
-
+/// Adds a mistake if nothing has this name.
 fn known<'a>(
     at: &str,
     what: &str,
@@ -437,12 +423,8 @@ fn known<'a>(
     names: impl Iterator<Item = &'a str>,
     findings: &mut Findings<'_>,
 ) {
-    let names: Vec<&str> = names.collect();
-    if !names.contains(&name) {
-        let help = domain::document::suggestion(name, &names)
-            .unwrap_or_else(|| format!("add a table `[{what}s.{name}]` to deputy.toml"));
-        findings.at(at, format!("deputy.toml has no {what} `{name}`"), Some(help));
-    }
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    in_deputy_toml(at, what, name, &names, findings);
 }
 
 /// TOML as JSON; dates become text.

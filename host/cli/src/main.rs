@@ -77,7 +77,7 @@ enum Command {
     /// Devices that are expected: list
     #[command(subcommand)]
     Expected(commands::expected::Command),
-    /// Workflows: list, check
+    /// Workflows: list, show, next, pause, resume, check
     #[command(subcommand)]
     Workflow(commands::workflow::Command),
     /// Show what a workflow would do, and change nothing at Apple
@@ -105,6 +105,8 @@ enum Command {
     /// What policies look things up in: list, check, show
     #[command(subcommand)]
     Table(commands::table::Command),
+    /// What may stand in each kind of file: JSON Schemas for editors, or every key in a table
+    Schema(commands::schema::Arguments),
     /// Policies: new, build, inspect, check, try, test, diff, bench, trust, list, rest
     #[command(subcommand)]
     Plugin(commands::plugin::Command),
@@ -168,6 +170,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Command::Outbox(command) => commands::outbox::run(&common, command).await,
         Command::Secrets(command) => commands::secrets::run(&common, &command).await,
         Command::Table(command) => commands::table::run(&common, command).await,
+        Command::Schema(arguments) => commands::schema::run(&common, &arguments),
         Command::Plugin(command) => commands::plugin::run(&common, command).await,
         Command::Compile { .. } => unreachable!("it was carried out before anything else"),
     }

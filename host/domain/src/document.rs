@@ -2,9 +2,9 @@
 //!
 //! Each format is a serde type. Its JSON Schema, made from the same type, is what the file is held
 //! against first: so every mistake is found at once and with its place, the words that would be
-//! right are known, and editors complete from the very schema we check with. Only a file without
-//! such mistakes is turned into the type; what the type cannot express is checked by whoever owns
-//! the format, who adds to the same list.
+//! right are known, and editors complete from the very schema we check with. What fits is then turned
+//! into the type, without what does not fit, so that one slip hides no other mistake; what the type
+//! cannot express is checked by whoever owns the format, who adds to the same list.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub mod reference;
 mod shape;
 
 /// A file's text and the path to name in messages.
@@ -70,37 +71,92 @@ pub struct Findings<'a> {
     /// The file, and after it those that it continues.
     sources: Vec<Source<'a>>,
     list: Vec<Mistake>,
+    /// JSON pointers of what was left out of the value that these are about, in order.
+    left_out: Vec<String>,
 }
 
 impl<'a> Source<'a> {
     /// The file as a `T`, if it is one: TOML, of the right shape.
     pub fn read<T: DeserializeOwned + JsonSchema>(self) -> Result<T, Mistakes> {
-        self.shape(schemars::schema_for!(T).as_value()).finish()?;
-        toml::from_str(self.text).map_err(|error| {
-            let mut findings = Findings::new(self);
-            // Later lines of the message say where, which we show ourselves.
-            let message = error.message().lines().next().unwrap_or_default();
-            findings.add(error.span().unwrap_or(0..0), message, None);
-            findings.into_mistakes()
-        })
+        let (value, findings) = self.salvage();
+        match value {
+            Some(value) if findings.list.is_empty() => Ok(value),
+            _ => Err(findings.into_mistakes()),
+        }
+    }
+
+    /// All that is wrong with the shape of the file, and the file as a `T` without it, if that is one. What
+    /// is said of a list some of whose entries are left out stands where it belongs all the same.
+    pub fn salvage<T: DeserializeOwned + JsonSchema>(self) -> (Option<T>, Findings<'a>) {
+        let (mut findings, fit) = self.held_against(schemars::schema_for!(T).as_value());
+        let Some(left_out) = fit else { return (None, findings) };
+        if left_out.is_empty() && findings.list.is_empty() {
+            let read = toml::from_str(self.text).map_err(|error| {
+                // Later lines of the message say where, which we show ourselves.
+                let message = in_plain_words(error.message().lines().next().unwrap_or_default(), "");
+                findings.add(error.span().unwrap_or(0..0), message, None);
+            });
+            return (read.ok(), findings);
+        }
+        let mut table = toml::Value::Table(toml::from_str(self.text).unwrap_or_default());
+        // From the end, so that the places of those before stay right.
+        for path in left_out.iter().rev() {
+            shape::remove(&mut table, path);
+        }
+        findings.left_out = left_out;
+        (T::deserialize(table).ok(), findings)
     }
 
     /// What keeps the file from being TOML of this shape.
     pub fn shape(self, schema: &serde_json::Value) -> Findings<'a> {
+        self.held_against(schema).0
+    }
+
+    /// The same, and what would have to be left out for the rest to fit; none if there is no rest.
+    fn held_against(self, schema: &serde_json::Value) -> (Findings<'a>, Option<Vec<String>>) {
         let mut findings = Findings::new(self);
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in &errors {
-            findings.add(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()), None);
+            let span = error.span().unwrap_or(0..0);
+            let message = in_plain_words(error.message(), self.text.get(span.clone()).unwrap_or_default());
+            findings.add(span, format!("not TOML: {message}"), None);
         }
-        if errors.is_empty() {
-            shape::check(&document, schema, &mut findings);
-        }
-        findings
+        let fit = if errors.is_empty() { shape::check(&document, schema, &mut findings) } else { None };
+        (findings, fit)
     }
 
     /// Where the value at this JSON pointer stands, or the nearest thing around it that is there.
     pub fn locate(self, pointer: &str) -> Range<usize> {
         self.find(pointer).0
+    }
+
+    /// Where the key in front of the value at this JSON pointer stands, if it has one.
+    fn key(self, pointer: &str) -> Option<Range<usize>> {
+        let (document, _) = DeTable::parse_recoverable(self.text);
+        let mut value: Option<&DeValue<'_>> = None;
+        let mut span = None;
+        for step in pointer.split('/').skip(1) {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            let table = match value {
+                None => Some(document.get_ref()),
+                Some(DeValue::Table(table)) => Some(table),
+                Some(_) => None,
+            };
+            let next = match (table, value) {
+                (Some(table), _) => {
+                    let (key, value) = table.get_key_value(step.as_str())?;
+                    span = Some(key.span());
+                    value
+                }
+                (None, Some(DeValue::Array(array))) => {
+                    span = None;
+                    array.get(step.parse::<usize>().ok()?)?
+                }
+                _ => return None,
+            };
+            value = Some(next.get_ref());
+        }
+        span
     }
 
     /// The same, and whether that is the value itself.
@@ -140,6 +196,43 @@ impl<'a> Source<'a> {
     }
 }
 
+/// What the parser says, for people who have never written a parser.
+fn in_plain_words(message: &str, at: &str) -> String {
+    match message {
+        "duplicate key" => format!("`{at}` is there already"),
+        "string values must be quoted, expected literal string" => {
+            "there is no value, or a text without quotes".to_owned()
+        }
+        "invalid basic string, expected `\"`" => "the text has no closing `\"`".to_owned(),
+        "unclosed table, expected `]`" => "the name of the table has no closing `]`".to_owned(),
+        deep if deep.contains("recurs") => "there are too many tables or lists within each other".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The text of a file of the operator's; what keeps it from being one.
+pub fn text(path: &str, bytes: Vec<u8>) -> Result<String, Mistakes> {
+    if bytes.len() > LARGEST {
+        let help = "files of this kind have a few pages; devices belong into a table (CSV)".to_owned();
+        let mut findings = Findings::new(Source { path, text: "" });
+        findings.add(0..0, format!("the file is larger than {} MiB", LARGEST >> 20), Some(help));
+        return Err(findings.into_mistakes());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let mut findings = Findings::new(Source { path, text: &text });
+        let help = "save the file as UTF-8".to_owned();
+        let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+        findings.add(span, format!("not UTF-8: the byte {byte:#04x}"), Some(help));
+        findings.into_mistakes()
+    })
+}
+
+/// No file that a person writes is as large: more is a mistake, such as the wrong file.
+const LARGEST: usize = 1 << 20;
+
 impl<'a> Findings<'a> {
     /// None yet.
     pub fn new(source: Source<'a>) -> Self {
@@ -148,12 +241,35 @@ impl<'a> Findings<'a> {
 
     /// None yet, in a file and those that it continues. A value stands in the first that has it.
     pub fn of_all(sources: Vec<Source<'a>>) -> Self {
-        Self { sources, list: Vec::new() }
+        Self { sources, list: Vec::new(), left_out: Vec::new() }
     }
 
     /// Adds a mistake at the value a JSON pointer names, and what would be right.
     pub fn at(&mut self, pointer: &str, message: impl Into<String>, help: Option<String>) {
         self.put(Severity::Error, None, pointer, message.into(), help);
+    }
+
+    /// The same at the key in front of that value.
+    pub fn at_key(&mut self, pointer: &str, message: impl Into<String>, help: Option<String>) {
+        let before = self.list.len();
+        self.at(pointer, message, help);
+        for mistake in &mut self.list[before..] {
+            if let Some(span) = self.sources.get(mistake.file).and_then(|source| source.key(&mistake.pointer))
+            {
+                mistake.span = span;
+            }
+        }
+    }
+
+    /// Whether something of the table or list at this JSON pointer did not fit and was left out.
+    pub fn lacks_some_of(&self, pointer: &str) -> bool {
+        self.left_out.iter().any(|path| path.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    /// Whether entries of the list at this JSON pointer did not fit and were left out.
+    pub fn lacks_entries_of(&self, pointer: &str) -> bool {
+        let entry = |path: &String| path.rsplit_once('/').is_some_and(|(list, _)| list == pointer);
+        self.left_out.iter().any(entry)
     }
 
     /// The same, with the name of the rule that is broken.
@@ -202,6 +318,11 @@ impl<'a> Findings<'a> {
         entries.filter_map(|(index, text)| self.parse(&format!("{pointer}/{index}"), text)).collect()
     }
 
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Refuses the file if anything was found.
     pub fn finish(self) -> Result<(), Mistakes> {
         if self.list.is_empty() { Ok(()) } else { Err(self.into_mistakes()) }
@@ -214,6 +335,23 @@ impl<'a> Findings<'a> {
         Mistakes { files: self.sources.iter().map(owned).collect(), list: self.list }
     }
 
+    /// Where what is at this JSON pointer of the value stands in the file, which has entries of lists that
+    /// the value has not.
+    fn in_file(&self, pointer: &str) -> String {
+        let mut path = String::new();
+        for step in pointer.split('/').skip(1) {
+            let number = step.parse::<usize>().ok().map(|nth| {
+                let gone = self.left_out.iter().filter_map(|left| {
+                    left.strip_prefix(path.as_str())?.strip_prefix('/')?.parse::<usize>().ok()
+                });
+                gone.fold(nth, |nth, gone| if gone <= nth { nth + 1 } else { nth })
+            });
+            path.push('/');
+            path.push_str(&number.map_or_else(|| step.to_owned(), |nth| nth.to_string()));
+        }
+        path
+    }
+
     fn put(
         &mut self,
         severity: Severity,
@@ -222,6 +360,7 @@ impl<'a> Findings<'a> {
         message: String,
         help: Option<String>,
     ) {
+        let pointer = &self.in_file(pointer);
         let places = self.sources.iter().map(|source| source.find(pointer));
         let place = places.enumerate().find(|(_, (_, found))| *found);
         let first = self.sources.first().map(|source| source.locate(pointer)).unwrap_or_default();
@@ -330,13 +469,23 @@ pub fn list_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version1;
 
+/// The only version of the formats so far.
+const VERSION: i64 = 1;
+
 impl<'de> serde::Deserialize<'de> for Version1 {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            1 => Ok(Self),
-            other => Err(serde::de::Error::custom(format!("version {other} is newer than this Deputy"))),
+        match i64::deserialize(deserializer)? {
+            VERSION => Ok(Self),
+            other => Err(serde::de::Error::custom(newer(other))),
         }
     }
+}
+
+/// That a file was written for a later Deputy.
+fn newer(version: i64) -> String {
+    format!(
+        "this file is for a newer Deputy: its format has version {version}, and this one knows version {VERSION}"
+    )
 }
 
 impl JsonSchema for Version1 {
@@ -345,7 +494,7 @@ impl JsonSchema for Version1 {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "const": 1, "description": "The version of this format." })
+        schemars::json_schema!({ "const": VERSION, "description": "The version of this format." })
     }
 
     fn inline_schema() -> bool {

@@ -333,12 +333,12 @@ skip = ["Siry"]
         check(
             "version = 1\nname = Lab\n",
             expect![[r#"
-            error: not TOML: string values must be quoted, expected literal string
-             --> profiles/lab-ipad.toml:2:8
-              |
-            2 | name = Lab
-              |        ^^^
-        "#]],
+                error: not TOML: there is no value, or a text without quotes
+                 --> profiles/lab-ipad.toml:2:8
+                  |
+                2 | name = Lab
+                  |        ^^^
+            "#]],
         );
     }
 

@@ -7,6 +7,7 @@
 mod condition;
 mod defaults;
 mod file;
+mod names;
 mod promises;
 mod rails;
 mod steps;
@@ -31,6 +32,7 @@ use crate::verdict::{Decision, Verdict};
 pub use condition::{Came, Condition, Was};
 pub use defaults::{Defaults, DefaultsTable};
 pub use file::WorkflowFile;
+pub use names::{Names, in_deputy_toml};
 pub use promises::{Ping, Promises, SecretPlace};
 
 /// What to do, in which order, and when.

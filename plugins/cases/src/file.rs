@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 use toml::Table as Toml;
@@ -75,7 +76,7 @@ pub enum Question {
 }
 
 /// The names that settings may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Setup {
     /// The profiles that may be assigned.
@@ -87,7 +88,7 @@ pub struct Setup {
 }
 
 /// A table of the operator's, written out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// The column that rows are looked up by.
@@ -112,6 +113,11 @@ impl Table {
     }
 }
 
+/// The JSON Schema of a case file.
+pub fn schema() -> Schema {
+    schemars::schema_for!(Typed)
+}
+
 impl File {
     /// Reads a case file.
     pub fn parse(text: &str) -> Result<Self, Error> {
@@ -125,10 +131,13 @@ impl File {
     }
 }
 
-/// The file as it is typed.
-#[derive(Deserialize)]
+/// Cases of a Deputy policy: what it is asked, and what it must answer.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "Deputy policy cases")]
 struct Typed {
+    /// The version of this format.
+    #[schemars(extend("const" = 1))]
     version: i64,
     #[serde(default)]
     common: Common,
@@ -137,29 +146,35 @@ struct Typed {
 }
 
 /// What cases have in common, unless they say otherwise.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Common {
+    #[schemars(with = "Option<serde_json::Map<String, Json>>")]
     settings: Option<Toml>,
     setup: Option<Setup>,
     #[serde(deserialize_with = "input::moment")]
+    #[schemars(with = "Option<input::Moment>")]
     now: Option<u64>,
     #[serde(deserialize_with = "utc_offset")]
+    #[schemars(with = "Option<String>")]
     utc_offset: Option<i32>,
     token: Option<String>,
     workflow: Option<String>,
     tables: Option<BTreeMap<String, Table>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TypedCase {
     name: String,
+    #[schemars(with = "Option<serde_json::Map<String, Json>>")]
     settings: Option<Toml>,
     setup: Option<Setup>,
     #[serde(default, deserialize_with = "input::moment")]
+    #[schemars(with = "Option<input::Moment>")]
     now: Option<u64>,
     #[serde(default, deserialize_with = "utc_offset")]
+    #[schemars(with = "Option<String>")]
     utc_offset: Option<i32>,
     token: Option<String>,
     workflow: Option<String>,

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 /// A device.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Device {
@@ -28,13 +29,17 @@ pub struct Device {
     /// By name.
     pub current_profile: Option<String>,
     #[serde(default, deserialize_with = "moment")]
+    #[schemars(with = "Option<Moment>")]
     pub profile_assign_time: Option<u64>,
     #[serde(default, deserialize_with = "moment")]
+    #[schemars(with = "Option<Moment>")]
     pub profile_push_time: Option<u64>,
     pub device_assigned_by: Option<String>,
     #[serde(default, deserialize_with = "moment")]
+    #[schemars(with = "Option<Moment>")]
     pub device_assigned_date: Option<u64>,
     #[serde(default, deserialize_with = "moment")]
+    #[schemars(with = "Option<Moment>")]
     pub mdm_migration_deadline: Option<u64>,
     pub is_replacement_device: Option<bool>,
     #[serde(default)]
@@ -50,7 +55,7 @@ pub struct Device {
 }
 
 /// Where a device is on its way to a profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub enum ProfileStatus {
@@ -62,7 +67,7 @@ pub enum ProfileStatus {
 }
 
 /// A server token.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Token {
@@ -82,7 +87,7 @@ pub struct Token {
 }
 
 /// Something about a token that can end or go wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Fact {
@@ -90,17 +95,19 @@ pub struct Fact {
     #[serde(default)]
     pub name: String,
     #[serde(default, deserialize_with = "moment")]
+    #[schemars(with = "Option<Moment>")]
     pub ends: Option<u64>,
     pub trouble: Option<Trouble>,
     /// As seconds, or as a text such as `30d` or `-1d`.
     #[serde(default, deserialize_with = "threshold")]
+    #[schemars(with = "Option<Moment>")]
     pub told: Option<i64>,
     #[serde(default)]
     pub acknowledged: bool,
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Trouble {
@@ -110,11 +117,12 @@ pub struct Trouble {
     #[serde(default)]
     pub advice: String,
     #[serde(deserialize_with = "some_moment")]
+    #[schemars(with = "Moment")]
     pub since: u64,
 }
 
 /// What a run would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Plan {
@@ -147,7 +155,7 @@ impl Plan {
 }
 
 /// How many devices would go from one profile to another.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Move {
@@ -157,7 +165,7 @@ pub struct Move {
 }
 
 /// One device that would get a profile.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the contract describes them")]
 pub struct Action {
@@ -215,4 +223,15 @@ pub(crate) fn seconds(text: &str) -> Option<i64> {
         }
     };
     Some(sign * seconds)
+}
+
+/// A date, a time, or seconds.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is of use")]
+pub(crate) enum Moment {
+    /// Such as `2026-01-09` or `2026-01-09T09:00:00Z`; for a threshold, `30d`.
+    Text(String),
+    /// Seconds: since 1970, or before the end.
+    Seconds(i64),
 }

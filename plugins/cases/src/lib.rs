@@ -14,6 +14,6 @@ mod update;
 pub use about::{plan, tokens};
 pub use answer::{Answer, Decision, Occasion, Opinion, Problem, Reminder, Verdict};
 pub use difference::Difference;
-pub use file::{Case, Error, File, Question, Setup, Table};
+pub use file::{Case, Error, File, Question, Setup, Table, schema};
 pub use input::{Action, Device, Fact, Move, Plan, ProfileStatus, Token, Trouble};
 pub use update::update;

@@ -6,6 +6,7 @@ use domain::id::{Digest, TokenName};
 use engine::secrets::Key;
 
 use crate::Common;
+use crate::commands::schema::{self, Format};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::print;
 
@@ -46,7 +47,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
             .hint("choose another folder: `deputy init DIR`"));
     }
     // The file that others look for comes last: a folder that has it is complete.
+    for format in Format::ALL {
+        write_new(&folder.join(schema::FOLDER).join(format.file_name()), format.text().as_bytes())?;
+    }
     for (name, text) in FILES {
+        let format = if name.starts_with("profiles/") { Format::Profile } else { Format::Workflow };
+        let text = schema::comment(format, 1) + text;
         write_new(&folder.join(name), text.as_bytes())?;
     }
     write_new(&folder.join(".gitignore"), GITIGNORE.as_bytes())?;
@@ -84,7 +90,8 @@ fn configuration(arguments: &Arguments) -> String {
         format!("[tokens.{token}]\n{url}\ncontacts = []                       # whom reminders are for: [\"it@example.com\"]\n")
     });
     let tokens: Vec<String> = tables.collect();
-    let config = CONFIG.replace("{tokens}", &tokens.join("\n"));
+    let config = schema::comment(Format::Deputy, 0) + CONFIG;
+    let config = config.replace("{tokens}", &tokens.join("\n"));
     // Every shipped policy is pinned, also those that are still in comments.
     shipped::ALL.iter().fold(config, |config, (name, component)| {
         config.replace(&format!("{{{name}}}"), Digest::of(component).as_str())

@@ -18,6 +18,7 @@ pub(crate) mod removal;
 pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schema;
 pub(crate) mod secrets;
 pub(crate) mod serials;
 pub(crate) mod serve;

@@ -1,12 +1,17 @@
 //! `deputy workflow`: what is done, and when; and whether the files are right.
 
+mod next;
 pub(crate) mod pause;
+mod show;
 
+use domain::document::{Mistakes, Severity};
+use domain::id::WorkflowName;
 use domain::workflow::Mode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::config::Config;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json, print_table, time};
 
@@ -15,11 +20,24 @@ use crate::output::{print, print_json, print_table, time};
 pub(crate) enum Command {
     /// Show every workflow, its steps, and when it runs next
     List,
+    /// Show what a workflow will do, step by step, with everything its file leaves out
+    Show {
+        /// The workflow
+        workflow: WorkflowName,
+    },
+    /// Show the times to come, on the clocks of the workflow and in UTC
+    Next {
+        /// The workflow [default: all that have a schedule]
+        workflow: Option<WorkflowName>,
+        /// How many times
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
+    },
     /// Keep a workflow from running on its schedule, for a reason
     Pause(pause::Pause),
     /// Let a workflow run on its schedule again
     Resume(pause::Resume),
-    /// Check deputy.toml, profiles/, workflows/ and the settings of every plugin
+    /// Check deputy.toml, profiles/, workflows/, tables and the settings of every plugin: all mistakes at once
     Check,
 }
 
@@ -27,6 +45,8 @@ pub(crate) enum Command {
 pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
     match command {
         Command::List => list(common).await,
+        Command::Show { workflow } => show::run(common, &workflow).await,
+        Command::Next { workflow, count } => next::run(common, workflow.as_ref(), count).await,
         Command::Pause(arguments) => pause::pause(common, arguments).await,
         Command::Resume(arguments) => pause::resume(common, arguments).await,
         Command::Check => check(common).await,
@@ -69,7 +89,30 @@ async fn list(common: &Common) -> Outcome {
     Ok(Exit::Success)
 }
 
+/// What is wrong, each with its place, as JSON.
+fn mistakes_json(wrong: &[Mistakes]) -> Value {
+    let one = |mistakes: &Mistakes| {
+        let list = mistakes.list().iter().map(|mistake| {
+            let (file, line, column) = mistakes.place(mistake);
+            let severity = if mistake.severity == Severity::Error { "error" } else { "warning" };
+            json!({
+                "file": file, "line": line, "column": column, "severity": severity, "message": mistake.message,
+                "help": mistake.help, "rule": mistake.rule,
+            })
+        });
+        list.collect::<Vec<Value>>()
+    };
+    wrong.iter().flat_map(one).collect()
+}
+
 async fn check(common: &Common) -> Outcome {
+    if common.json {
+        let (config, wrong) = Config::examine(&common.config)?;
+        if config.is_none() {
+            print_json("mistakes", &mistakes_json(&wrong));
+            return Ok(Exit::Usage);
+        }
+    }
     let app = App::open(&common.config, Policies::Checked).await?;
     let mut wrong = false;
     for table in app.engine.settings.tables.values() {
@@ -101,6 +144,13 @@ async fn check(common: &Common) -> Outcome {
     let (tokens, profiles) = (settings.tokens.len(), settings.profiles.len());
     let (workflows, plugins) = (settings.workflows.len(), settings.policies.len());
     let doubts: usize = app.config.doubts.values().map(|found| found.list().len()).sum();
+    let folder = common.config.parent().unwrap_or(std::path::Path::new(""));
+    if crate::commands::schema::are_old(folder) {
+        eprintln!(
+            "note: the schemas beside deputy.toml are of another Deputy; `deputy schema --dir {}` renews them",
+            folder.join(crate::commands::schema::FOLDER).display()
+        );
+    }
     if doubts > 0 {
         eprintln!("note: doubts about profiles: {doubts}; `deputy profile check` tells them");
     }

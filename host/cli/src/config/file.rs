@@ -15,7 +15,7 @@ use super::limits::LimitsTable;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Deputy configuration")]
-pub(super) struct ConfigFile {
+pub(crate) struct ConfigFile {
     #[allow(dead_code, reason = "read for its check alone")]
     pub(super) version: Version1,
     /// Where Deputy remembers.

@@ -3,34 +3,45 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use domain::document::Source;
+use domain::document::{Findings, Mistakes, Source};
 use domain::id::WorkflowName;
-use domain::workflow::{Defaults, Workflow};
+use domain::workflow::{Defaults, Names, Workflow};
 
-use super::Files;
 use crate::exit::{Outcome, Problem};
 
-/// The workflows, each with its file; what is wrong with them goes to `wrong`.
+/// The workflows; what is wrong with them goes to `wrong`.
 pub(super) fn read_workflows(
     folder: &Path,
     defaults: &Defaults,
-    wrong: &mut Vec<String>,
-) -> Outcome<Files<WorkflowName, Workflow>> {
-    let mut workflows: Files<WorkflowName, Workflow> = BTreeMap::new();
+    names: Option<&Names>,
+    wrong: &mut Vec<Mistakes>,
+) -> Outcome<BTreeMap<WorkflowName, Workflow>> {
+    let mut workflows: BTreeMap<WorkflowName, (Workflow, String)> = BTreeMap::new();
     for file in toml_files(&folder.join("workflows"))? {
-        let text = read(&file)?;
         let path = file.display().to_string();
-        match Workflow::parse(Source { path: &path, text: &text }, defaults) {
-            Err(mistakes) => wrong.push(mistakes.to_string()),
+        let text = match read(&file)? {
+            Ok(text) => text,
+            Err(mistakes) => {
+                wrong.push(mistakes);
+                continue;
+            }
+        };
+        let source = Source { path: &path, text: &text };
+        match Workflow::read(source, defaults, names) {
+            Err(mistakes) => wrong.push(mistakes),
             Ok(workflow) => match workflows.get(&workflow.name) {
                 Some((_, other)) => {
-                    wrong.push(format!("error: {path} and {other} are both called `{}`", workflow.name));
+                    let mut findings = Findings::new(source);
+                    let help = "a workflow's name is what runs, reports and commands know it by".to_owned();
+                    let message = format!("{other} has a workflow `{}` already", workflow.name);
+                    findings.at("/name", message, Some(help));
+                    wrong.push(findings.into_mistakes());
                 }
                 None => drop(workflows.insert(workflow.name.clone(), (workflow, path))),
             },
         }
     }
-    Ok(workflows)
+    Ok(workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect())
 }
 
 /// The TOML files of a folder, by name; none if there is no folder.
@@ -47,7 +58,8 @@ pub(super) fn toml_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file's text.
-pub(super) fn read(path: &Path) -> Outcome<String> {
-    std::fs::read_to_string(path).map_err(|error| Problem::file("read", path, &error))
+/// A file's text, or what keeps it from being one.
+pub(super) fn read(path: &Path) -> Outcome<Result<String, Mistakes>> {
+    let bytes = std::fs::read(path).map_err(|error| Problem::file("read", path, &error))?;
+    Ok(domain::document::text(&path.display().to_string(), bytes))
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use domain::document::{Mistakes, Severity};
-use domain::id::ProfileName;
+use domain::document::{Findings, Mistake, Mistakes, Severity, Source};
+use domain::id::{BadName, ProfileName};
 use domain::profile::panes::Platform;
 use domain::profile::{CertificateFile, Definition, Draft, File, Files, Given, Profile};
 use jiff::Timestamp;
@@ -39,20 +39,32 @@ impl Read {
 pub(crate) fn read_profiles(
     folder: &Path,
     platforms: Option<&BTreeSet<Platform>>,
-    wrong: &mut Vec<String>,
+    wrong: &mut Vec<Mistakes>,
 ) -> Outcome<Vec<Read>> {
     let folder = folder.join("profiles");
     let (mut names, mut files) = (Vec::<ProfileName>::new(), Files::new());
     for file in toml_files(&folder)? {
+        let path = file.display().to_string();
+        let text = match read(&file)? {
+            Ok(text) => text,
+            Err(mistakes) => {
+                wrong.push(mistakes);
+                continue;
+            }
+        };
         let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         match stem.parse() {
             Ok(name) => names.push(name),
             Err(error) => {
-                wrong.push(format!("error: the file {} cannot be named so: {error}", file.display()));
+                let error: BadName = error;
+                let mut findings = Findings::new(Source { path: &path, text: &text });
+                let help = "a profile is called as its file is, without `.toml`: give the file another name";
+                findings.at("", error.to_string(), Some(help.to_owned()));
+                wrong.push(findings.into_mistakes());
                 continue;
             }
         }
-        files.insert(stem.to_owned(), File { path: file.display().to_string(), text: read(&file)? });
+        files.insert(stem.to_owned(), File { path, text });
     }
     Ok(names.into_iter().map(|name| read_one(name, &files, &folder, platforms)).collect())
 }
@@ -74,16 +86,18 @@ fn read_one(name: ProfileName, files: &Files, folder: &Path, platforms: Option<&
 /// goes to `wrong`, once where several extend the same file.
 pub(super) fn usable(
     reads: Vec<Read>,
-    wrong: &mut Vec<String>,
+    wrong: &mut Vec<Mistakes>,
 ) -> (Profiles, BTreeMap<ProfileName, Mistakes>) {
     let (mut profiles, mut doubts) = (BTreeMap::new(), BTreeMap::new());
+    let mut told = BTreeSet::new();
     for read in reads {
         if read.stops() {
-            let errors = read.found.only(|mistake| mistake.severity == Severity::Error);
-            for shown in errors.list().iter().map(|mistake| errors.show(mistake)) {
-                if !wrong.contains(&shown) {
-                    wrong.push(shown);
-                }
+            let found = read.found.clone();
+            let news =
+                |mistake: &Mistake| mistake.severity == Severity::Error && told.insert(found.show(mistake));
+            let errors = read.found.only(news);
+            if !errors.list().is_empty() {
+                wrong.push(errors);
             }
         } else if let Some(profile) = read.profile {
             profiles.insert(read.name.clone(), profile);

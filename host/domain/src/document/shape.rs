@@ -11,19 +11,83 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Findings, list_of, suggestion};
 
-/// Adds to `findings` whatever in `document` does not fit `schema`.
-pub(super) fn check(document: &Spanned<DeTable<'_>>, schema: &Value, findings: &mut Findings<'_>) {
-    let mut shape = Shape { root: schema, findings };
-    shape.table(document.get_ref(), 0..0, schema);
+/// Adds to `findings` whatever in `document` does not fit `schema`. Returns the JSON pointers of what would
+/// have to be left out for the rest to fit, in order; none if nothing would be left.
+pub(super) fn check(
+    document: &Spanned<DeTable<'_>>,
+    schema: &Value,
+    findings: &mut Findings<'_>,
+) -> Option<Vec<String>> {
+    if let Some((span, version)) = newer_version(document.get_ref(), schema) {
+        // Whatever else it has, this Deputy cannot know whether it is right.
+        let help = "use the Deputy it was written for, or a newer one".to_owned();
+        findings.add(span, super::newer(version), Some(help));
+        return None;
+    }
+    let mut shape = Shape { root: schema, findings, at: Vec::new(), left_out: Vec::new() };
+    let fits = shape.table(document.get_ref(), 0..0, schema);
+    let mut left_out = shape.left_out;
+    left_out.sort();
+    fits.then(|| left_out.iter().map(|path| pointer(path)).collect())
+}
+
+/// Takes away what is at this JSON pointer.
+pub(super) fn remove(value: &mut toml::Value, pointer: &str) {
+    let Some((parents, last)) = pointer.rsplit_once('/') else { return };
+    let plain = |step: &str| step.replace("~1", "/").replace("~0", "~");
+    let parent = parents.split('/').skip(1).try_fold(value, |value, step| match value {
+        toml::Value::Table(table) => table.get_mut(&plain(step)),
+        toml::Value::Array(array) => array.get_mut(step.parse::<usize>().ok()?),
+        _ => None,
+    });
+    match (parent, last.parse::<usize>()) {
+        (Some(toml::Value::Table(table)), _) => drop(table.remove(&plain(last))),
+        (Some(toml::Value::Array(array)), Ok(nth)) if nth < array.len() => drop(array.remove(nth)),
+        _ => {}
+    }
+}
+
+/// A step of a path: places of a list in the order of their numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum At {
+    Key(String),
+    Nth(usize),
+}
+
+fn pointer(path: &[At]) -> String {
+    let step = |at: &At| match at {
+        At::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        At::Nth(nth) => format!("/{nth}"),
+    };
+    path.iter().map(step).collect()
+}
+
+/// The version a document says it has, if that is later than the one the schema is of.
+fn newer_version(document: &DeTable<'_>, schema: &Value) -> Option<(Range<usize>, i64)> {
+    let ours = schema.get("properties")?.get("version")?.get("const")?.as_i64()?;
+    let value = document.get("version")?;
+    let DeValue::Integer(integer) = value.get_ref() else { return None };
+    let theirs = i64::from_str_radix(integer.as_str(), integer.radix()).ok()?;
+    (theirs > ours).then(|| (value.span(), theirs))
 }
 
 struct Shape<'a, 'f, 's> {
     root: &'a Value,
     findings: &'f mut Findings<'s>,
+    /// Where we are.
+    at: Vec<At>,
+    /// What does not fit and can do without.
+    left_out: Vec<Vec<At>>,
 }
 
+// What looks at a value says whether it can be used, perhaps without some of its parts.
 impl<'a> Shape<'a, '_, '_> {
-    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'a Value) {
+    fn wrong(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> bool {
+        self.findings.add(span, message, help);
+        false
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'a Value) -> bool {
         let schema = self.resolve(schema);
         let branches = branches(schema);
         if !branches.is_empty() {
@@ -35,129 +99,143 @@ impl<'a> Shape<'a, '_, '_> {
         if let Some(expected) = schema.get("const")
             && !equals(value.get_ref(), expected)
         {
-            return self.findings.add(value.span(), format!("must be {expected}"), None);
+            let message = match value.get_ref() {
+                DeValue::Integer(number) => format!("must be {expected}, not {number}"),
+                other => format!("must be {expected}, not {}", name_of(other)),
+            };
+            return self.wrong(value.span(), message, None);
         }
         if !fits(value.get_ref(), schema) {
-            let wanted = type_words(schema);
-            return self.findings.add(
-                value.span(),
-                format!("must be {wanted}, not {}", name_of(value.get_ref())),
-                None,
-            );
+            let message = format!("must be {}, not {}", type_words(schema), name_of(value.get_ref()));
+            return self.wrong(value.span(), message, None);
         }
         match value.get_ref() {
             DeValue::Table(table) => self.table(table, value.span(), schema),
             DeValue::Array(array) => {
                 if let Some(items) = schema.get("items") {
-                    for item in array {
-                        self.value(item, items);
+                    for (nth, item) in array.iter().enumerate() {
+                        self.part(At::Nth(nth), item, items, false);
                     }
                 }
                 let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
                 if (array.len() as u64) < least {
-                    self.findings.add(value.span(), format!("must have at least {least}"), None);
+                    let entries = if least == 1 { "entry" } else { "entries" };
+                    return self.wrong(value.span(), format!("must have at least {least} {entries}"), None);
                 }
+                true
             }
             _ => self.bounds(value, schema),
         }
     }
 
-    fn table(&mut self, table: &DeTable<'_>, span: Range<usize>, schema: &'a Value) {
+    /// A value of a table or list: true if the rest can be used.
+    fn part(&mut self, at: At, value: &Spanned<DeValue<'_>>, schema: &'a Value, required: bool) -> bool {
+        self.at.push(at);
+        let usable = self.value(value, schema);
+        if !usable && !required {
+            self.left_out.push(self.at.clone());
+        }
+        self.at.pop();
+        usable || !required
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, span: Range<usize>, schema: &'a Value) -> bool {
         let schema = self.resolve(schema);
         let nothing = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object);
         let rest = schema.get("additionalProperties");
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let mut usable = true;
         for (key, value) in table {
-            match (properties.and_then(|known| known.get(key.get_ref().as_ref())), rest) {
-                (Some(known), _) => self.value(value, known),
+            let name = key.get_ref().as_ref();
+            let at = At::Key(name.to_owned());
+            match (properties.and_then(|known| known.get(name)), rest) {
+                (Some(known), _) => usable &= self.part(at, value, known, required.contains(&name)),
                 (None, Some(Value::Bool(false))) => {
                     let names: Vec<&str> =
                         properties.unwrap_or(&nothing).keys().map(String::as_str).collect();
-                    let message = format!("unknown key `{}`", key.get_ref());
-                    let ours = properties.and_then(|known| key_for(known, key.get_ref()));
-                    let help = ours.or_else(|| suggestion(key.get_ref(), &names));
-                    self.findings.add(key.span(), message, help);
+                    let ours = properties.and_then(|known| key_for(known, name));
+                    let help = ours.or_else(|| suggestion(name, &names));
+                    self.findings.add(key.span(), format!("unknown key `{name}`"), help);
+                    self.left_out.push(self.at.iter().cloned().chain([at]).collect());
                 }
-                (None, Some(other)) if other.is_object() => self.value(value, other),
+                (None, Some(other)) if other.is_object() => _ = self.part(at, value, other, false),
                 (None, _) => {}
             }
         }
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        for key in required.filter_map(Value::as_str).filter(|key| !table.contains_key(*key)) {
+        for key in required.into_iter().filter(|key| !table.contains_key(*key)) {
             let known = properties.and_then(|known| known.get(key));
             let help = known.and_then(|known| example(self.resolve(known), key));
             let help = help.map(|example| format!("for example `{example}`"));
-            self.findings.add(span.clone(), format!("missing key `{key}`"), help);
+            usable = self.wrong(span.clone(), format!("missing key `{key}`"), help);
         }
+        usable
     }
 
     /// A value of one of several shapes: told apart by a tag if they have one, else by type.
-    fn one_of(&mut self, value: &Spanned<DeValue<'_>>, branches: &[&'a Value]) {
+    fn one_of(&mut self, value: &Spanned<DeValue<'_>>, branches: &[&'a Value]) -> bool {
         let branches: Vec<&Value> = branches.iter().map(|branch| self.resolve(branch)).collect();
         if let (DeValue::Table(table), Some(tag)) = (value.get_ref(), tag_of(&branches)) {
             let known: Vec<&str> = branches.iter().filter_map(|branch| tag_value(branch, tag)).collect();
             let Some((key, typed)) = table.get_key_value(tag) else {
                 let message = format!("missing key `{tag}`, one of {}", list_of(known));
-                return self.findings.add(value.span(), message, None);
+                return self.wrong(value.span(), message, None);
             };
             let typed_text = text_of(typed.get_ref());
             let chosen = branches.iter().find(|branch| tag_value(branch, tag) == typed_text);
             return match (chosen, typed_text) {
                 (Some(branch), _) => self.table(table, key.span(), branch),
                 (None, Some(text)) => {
-                    self.findings.add(
-                        typed.span(),
-                        format!("unknown `{tag}` value `{text}`"),
-                        suggestion(text, &known),
-                    );
+                    let message = format!("unknown `{tag}` value `{text}`");
+                    self.wrong(typed.span(), message, suggestion(text, &known))
                 }
-                (None, None) => {
-                    self.findings.add(typed.span(), format!("must be one of {}", list_of(known)), None)
-                }
+                (None, None) => self.wrong(typed.span(), format!("must be one of {}", list_of(known)), None),
             };
         }
         let fitting: Vec<&&Value> =
             branches.iter().filter(|branch| fits(value.get_ref(), self.resolve(branch))).collect();
         match fitting.as_slice() {
             [] => {
-                let wanted: Vec<String> = branches.iter().map(|branch| type_words(branch)).collect();
+                let wanted: Vec<String> = branches.iter().map(|branch| wanted(branch)).collect();
                 let found = name_of(value.get_ref());
-                self.findings.add(
-                    value.span(),
-                    format!("must be {}, not {found}", wanted.join(" or ")),
-                    None,
-                );
+                self.wrong(value.span(), format!("must be {}, not {found}", wanted.join(" or ")), None)
             }
             [only, ..] => self.value(value, only),
         }
     }
 
-    fn word(&mut self, value: &Spanned<DeValue<'_>>, words: &[&str]) {
+    fn word(&mut self, value: &Spanned<DeValue<'_>>, words: &[&str]) -> bool {
         match text_of(value.get_ref()) {
-            Some(text) if words.contains(&text) => {}
+            Some(text) if words.contains(&text) => true,
             Some(text) => {
-                self.findings.add(value.span(), format!("unknown value `{text}`"), suggestion(text, words));
+                self.wrong(value.span(), format!("unknown value `{text}`"), suggestion(text, words))
             }
-            None => self.findings.add(
-                value.span(),
-                format!("must be one of {}", list_of(words.iter().copied())),
-                None,
-            ),
+            None => {
+                let message = format!("must be {}, not {}", one_of_words(words), name_of(value.get_ref()));
+                self.wrong(value.span(), message, None)
+            }
         }
     }
 
-    fn bounds(&mut self, value: &Spanned<DeValue<'_>>, schema: &Value) {
-        let DeValue::Integer(integer) = value.get_ref() else { return };
+    fn bounds(&mut self, value: &Spanned<DeValue<'_>>, schema: &Value) -> bool {
+        let DeValue::Integer(integer) = value.get_ref() else { return true };
         let Ok(number) = i64::from_str_radix(integer.as_str(), integer.radix()) else {
-            return self.findings.add(value.span(), "the number is too large", None);
+            return self.wrong(value.span(), "the number is too large", None);
         };
         let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
         if let Some(least) = bound("minimum").filter(|least| number < *least) {
-            self.findings.add(value.span(), format!("must be at least {least}"), None);
+            return self.wrong(value.span(), format!("must be at least {least}"), None);
         }
         if let Some(most) = bound("maximum").filter(|most| number > *most) {
-            self.findings.add(value.span(), format!("must be at most {most}"), None);
+            return self.wrong(value.span(), format!("must be at most {most}"), None);
         }
+        true
     }
 
     fn resolve(&self, schema: &'a Value) -> &'a Value {
@@ -221,6 +299,18 @@ fn fits(value: &DeValue<'_>, schema: &Value) -> bool {
         None => kind == "string" || words(schema).is_none(),
         Some(Value::Array(kinds)) => kinds.iter().any(|one| one == kind),
         Some(one) => one == kind || (one == "number" && kind == "integer"),
+    }
+}
+
+/// What a branch asks for: its words if it has some, else its type.
+fn wanted(branch: &Value) -> String {
+    words(branch).map_or_else(|| type_words(branch), |words| one_of_words(&words))
+}
+
+fn one_of_words(words: &[&str]) -> String {
+    match words {
+        [only] => format!("`\"{only}\"`"),
+        words => format!("one of {}", list_of(words.iter().copied())),
     }
 }
 

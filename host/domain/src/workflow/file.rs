@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::promises::{self, PingTable};
 use super::steps::{self, StepTable};
-use super::{Defaults, Missed, Mode, Overlap, Timing, Workflow};
-use crate::document::{Findings, Mistakes, Source, Version1};
+use super::{Defaults, Missed, Mode, Names, Overlap, Timing, Workflow};
+use crate::document::{Findings, Mistakes, Source, Version1, nearest};
 use crate::duration::Span;
+use crate::id::TokenName;
 use crate::schedule::{Expression, Schedule};
 
 /// A Deputy workflow: what to do, in which order, and when.
@@ -84,8 +85,13 @@ struct ScheduleTable {
 impl Workflow {
     /// The workflow in a file, or all that is wrong with it. What it does not say comes from `defaults`.
     pub fn parse(source: Source<'_>, defaults: &Defaults) -> Result<Self, Mistakes> {
-        let file: WorkflowFile = source.read()?;
-        let mut findings = Findings::new(source);
+        Self::read(source, defaults, None)
+    }
+
+    /// The same, with the names that the operator has given to things: another one is a mistake.
+    pub fn read(source: Source<'_>, defaults: &Defaults, names: Option<&Names>) -> Result<Self, Mistakes> {
+        let (file, mut findings) = source.salvage::<WorkflowFile>();
+        let Some(file) = file else { return Err(findings.into_mistakes()) };
         let name = findings.parse("/name", &file.name);
         if file.name.ends_with("-by-hand") {
             let help = "choose another name".to_owned();
@@ -95,11 +101,11 @@ impl Workflow {
                 Some(help),
             );
         }
-        let tokens = file.tokens.as_ref().map(|tokens| findings.parse_all("/tokens", tokens));
+        let tokens = file.tokens.as_ref().map(|tokens| self::tokens(tokens, names, &mut findings));
         let timing = file.schedule.as_ref().map(|table| timing(table, defaults, &mut findings));
         let timeout = file.schedule.as_ref().and_then(|table| table.timeout.as_deref());
         let timeout = span("/schedule/timeout", timeout, defaults.timeout, &mut findings);
-        let steps = steps::meant(&file.steps, defaults, &mut findings);
+        let steps = steps::meant(&file.steps, defaults, names, &mut findings);
         let promises = promises::meant(file.fresh_within.as_deref(), file.ping.as_ref(), &mut findings);
         match (name, timing) {
             (Some(name), timing) if timing.as_ref().is_none_or(Option::is_some) => {
@@ -112,6 +118,26 @@ impl Workflow {
             _ => Err(findings.into_mistakes()),
         }
     }
+}
+
+fn tokens(typed: &[String], names: Option<&Names>, findings: &mut Findings<'_>) -> Vec<TokenName> {
+    if typed.is_empty() {
+        let help = "leave the key out for all tokens; `enabled = false` switches the workflow off".to_owned();
+        findings.at("/tokens", "a workflow for no token does nothing", Some(help));
+    }
+    let mut tokens: Vec<TokenName> = Vec::new();
+    for (nth, text) in typed.iter().enumerate() {
+        let at = format!("/tokens/{nth}");
+        let Some(token) = findings.parse(&at, text) else { continue };
+        if tokens.contains(&token) {
+            findings.at(&at, format!("`{token}` is in this list already"), None);
+        }
+        if let Some(names) = names {
+            names.check_token(&at, text, findings);
+        }
+        tokens.push(token);
+    }
+    tokens
 }
 
 fn timing(table: &ScheduleTable, defaults: &Defaults, findings: &mut Findings<'_>) -> Option<Timing> {
@@ -135,8 +161,17 @@ pub(super) fn zone(
 ) -> Option<TimeZone> {
     let Some(name) = typed else { return Some(without.clone()) };
     TimeZone::get(name).ok().or_else(|| {
-        let help = "an IANA name, such as `Europe/Paris` or `UTC`";
-        findings.at(at, format!("no time zone is called `{name}`"), Some(help.to_owned()));
+        let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+        let city = |zone: &&String| {
+            zone.rsplit_once('/').is_some_and(|(_, city)| city.eq_ignore_ascii_case(name.trim()))
+        };
+        let near = known.iter().find(city).map(String::as_str);
+        let near = near.or_else(|| nearest(name, known.iter().map(String::as_str)));
+        let help = near.map_or_else(
+            || "an IANA name, such as `Europe/Paris` or `UTC`".to_owned(),
+            |zone| format!("did you mean `{zone}`?"),
+        );
+        findings.at(at, format!("no time zone is called `{name}`"), Some(help));
         None
     })
 }

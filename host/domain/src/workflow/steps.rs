@@ -10,7 +10,7 @@ use super::defaults::RetryTable;
 use super::file::span;
 use super::rails::RailsTable;
 use super::when::{WhenValue, Word};
-use super::{Condition, Defaults, Full, OnFault, Step, Uses, When};
+use super::{Condition, Defaults, Full, Names, OnFault, Step, Uses, When};
 use crate::document::{Findings, suggestion};
 use crate::duration::Span;
 use crate::id::StepId;
@@ -199,7 +199,14 @@ impl StepTable {
 }
 
 /// The steps that are meant, in order; their mistakes go to `findings`.
-pub(super) fn meant(tables: &[StepTable], defaults: &Defaults, findings: &mut Findings<'_>) -> Vec<Step> {
+pub(super) fn meant(
+    tables: &[StepTable],
+    defaults: &Defaults,
+    names: Option<&Names>,
+    findings: &mut Findings<'_>,
+) -> Vec<Step> {
+    // What is said of steps before one is right only if all of them are there.
+    let complete = !findings.lacks_entries_of("/steps");
     let ids = ids(tables, findings);
     let mut steps = Vec::new();
     for ((index, table), id) in tables.iter().enumerate().zip(&ids) {
@@ -210,7 +217,9 @@ pub(super) fn meant(tables: &[StepTable], defaults: &Defaults, findings: &mut Fi
             }
             _ => table.when().and_then(|when| when.meant(&format!("{at}/when"), findings)),
         };
-        check_named(&format!("{at}/when"), when.as_ref(), &ids[..index], findings);
+        if complete {
+            check_named(&format!("{at}/when"), when.as_ref(), &ids[..index], findings);
+        }
         let timeout = table.timeout().map(|text| {
             let timeout = span(&format!("{at}/timeout"), Some(text), Duration::MAX, findings);
             if timeout.is_zero() {
@@ -219,13 +228,52 @@ pub(super) fn meant(tables: &[StepTable], defaults: &Defaults, findings: &mut Fi
             }
             timeout
         });
+        if let Some(names) = names {
+            check_names(&at, table, names, findings);
+        }
         if let Some(uses) = uses(&at, table, defaults, findings) {
             let step = Step::new(uses);
             steps.push(Step { id: id.clone(), when: when.unwrap_or(step.when), timeout, ..step });
         }
     }
-    check_order(tables, findings);
+    if complete {
+        check_order(tables, findings);
+    }
     steps
+}
+
+/// The names a step uses are names that the operator has given to something.
+fn check_names(at: &str, table: &StepTable, names: &Names, findings: &mut Findings<'_>) {
+    let channels = |typed: &Option<Vec<String>>, findings: &mut Findings<'_>| {
+        for (nth, channel) in typed.iter().flatten().enumerate() {
+            names.check_channel(&format!("{at}/channels/{nth}"), channel, findings);
+        }
+    };
+    match table {
+        StepTable::Decide { policy, on_fault, .. } => {
+            names.check_plugin(&format!("{at}/policy"), policy, findings);
+            if let Some(OnFaultValue::Assign(profile)) = on_fault {
+                names.check_profile(&format!("{at}/on_fault/assign"), profile, findings);
+            }
+        }
+        StepTable::Plan { review: Some(review), .. } => {
+            names.check_plugin(&format!("{at}/review"), review, findings);
+        }
+        StepTable::Remind { policy, channels: typed, .. } => {
+            if let Some(policy) = policy {
+                names.check_plugin(&format!("{at}/policy"), policy, findings);
+            }
+            if names.channels.is_empty() {
+                let help = "add `[channels.log]` with `kind = \"log\"`, or another kind".to_owned();
+                let at = format!("{at}/uses");
+                findings.at(&at, "deputy.toml has no channel to remind anybody by", Some(help));
+            } else {
+                channels(typed, findings);
+            }
+        }
+        StepTable::Notify { channels: typed, .. } => channels(typed, findings),
+        StepTable::Plan { review: None, .. } | StepTable::Sync { .. } | StepTable::Apply { .. } => {}
+    }
 }
 
 /// What each step is called: as it says, else as what it does, with a number if that is taken.
@@ -272,7 +320,13 @@ fn check_named(at: &str, when: Option<&Condition>, before: &[StepId], findings: 
 
 fn uses(at: &str, table: &StepTable, defaults: &Defaults, findings: &mut Findings<'_>) -> Option<Uses> {
     let mut channels = |typed: &Option<Vec<String>>| match typed {
-        Some(channels) => Some(findings.parse_all(&format!("{at}/channels"), channels)),
+        Some(channels) => {
+            if channels.is_empty() {
+                let help = "leave the key out for all channels, or the step for none".to_owned();
+                findings.at(&format!("{at}/channels"), "this tells nobody", Some(help));
+            }
+            Some(findings.parse_all(&format!("{at}/channels"), channels))
+        }
         None => defaults.channels.clone(),
     };
     Some(match table {

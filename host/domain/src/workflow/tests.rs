@@ -62,30 +62,50 @@ uses = "plan"
 rails = { first_assigments = 5 }
 "#,
         expect![[r#"
-                error: unknown key `jiter`
-                 --> workflows/w.toml:6:1
-                  |
-                6 | jiter = "60s"
-                  | ^^^^^
-                  |
-                  = help: did you mean `jitter`?
+            error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+             --> workflows/w.toml:2:8
+              |
+            2 | name = "Auto Assign"
+              |        ^^^^^^^^^^^^^
 
-                error: unknown `uses` value `snyc`
-                 --> workflows/w.toml:8:8
-                  |
-                8 | uses = "snyc"
-                  |        ^^^^^^
-                  |
-                  = help: did you mean `sync`?
+            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+             --> workflows/w.toml:4:8
+              |
+            4 | cron = "*/15 * * *"
+              |        ^^^^^^^^^^^^
 
-                error: unknown key `first_assigments`
-                  --> workflows/w.toml:11:11
-                   |
-                11 | rails = { first_assigments = 5 }
-                   |           ^^^^^^^^^^^^^^^^
-                   |
-                   = help: did you mean `first_assignments`?
-            "#]],
+            error: no time zone is called `Europe/Pariss`
+             --> workflows/w.toml:5:12
+              |
+            5 | timezone = "Europe/Pariss"
+              |            ^^^^^^^^^^^^^^^
+              |
+              = help: did you mean `Europe/Paris`?
+
+            error: unknown key `jiter`
+             --> workflows/w.toml:6:1
+              |
+            6 | jiter = "60s"
+              | ^^^^^
+              |
+              = help: did you mean `jitter`?
+
+            error: unknown `uses` value `snyc`
+             --> workflows/w.toml:8:8
+              |
+            8 | uses = "snyc"
+              |        ^^^^^^
+              |
+              = help: did you mean `sync`?
+
+            error: unknown key `first_assigments`
+              --> workflows/w.toml:11:11
+               |
+            11 | rails = { first_assigments = 5 }
+               |           ^^^^^^^^^^^^^^^^
+               |
+               = help: did you mean `first_assignments`?
+        "#]],
     );
 }
 
@@ -132,46 +152,46 @@ uses = "decide"
 policy = "Rules"
 "#,
         expect![[r#"
-                error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-                 --> workflows/w.toml:2:8
-                  |
-                2 | name = "Auto Assign"
-                  |        ^^^^^^^^^^^^^
+            error: `Auto Assign` is not a workflow name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+             --> workflows/w.toml:2:8
+              |
+            2 | name = "Auto Assign"
+              |        ^^^^^^^^^^^^^
 
-                error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
-                 --> workflows/w.toml:4:8
-                  |
-                4 | cron = "*/15 * * *"
-                  |        ^^^^^^^^^^^^
+            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+             --> workflows/w.toml:4:8
+              |
+            4 | cron = "*/15 * * *"
+              |        ^^^^^^^^^^^^
 
-                error: no time zone is called `Europe/Pariss`
-                 --> workflows/w.toml:5:12
-                  |
-                5 | timezone = "Europe/Pariss"
-                  |            ^^^^^^^^^^^^^^^
-                  |
-                  = help: an IANA name, such as `Europe/Paris` or `UTC`
+            error: no time zone is called `Europe/Pariss`
+             --> workflows/w.toml:5:12
+              |
+            5 | timezone = "Europe/Pariss"
+              |            ^^^^^^^^^^^^^^^
+              |
+              = help: did you mean `Europe/Paris`?
 
-                error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-                 --> workflows/w.toml:6:10
-                  |
-                6 | jitter = "60"
-                  |          ^^^^
+            error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
+             --> workflows/w.toml:6:10
+              |
+            6 | jitter = "60"
+              |          ^^^^
 
-                error: `plan` has no verdicts to plan from
-                 --> workflows/w.toml:8:8
-                  |
-                8 | uses = "plan"
-                  |        ^^^^^^
-                  |
-                  = help: put a step `uses = "decide"` with a `policy` before it
+            error: `plan` has no verdicts to plan from
+             --> workflows/w.toml:8:8
+              |
+            8 | uses = "plan"
+              |        ^^^^^^
+              |
+              = help: put a step `uses = "decide"` with a `policy` before it
 
-                error: `Rules` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-                  --> workflows/w.toml:11:10
-                   |
-                11 | policy = "Rules"
-                   |          ^^^^^^^
-            "#]],
+            error: `Rules` is not a plugin name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:11:10
+               |
+            11 | policy = "Rules"
+               |          ^^^^^^^
+        "#]],
     );
 }
 
@@ -476,7 +496,45 @@ uses = "notify"
 when = { succeeded = [], chnged = "fetch" }
 "#,
         expect![[r#"
-            error: must have at least 1
+            error: nothing is done in no time
+             --> workflows/w.toml:6:11
+              |
+            6 | timeout = "0s"
+              |           ^^^^
+              |
+              = help: leave the key out for no limit of its own
+
+            error: another step has the id `fetch`
+             --> workflows/w.toml:9:6
+              |
+            9 | id = "fetch"
+              |      ^^^^^^^
+              |
+              = help: conditions and reports tell steps apart by it
+
+            error: no step before this one is called `fecth`
+              --> workflows/w.toml:10:20
+               |
+            10 | when = { changed = "fecth" }
+               |                    ^^^^^^^
+               |
+               = help: did you mean `fetch`?
+
+            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:13:6
+               |
+            13 | id = "My Sync"
+               |      ^^^^^^^^^
+
+            error: must have one key
+              --> workflows/w.toml:14:1
+               |
+            14 | when = { changed = "fetch", failed = "fetch" }
+               | ^^^^
+               |
+               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
+
+            error: must have at least 1 entry
               --> workflows/w.toml:17:22
                |
             17 | when = { succeeded = [], chnged = "fetch" }
@@ -514,6 +572,44 @@ uses = "notify"
 when = true
 "#,
         expect![[r#"
+            error: nothing is done in no time
+             --> workflows/w.toml:6:11
+              |
+            6 | timeout = "0s"
+              |           ^^^^
+              |
+              = help: leave the key out for no limit of its own
+
+            error: another step has the id `fetch`
+             --> workflows/w.toml:9:6
+              |
+            9 | id = "fetch"
+              |      ^^^^^^^
+              |
+              = help: conditions and reports tell steps apart by it
+
+            error: no step before this one is called `fecth`
+              --> workflows/w.toml:10:20
+               |
+            10 | when = { changed = "fecth" }
+               |                    ^^^^^^^
+               |
+               = help: did you mean `fetch`?
+
+            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
+              --> workflows/w.toml:13:6
+               |
+            13 | id = "My Sync"
+               |      ^^^^^^^^^
+
+            error: must have one key
+              --> workflows/w.toml:14:1
+               |
+            14 | when = { changed = "fetch", failed = "fetch" }
+               | ^^^^
+               |
+               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
+
             error: unknown value `chnged`
               --> workflows/w.toml:17:8
                |
@@ -522,7 +618,7 @@ when = true
                |
                = help: did you mean `changed`?
 
-            error: must be something else or a table, not true or false
+            error: must be one of `always`, `changed`, `failed`, `needs-attention` or a table, not true or false
               --> workflows/w.toml:20:8
                |
             20 | when = true

@@ -118,6 +118,8 @@ impl WhenTable {
                 };
                 Some(Condition::Of(was, ids))
             }
+            // Whatever was meant by a key that does not fit has been told.
+            _ if findings.lacks_some_of(at) => None,
             _ => {
                 let help =
                     "one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step";

@@ -18,7 +18,7 @@ mod devices;
 mod fuel;
 mod odd;
 mod other;
-mod project;
+pub(crate) mod project;
 mod properties;
 mod saved;
 mod schema;

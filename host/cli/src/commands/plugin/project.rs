@@ -44,7 +44,7 @@ pub(super) enum Question {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Deputy policy project")]
-struct ManifestFile {
+pub(crate) struct ManifestFile {
     #[allow(dead_code, reason = "read for its check alone")]
     version: Version1,
     /// The policy's name: its component is NAME.wasm.

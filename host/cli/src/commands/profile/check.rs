@@ -59,6 +59,7 @@ pub(super) async fn run(common: &Common, arguments: Arguments) -> Outcome {
         results.push((read.name.clone(), read.found));
         results.extend(online.map(|found| (read.name, found)));
     }
+    let misnamed: Vec<String> = misnamed.iter().map(ToString::to_string).collect();
     Ok(tell(common, &names, &misnamed, &results))
 }
 
