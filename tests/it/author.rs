@@ -1095,10 +1095,10 @@ fn a_file_that_looks_things_up_is_given_tables_by_the_command() {
         .lines()
         .skip_while(|line| !line.contains(" tables "))
         .take(2)
-        .fold(String::new(), |all, line| all + line + "\n");
+        .fold(String::new(), |all, line| all + line.trim_start() + "\n");
     expect![[r#"
-          error    tables     guest.wasm looks things up in `assets`, `people`, and there is no such table here
-                             hint: `--table assets=assets.csv --table people=people.csv` takes a CSV file that has the key in its first column
+        error    tables     guest.wasm looks things up in `assets`, `people`, and there is no such table here
+        hint: `--table assets=assets.csv --table people=people.csv` takes a CSV file that has the key in its first column
     "#]].assert_eq(&tables);
     let given = ["--table", "assets=assets.csv", "--table", "people=people.csv"];
     check(
