@@ -1090,9 +1090,12 @@ fn a_file_that_looks_things_up_is_given_tables_by_the_command() {
     );
     let checked = env.run(&["plugin", "check", "guest.wasm", "--settings", "look.toml"]);
     checked.ends_with(2);
-    let checked = checked.text();
-    let tables = checked.lines().skip_while(|line| !line.contains(" tables ")).take(2);
-    let tables: String = tables.map(|line| line.trim_start().to_owned() + "\n").collect();
+    let tables = checked
+        .text()
+        .lines()
+        .skip_while(|line| !line.contains(" tables "))
+        .take(2)
+        .fold(String::new(), |all, line| all + line.trim_start() + "\n");
     expect![[r#"
         error    tables     guest.wasm looks things up in `assets`, `people`, and there is no such table here
         hint: `--table assets=assets.csv --table people=people.csv` takes a CSV file that has the key in its first column

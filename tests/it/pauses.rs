@@ -225,59 +225,59 @@ until = "Christmas"
         2,
         expect![[r#"
             error: it is not said when nothing is to be changed
-               --> deputy.toml:100:1
+               --> deputy.toml:101:1
                 |
-            100 | [[freezes]]
+            101 | [[freezes]]
                 | ^^^^^^^^^^^
                 |
                 = help: write `from` and `until` for one window, or `cron` and `lasts` for one that comes back
 
             error: whoever is refused wants to know why
-               --> deputy.toml:105:10
+               --> deputy.toml:106:10
                 |
-            105 | reason = " "
+            106 | reason = " "
                 |          ^^^
 
             error: it ends before it begins
-               --> deputy.toml:107:9
+               --> deputy.toml:108:9
                 |
-            107 | until = "DATE"
+            108 | until = "DATE"
                 |         ^^^^^^^^^^^^
 
             error: deputy.toml has no token `mian`
-               --> deputy.toml:108:11
+               --> deputy.toml:109:11
                 |
-            108 | tokens = ["mian"]
+            109 | tokens = ["mian"]
                 |           ^^^^^^
                 |
                 = help: did you mean `main`?
 
             error: a window of no time is none
-               --> deputy.toml:113:9
+               --> deputy.toml:114:9
                 |
-            113 | lasts = "0s"
+            114 | lasts = "0s"
                 |         ^^^^
 
             error: no time zone is called `Europe/Pariss`
-               --> deputy.toml:114:12
+               --> deputy.toml:115:12
                 |
-            114 | timezone = "Europe/Pariss"
+            115 | timezone = "Europe/Pariss"
                 |            ^^^^^^^^^^^^^^^
                 |
                 = help: an IANA name, such as `Europe/Paris` or `UTC`
 
             error: this is no time
-               --> deputy.toml:118:8
+               --> deputy.toml:119:8
                 |
-            118 | from = 5
+            119 | from = 5
                 |        ^
                 |
                 = help: write a day such as `DATE`, or a time such as `2026-12-20T18:00`
 
             error: this is no time
-               --> deputy.toml:119:9
+               --> deputy.toml:120:9
                 |
-            119 | until = "Christmas"
+            120 | until = "Christmas"
                 |         ^^^^^^^^^^^
                 |
                 = help: write a day such as `DATE`, or a time such as `2026-12-20T18:00`

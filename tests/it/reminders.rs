@@ -450,9 +450,9 @@ fn thresholds_in_a_workflow_say_where_they_are_set_now() {
         2,
         expect![[r#"
             error: thresholds are a setting of the reminder policy now
-              --> workflows/token-reminders.toml:16:14
+              --> workflows/token-reminders.toml:17:14
                |
-            16 | thresholds = ["30d"]
+            17 | thresholds = ["30d"]
                |              ^^^^^^^
                |
                = help: delete this line; for other thresholds than 60, 30, 14, 7, 3 and 1 days, write them under `[plugins.reminders.settings]` in deputy.toml, and `policy = "reminders"` here
@@ -496,7 +496,7 @@ fn certificates_of_profiles_and_of_the_servers_they_point_to_are_told_of() {
     "#]]
     .assert_eq(&text[text.find("needs a person:").unwrap()..]);
     year.told(expect![[r#"
-        first: 3d, critical: the certificate of the web server `127.0.0.1:PORT`, where devices enrol, ends in 47 hours
-        first: 3d, critical: the certificate `standard: 127.0.0.1`, which a profile carries, ends in 47 hours
+        first: 3d, critical: the certificate of the web server `127.0.0.1:PORT`, where devices enrol, ends in 2 days
+        first: 3d, critical: the certificate `standard: 127.0.0.1`, which a profile carries, ends in 2 days
     "#]]);
 }
