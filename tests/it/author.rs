@@ -340,9 +340,9 @@ fn a_check_of_a_configured_plugin_looks_at_its_digest_and_its_settings() {
               ok       describes  ordered rules over a device's fields; the first that matches decides (1.0.0)
               ok       schema     its settings have a JSON Schema
               error    settings   error: rule `library`: there is no profile `lab-ipda`
-                                   --> deputy.toml:39:10
+                                   --> deputy.toml:40:10
                                     |
-                                 39 | assign = "lab-ipda"
+                                 40 | assign = "lab-ipda"
                                     |          ^^^^^^^^^^
                                     |
                                     = help: did you mean `lab-ipad`?
@@ -415,9 +415,9 @@ fn a_check_tells_what_a_policy_says_of_itself_and_of_its_settings() {
             ok describes: answers every question, also as it should not (1.2.3)
             ok schema: its settings have a JSON Schema
             error settings: error: not that
-               --> deputy.toml:104:26
+               --> deputy.toml:105:26
                 |
-            104 | settings = { behaviour = "refuse-settings" }
+            105 | settings = { behaviour = "refuse-settings" }
                 |                          ^^^^^^^^^^^^^^^^^
                 |
                 = help: something else

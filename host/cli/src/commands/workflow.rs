@@ -4,9 +4,11 @@ mod next;
 pub(crate) mod pause;
 mod show;
 
+use domain::agenda::WorkflowPause;
 use domain::document::{Mistakes, Severity};
 use domain::id::WorkflowName;
-use domain::workflow::Mode;
+use domain::workflow::{Mode, Workflow};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Common;
@@ -60,7 +62,8 @@ async fn list(common: &Common) -> Outcome {
     let (mut rows, mut data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let schedule = workflow.timing.as_ref().map(|timing| &timing.schedule);
-        let next = workflow.next_due(now);
+        let pause = pauses.get(&workflow.name).filter(|pause| pause.is_on(now));
+        let next = next_start(workflow, pause, now);
         let steps: Vec<&str> = workflow.steps.iter().map(|step| step.id.as_str()).collect();
         data.push(json!({
             "name": workflow.name, "description": workflow.description, "enabled": workflow.enabled, "mode": workflow.mode,
@@ -71,7 +74,7 @@ async fn list(common: &Common) -> Outcome {
         rows.push([
             workflow.name.to_string(),
             schedule.map_or("by hand", |schedule| schedule.expression()).to_owned(),
-            match (next, pauses.get(&workflow.name).filter(|pause| pause.is_on(now))) {
+            match (next, pause) {
                 _ if !workflow.enabled => "disabled".to_owned(),
                 (_, Some(pause)) => pause::in_words(pause),
                 (Some(next), None) if workflow.mode == Mode::Shadow => format!("{} (shadow)", time(next)),
@@ -87,6 +90,16 @@ async fn list(common: &Common) -> Outcome {
         print_table(["workflow", "schedule", "next", "steps"], rows, "no workflows; put one into workflows/");
     }
     Ok(Exit::Success)
+}
+
+/// When it starts next by itself: not in a pause, and never in one without an end.
+fn next_start(workflow: &Workflow, pause: Option<&WorkflowPause>, now: Timestamp) -> Option<Timestamp> {
+    let from = match pause {
+        None => now,
+        // The pause is over at its end, so a time of that very moment is none of it.
+        Some(pause) => pause.until?.checked_sub(SignedDuration::from_nanos(1)).ok()?.max(now),
+    };
+    workflow.next_start(from)
 }
 
 /// What is wrong, each with its place, as JSON.
