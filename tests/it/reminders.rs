@@ -491,8 +491,8 @@ fn certificates_of_profiles_and_of_the_servers_they_point_to_are_told_of() {
     let text = status.text();
     expect![[r#"
         needs a person:
-          token `main`: mdm-certificate:127.0.0.1:PORT ends in 47 hours: deputy token show main
-          token `main`: profile-certificate:standard: 127.0.0.1 ends in 47 hours: deputy token show main
+          token `main`: mdm-certificate:127.0.0.1:PORT ends in 2 days: deputy token show main
+          token `main`: profile-certificate:standard: 127.0.0.1 ends in 2 days: deputy token show main
     "#]]
     .assert_eq(&text[text.find("needs a person:").unwrap()..]);
     year.told(expect![[r#"
