@@ -79,7 +79,7 @@ fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
           policy    was not asked: the device was not on this server then
     "#]]);
     env.run(&["device", "explain", "MAC1", "--at", "yesterday"]).fails(2, expect![[r#"
-        error: invalid value 'yesterday' for '--at <TIME>': `yesterday` is no time; write one such as TIME, a day such as DATE, or how long from now, such as 90m or 2d
+        error: invalid value 'yesterday' for '--at <TIME>': `yesterday` is no time; write one such as TIME, a day such as DATE, or how long before now or after it, such as 90m or 2d
 
         For more information, try '--help'.
     "#]]);

@@ -97,7 +97,7 @@ fn a_pause_that_cannot_be_meant_is_refused() {
         "#]],
     );
     env.run(&["workflow", "pause", "auto-assign", "--reason", "x", "--until", "soon"]).fails(2, expect![[r#"
-        error: invalid value 'soon' for '--until <TIME>': `soon` is no time; write one such as TIME, a day such as DATE, or how long from now, such as 90m or 2d
+        error: invalid value 'soon' for '--until <TIME>': `soon` is no time; write one such as TIME, a day such as DATE, or how long before now or after it, such as 90m or 2d
 
         For more information, try '--help'.
     "#]]);
@@ -347,4 +347,64 @@ fn a_run_over_a_token_that_hangs_ends_at_its_timeout() {
                    hint: the next run goes on from there; if it takes that long, give auto-assign a longer `timeout` in its `[schedule]`
     "#]]);
     assert_eq!((env.with_profile("amer"), env.with_profile("emea")), (1, 0));
+}
+
+#[test]
+fn a_pause_says_what_it_takes_the_place_of_and_a_reason_is_one_line() {
+    let env = TestEnv::new();
+    let pause = |more: &[&str]| {
+        let typed = [&["workflow", "pause", "auto-assign", "--reason"], more].concat();
+        env.run_with(&[("USER", "anna"), ("SUDO_USER", "")], &typed)
+    };
+    pause(&["a\u{1b}[2Jb"]).fails(
+        2,
+        expect![[r#"
+        error: the reason is to be one line of at most 1,000 bytes
+    "#]],
+    );
+    pause(&["two\nlines"]).ends_with(2);
+    pause(&["we move house", "--until", "3d"]).is_done();
+    let next = || env.json(&["workflow", "list"])["workflows"][0]["next"].clone();
+    assert!(next().is_string());
+    pause(&["longer"]).succeeds(expect![[r#"
+        auto-assign does not run on its schedule until `deputy workflow resume auto-assign`.
+        This takes the place of an earlier one: paused until TIME by anna: we move house.
+    "#]]);
+    assert!(next().is_null(), "{}", next());
+    let file = env.read("workflows/auto-assign.toml");
+    env.write(
+        "workflows/auto-assign.toml",
+        &file.replacen("version = 1\n", "version = 1\nenabled = false\n", 1),
+    );
+    env.run(&["workflow", "resume", "auto-assign"]).succeeds(expect![[r#"
+        auto-assign is not paused any more. It still does not run on its schedule: its file says `enabled = false`.
+    "#]]);
+}
+
+#[test]
+fn runs_of_what_there_never_was_are_asked_for_by_mistake() {
+    let env = TestEnv::new();
+    env.run(&["runs", "list", "--workflow", "auto-asign"]).fails(
+        2,
+        expect![[r#"
+        error: there is no workflow `auto-asign`
+        hint: did you mean `auto-assign`?
+    "#]],
+    );
+    env.run(&["runs", "list", "--token", "mian"]).fails(
+        2,
+        expect![[r#"
+        error: there is no token `mian`
+        hint: did you mean `main`?
+    "#]],
+    );
+    env.run(&["runs", "list", "--workflow", "auto-assign"]).is_done();
+    env.run(&["runs", "list", "--limit", "0"]).fails(
+        2,
+        expect![[r#"
+        error: invalid value '0' for '--limit <N>': 0 is not in 1..=4294967295
+
+        For more information, try '--help'.
+    "#]],
+    );
 }

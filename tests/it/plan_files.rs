@@ -361,3 +361,39 @@ fn in_order(plan: &Value) -> String {
         keys(plan, &["digest"])
     )
 }
+
+#[test]
+fn a_plan_goes_where_it_is_sent_and_nothing_else_is_touched() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1"]);
+    env.write("victim.txt", "precious");
+    std::os::unix::fs::symlink(env.file("victim.txt"), env.file("plan.json.new")).unwrap();
+    env.run(&["plan", "--out", "plan.json"]).is_done();
+    assert_eq!(env.read("victim.txt"), "precious");
+    let file = env.json(&["plan", "--out", "-"]);
+    assert_eq!(file["kind"], "deputy-plan");
+    env.run(&["plan", "--out", "/dev/null"]).is_done();
+    env.apple().clear_calls();
+    env.run(&["plan", "--out", "no/such/plan.json"]).fails(
+        2,
+        expect![[r#"
+        error: cannot write no/such/plan.json
+          caused by: No such file or directory (os error 2)
+    "#]],
+    );
+    assert!(env.apple().calls().is_empty(), "found before the run");
+}
+
+#[test]
+fn a_workflow_that_plans_nothing_has_nothing_to_write() {
+    let env = TestEnv::new();
+    env.write("workflows/fetch.toml", "version = 1\nname = \"fetch\"\n[[steps]]\nuses = \"sync\"\n");
+    env.run(&["plan", "fetch", "--out", "plan.json"]).fails(
+        2,
+        expect![[r#"
+        error: fetch plans nothing, so there is nothing to write
+        hint: `deputy workflow list` shows which workflows have a step `plan`
+    "#]],
+    );
+    assert!(!env.file("plan.json").exists());
+}

@@ -79,6 +79,8 @@ pub(crate) struct Config {
     pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
     pub workflows: BTreeMap<WorkflowName, Workflow>,
+    /// Their files and the texts of those, to point into.
+    pub sources: BTreeMap<WorkflowName, (String, String)>,
     /// What holds for all of them, and the rails of what people do without one.
     pub defaults: Defaults,
 }
@@ -147,7 +149,7 @@ impl Config {
         let ours = || Defaults::of_machine(machine_zone());
         // Of a file with mistakes they would be told again in every workflow.
         let defaults = meant.as_ref().filter(|_| is_right).map_or_else(ours, |meant| meant.defaults.clone());
-        let workflows = read_workflows(folder, &defaults, names.as_ref(), &mut wrong)?;
+        let (workflows, sources) = read_workflows(folder, &defaults, names.as_ref(), &mut wrong)?;
         let config = meant.filter(|_| wrong.is_empty()).map(|meant| Self {
             path: name,
             store: meant.store,
@@ -162,6 +164,7 @@ impl Config {
             channels: meant.channels,
             profiles,
             doubts,
+            sources,
             workflows: workflows
                 .into_iter()
                 .map(|(name, workflow)| (name, from_here(workflow, folder)))

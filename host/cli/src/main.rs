@@ -7,8 +7,10 @@ mod config;
 mod exit;
 mod logging;
 mod moment;
+mod out_file;
 mod output;
 mod person;
+mod reason;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -51,7 +51,7 @@ impl FromStr for Moment {
             (None, Ok(span)) => Ok(Self::Away(span)),
             (None, Err(_)) => Err(format!(
                 "`{text}` is no time; write one such as 2026-02-01T09:00:00Z, a day such as 2026-02-01, or how long \
-                 from now, such as 90m or 2d"
+                 before now or after it, such as 90m or 2d"
             )),
         }
     }
@@ -85,7 +85,7 @@ mod tests {
         check(
             "yesterday",
             expect![
-                "`yesterday` is no time; write one such as 2026-02-01T09:00:00Z, a day such as 2026-02-01, or how long from now, such as 90m or 2d"
+                "`yesterday` is no time; write one such as 2026-02-01T09:00:00Z, a day such as 2026-02-01, or how long before now or after it, such as 90m or 2d"
             ],
         );
     }

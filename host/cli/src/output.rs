@@ -29,15 +29,19 @@ pub(crate) fn print_table<const N: usize>(headings: [&str; N], rows: Vec<[String
 
 /// Rows under headings, as lines.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>) -> String {
+    // In a pipe a row is a line, however long. Consoles that do not know their width say 0.
+    laid_out(headings, rows, width())
+}
+
+fn laid_out<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.map(str::to_uppercase));
-    // In a pipe a row is a line, however long. Consoles that do not know their width say 0.
-    let width = width();
     table.set_content_arrangement(match width {
         Some(_) => ContentArrangement::Dynamic,
         None => ContentArrangement::Disabled,
     });
     if let Some(width) = width {
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
         let words = longest_words(&headings, &rows);
         // A blank on both sides of each column.
         if words.iter().map(|word| word + 2).sum::<usize>() > width {
@@ -49,8 +53,9 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: Vec<[String; N]>)
         }));
     }
     table.add_rows(rows);
+    // One blank of each cell's padding goes; those that keep a cell's further lines in their column stay.
     let lines: Vec<String> =
-        table.lines().map(|line| line.trim_end().trim_start_matches(' ').to_owned()).collect();
+        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n")
 }
 
@@ -173,6 +178,17 @@ mod tests {
     #[test]
     fn a_text_is_broken_between_words() {
         assert_eq!(wrapped("one two three-and-more four", 7), ["one two", "three-and-more", "four"]);
+    }
+
+    #[test]
+    fn what_wraps_stays_in_its_column() {
+        let rows = vec![["run-1", "a reason that needs more than one line"].map(str::to_owned)];
+        expect![[r#"
+            RUN    BECAUSE
+            run-1  a reason that needs
+                   more than one line
+        "#]]
+        .assert_eq(&(laid_out(["run", "because"], rows, Some(30)) + "\n"));
     }
 
     #[test]

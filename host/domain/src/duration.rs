@@ -14,7 +14,10 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`");
+        let wrong = || match spelled_out(text) {
+            Some(short) => format!("`{text}` is not a span of time: write `{short}`"),
+            None => format!("`{text}` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`"),
+        };
         let mut rest = text.trim();
         let mut total: u64 = 0;
         if rest.is_empty() {
@@ -32,6 +35,23 @@ impl FromStr for Span {
         // A century: beyond it, adding the span to a date could leave the calendar.
         if total > 36_525 * 86_400_000 { Err(wrong()) } else { Ok(Self(Duration::from_millis(total))) }
     }
+}
+
+/// How to write what is a span in plain English, such as `20 minutes`.
+fn spelled_out(text: &str) -> Option<String> {
+    let text = text.trim();
+    let letters = text.find(|c: char| c.is_alphabetic())?;
+    let number: u64 = text[..letters].trim().parse().ok()?;
+    let (number, unit) = match text[letters..].to_ascii_lowercase().as_str() {
+        "second" | "seconds" | "sec" | "secs" => (number, "s"),
+        "minute" | "minutes" | "min" | "mins" => (number, "m"),
+        "hour" | "hours" | "hr" | "hrs" => (number, "h"),
+        "day" | "days" => (number, "d"),
+        "week" | "weeks" | "w" => (number.checked_mul(7)?, "d"),
+        _ => return None,
+    };
+    let short = format!("{number}{unit}");
+    short.parse::<Span>().is_ok().then_some(short)
 }
 
 impl fmt::Display for Span {
@@ -84,6 +104,16 @@ mod tests {
     #[test]
     fn a_bare_number_is_no_span() {
         check("90", expect!["`90` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`"]);
+    }
+
+    #[test]
+    fn a_span_in_plain_words_is_told_how_to_write_it() {
+        check("20 minutes", expect!["`20 minutes` is not a span of time: write `20m`"]);
+        check("2 Weeks", expect!["`2 Weeks` is not a span of time: write `14d`"]);
+        check(
+            "99999999999 days",
+            expect!["`99999999999 days` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`"],
+        );
     }
 
     #[test]

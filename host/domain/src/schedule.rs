@@ -13,6 +13,7 @@
 
 mod calendar;
 mod expression;
+mod words;
 
 use std::time::Duration;
 
@@ -49,6 +50,11 @@ impl Schedule {
     /// The expression as it was written.
     pub fn expression(&self) -> &str {
         self.expression.as_str()
+    }
+
+    /// When it comes, in words; none for a form that words would not make clearer.
+    pub fn in_words(&self) -> Option<String> {
+        self.expression.in_words()
     }
 
     /// The zone whose clocks count.

@@ -26,7 +26,7 @@ use crate::id::{ChannelName, PluginName, ProfileName, SerialNumber, StepId, Toke
 use crate::plan::Given;
 use crate::rails::Rails;
 use crate::removal::Removal;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, jitter};
 use crate::verdict::{Decision, Verdict};
 
 pub use condition::{Came, Condition, Was};
@@ -269,6 +269,13 @@ impl Workflow {
     /// When it is due next by itself: never, if it is disabled or has no schedule.
     pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
         self.timing.as_ref().filter(|_| self.enabled)?.schedule.next_due(after)
+    }
+
+    /// When it starts next by itself: its jitter after the time at which it is due.
+    pub fn next_start(&self, after: Timestamp) -> Option<Timestamp> {
+        let late = jitter(self.name.as_str(), self.timing.as_ref()?.jitter);
+        let due = self.next_due(after.checked_sub(late).unwrap_or(Timestamp::MIN))?;
+        Some(due.checked_add(late).unwrap_or(due))
     }
 
     /// Its time zone; UTC, if it has no schedule.

@@ -15,7 +15,7 @@ pub mod failure;
 pub mod foresee;
 pub mod freshness;
 pub mod lifecycle;
-mod ping;
+pub mod ping;
 pub mod profiles;
 pub mod rails;
 pub mod settings;

@@ -18,7 +18,7 @@ use crate::channel::{HookUrl, SecretSource};
 use crate::engine::Engine;
 use crate::failure::Error;
 use crate::freshness::channels_of;
-use crate::store::{Saying, Topic};
+use crate::store::{Reason, Saying, Topic};
 
 /// Pings after a run, if the workflow wants that, and tells people if it does not get through.
 pub(crate) async fn after(engine: &Engine, workflow: &Workflow, run: &Run) -> Result<(), Error> {
@@ -35,16 +35,25 @@ pub(crate) async fn after(engine: &Engine, workflow: &Workflow, run: &Run) -> Re
     told(engine, workflow, outcome.err()).await
 }
 
-/// The call itself. The address is a secret: whoever has it can say that all is well.
-async fn call(ping: &Ping, is_good: bool) -> Result<(), String> {
+/// Whether the address of a ping is where it is said to be, and can be called.
+pub fn check(ping: &Ping) -> Result<(), Reason> {
+    address(ping).map(drop)
+}
+
+fn address(ping: &Ping) -> Result<Url, Reason> {
     let source = match &ping.url_from {
         SecretPlace::File(path) => SecretSource::File(path.clone()),
         SecretPlace::Environment(variable) => SecretSource::Environment(variable.clone()),
         SecretPlace::Credential(name) => SecretSource::Credential(name.clone()),
     };
-    let text = source.read().map_err(|reason| reason.why)?;
-    let mut url = HookUrl::parse(text.expose_secret())
-        .map_err(|why| format!("what {} holds is {why}", source.place()))?;
+    let text = source.read()?;
+    HookUrl::parse(text.expose_secret())
+        .map_err(|why| Reason { why: format!("what {} holds is {why}", source.place()), advice: None })
+}
+
+/// The call itself. The address is a secret: whoever has it can say that all is well.
+async fn call(ping: &Ping, is_good: bool) -> Result<(), String> {
+    let mut url = address(ping).map_err(|reason| reason.why)?;
     if !is_good {
         add_fail(&mut url);
     }

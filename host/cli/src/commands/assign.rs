@@ -13,6 +13,7 @@ use crate::Common;
 use crate::app::{App, Policies, unknown};
 use crate::commands::freeze::Freezing;
 use crate::exit::{Outcome, Problem};
+use crate::reason;
 
 /// What `deputy assign` takes.
 #[derive(clap::Args)]
@@ -57,10 +58,7 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     };
     let reason: Arc<str> = match &arguments.reason {
         None => "by hand".into(),
-        Some(reason) if reason.chars().any(char::is_control) || reason.len() > 1_000 => {
-            return Err(Problem::usage("the reason is to be one line of at most 1,000 bytes"));
-        }
-        Some(reason) => format!("by hand: {reason}").into(),
+        Some(reason) => format!("by hand: {}", reason::one_line(reason)?).into(),
     };
     let contents = BTreeMap::from([(arguments.profile.clone(), definition.digest.clone())]);
     let mut given: BTreeMap<TokenName, Given> = BTreeMap::new();

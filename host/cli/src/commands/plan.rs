@@ -1,8 +1,7 @@
 //! `deputy plan`: what a workflow would do; shown, or written to a file that `deputy apply` carries out.
 
-use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::id::{Digest, ProfileName, TokenName, WorkflowName};
 use domain::plan::Action;
@@ -14,6 +13,7 @@ use super::run::{Manner, Scope, execute, show};
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
+use crate::out_file::OutFile;
 
 /// What `deputy plan` takes.
 #[derive(clap::Args)]
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Show so many actions, the first by serial number
     #[arg(long, default_value_t = 20, value_name = "N")]
     actions: u32,
-    /// Write all of the plan to this file, for `deputy apply FILE`; host/PLANS.md describes it
+    /// Write all of the plan to this file, for `deputy apply FILE`; `-` writes it to standard output, and nothing else
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -49,23 +49,28 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
             }
         }
     };
+    if arguments.out.is_some() && plan_steps(&workflow) == 0 {
+        return Err(Problem::usage(format!("{} plans nothing, so there is nothing to write", workflow.name))
+            .hint("`deputy workflow list` shows which workflows have a step `plan`"));
+    }
     if arguments.out.is_some() && plan_steps(&workflow) > 1 {
         return Err(Problem::usage(format!("{} plans more than once; a file holds one plan", workflow.name))
             .hint("make a workflow of each `plan`, or look at it without `--out`"));
     }
+    // Nobody waits for a plan that cannot be written.
+    let out = arguments.out.as_deref().map(OutFile::open).transpose()?;
     let app = app.with_policies_of(&workflow);
     let manner = Manner { dry: true, ..arguments.scope.manner(&app)? };
     let Some(run) = execute(common, &app, &workflow, manner).await? else { return Ok(Exit::Success) };
-    show(common, &app, &run, arguments.actions).await?;
-    if let Some(path) = &arguments.out {
+    if !out.as_ref().is_some_and(OutFile::is_standard_output) {
+        show(common, &app, &run, arguments.actions).await?;
+    }
+    if let Some(out) = out {
         let (file, without) = file_of(&app, &run).await?;
         let actions: usize = file.plans.iter().map(|plan| plan.actions.len()).sum();
-        write(file, path)?;
-        eprintln!(
-            "wrote {actions} {} to {}",
-            if actions == 1 { "action" } else { "actions" },
-            path.display()
-        );
+        let place = out.shown();
+        out.write(|out| file.write(BufWriter::new(out)))?;
+        eprintln!("wrote {actions} {} to {place}", if actions == 1 { "action" } else { "actions" });
         if !without.is_empty() {
             let names: Vec<&str> = without.iter().map(TokenName::as_str).collect();
             eprintln!("note: it holds no plan for {}: the report says why", names.join(", "));
@@ -131,19 +136,4 @@ async fn plan_of(
         profiles: planned.contents.clone(),
         actions,
     })
-}
-
-/// All of it or nothing: a file that is there is replaced when the new one is whole.
-fn write(file: PlanFile, path: &Path) -> Outcome<()> {
-    let failed = |error: std::io::Error| Problem::file("write", path, &error);
-    let beside = path.with_added_extension("new");
-    let written = File::create(&beside).and_then(|out| {
-        file.write(BufWriter::new(&out))?;
-        out.sync_all()?;
-        std::fs::rename(&beside, path)
-    });
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    written.map_err(failed)
 }

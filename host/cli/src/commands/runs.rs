@@ -33,7 +33,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TIME")]
         since: Option<Moment>,
         /// At most so many
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
     /// Show a run: every step, what it came to, and what was done to devices
@@ -83,7 +83,10 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
 async fn list(common: &Common, app: &App, filter: RunFilter) -> Outcome {
     let limit = filter.limit;
     let is_filtered = filter != RunFilter { limit, ..RunFilter::default() };
-    let runs = app.engine.store.find_runs(filter).await?;
+    let runs = app.engine.store.find_runs(filter.clone()).await?;
+    if runs.is_empty() {
+        is_known(app, &filter).await?;
+    }
     if common.json {
         print_json("runs", &json!(runs));
         return Ok(Exit::Success);
@@ -114,6 +117,26 @@ async fn list(common: &Common, app: &App, filter: RunFilter) -> Outcome {
         if is_filtered { "no such runs" } else { "no runs yet" },
     );
     Ok(Exit::Success)
+}
+
+/// Whether there is, or ever was, a workflow and a token of these names.
+async fn is_known(app: &App, filter: &RunFilter) -> Outcome<()> {
+    let ever =
+        async |filter: RunFilter| app.engine.store.find_runs(filter).await.map(|runs| !runs.is_empty());
+    if let Some(name) = &filter.workflow
+        && !name.as_str().ends_with("-by-hand")
+        && !app.engine.settings.workflows.contains_key(name)
+        && !ever(RunFilter { workflow: Some(name.clone()), limit: 1, ..RunFilter::default() }).await?
+    {
+        app.workflow(name)?;
+    }
+    if let Some(name) = &filter.token
+        && !app.config.tokens.contains_key(name)
+        && !ever(RunFilter { token: Some(name.clone()), limit: 1, ..RunFilter::default() }).await?
+    {
+        app.tokens(std::slice::from_ref(name))?;
+    }
+    Ok(())
 }
 
 /// How it stands or ended; of times that were skipped, how many and why.

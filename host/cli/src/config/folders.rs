@@ -9,14 +9,15 @@ use domain::workflow::{Defaults, Names, Workflow};
 
 use crate::exit::{Outcome, Problem};
 
-/// The workflows; what is wrong with them goes to `wrong`.
+/// The workflows, and the file and text of each; what is wrong with them goes to `wrong`.
 pub(super) fn read_workflows(
     folder: &Path,
     defaults: &Defaults,
     names: Option<&Names>,
     wrong: &mut Vec<Mistakes>,
-) -> Outcome<BTreeMap<WorkflowName, Workflow>> {
-    let mut workflows: BTreeMap<WorkflowName, (Workflow, String)> = BTreeMap::new();
+) -> Outcome<(BTreeMap<WorkflowName, Workflow>, BTreeMap<WorkflowName, (String, String)>)> {
+    let mut workflows: BTreeMap<WorkflowName, Workflow> = BTreeMap::new();
+    let mut sources: BTreeMap<WorkflowName, (String, String)> = BTreeMap::new();
     for file in toml_files(&folder.join("workflows"))? {
         let path = file.display().to_string();
         let text = match read(&file)? {
@@ -29,19 +30,22 @@ pub(super) fn read_workflows(
         let source = Source { path: &path, text: &text };
         match Workflow::read(source, defaults, names) {
             Err(mistakes) => wrong.push(mistakes),
-            Ok(workflow) => match workflows.get(&workflow.name) {
-                Some((_, other)) => {
+            Ok(workflow) => match sources.get(&workflow.name) {
+                Some((other, _)) => {
                     let mut findings = Findings::new(source);
                     let help = "a workflow's name is what runs, reports and commands know it by".to_owned();
                     let message = format!("{other} has a workflow `{}` already", workflow.name);
                     findings.at("/name", message, Some(help));
                     wrong.push(findings.into_mistakes());
                 }
-                None => drop(workflows.insert(workflow.name.clone(), (workflow, path))),
+                None => {
+                    sources.insert(workflow.name.clone(), (path, text));
+                    workflows.insert(workflow.name.clone(), workflow);
+                }
             },
         }
     }
-    Ok(workflows.into_iter().map(|(name, (workflow, _))| (name, workflow)).collect())
+    Ok((workflows, sources))
 }
 
 /// The TOML files of a folder, by name; none if there is no folder.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use jiff::civil::DateTime;
 
 use super::calendar::{Calendar, Marks};
+use crate::document::nearest;
 
 /// A cron expression: five fields, six with seconds, seven with years, or a name like `@daily`.
 #[derive(Clone, Debug)]
@@ -44,6 +45,12 @@ impl Expression {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The same with what a name is short for in its place.
+    pub(super) fn spelled_out(&self) -> &str {
+        let named = NAMES.iter().find(|(name, _)| self.text.eq_ignore_ascii_case(name));
+        named.map_or(self.text.as_str(), |(_, meaning)| meaning)
+    }
 }
 
 impl FromStr for Expression {
@@ -55,7 +62,9 @@ impl FromStr for Expression {
             Some((_, meaning)) => meaning,
             None if text.starts_with('@') => {
                 let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-                return Err(format!("`{text}` is not a name of times; there are {}", names.join(", ")));
+                let near = nearest(text, names.iter().copied());
+                let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                return Err(format!("`{text}` is not a name of times; there are {}{near}", names.join(", ")));
             }
             None => text,
         };

@@ -432,7 +432,13 @@ fn a_wrong_expression_is_told_apart() {
     wrong(
         "@fortnightly",
         expect![
-            "`@fortnightly` is not a name of times; there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"
+            "`@fortnightly` is not a name of times; there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; did you mean `@monthly`?"
+        ],
+    );
+    wrong(
+        "@dayly",
+        expect![
+            "`@dayly` is not a name of times; there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; did you mean `@daily`?"
         ],
     );
     wrong(

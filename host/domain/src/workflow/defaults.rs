@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::file::{span, zone};
+use super::file::{jitter, span, timeout, zone};
 use super::rails::RailsTable;
 use super::steps::approval;
 use super::{Missed, Overlap, Retry};
@@ -111,8 +111,8 @@ impl DefaultsTable {
                 .unwrap_or(ours.timezone),
             missed: self.missed.unwrap_or(ours.missed),
             overlap: self.overlap.unwrap_or(ours.overlap),
-            timeout: span("/defaults/timeout", self.timeout.as_deref(), ours.timeout, findings),
-            jitter: span("/defaults/jitter", self.jitter.as_deref(), ours.jitter, findings),
+            timeout: timeout("/defaults/timeout", self.timeout.as_deref(), ours.timeout, findings),
+            jitter: jitter("/defaults/jitter", self.jitter.as_deref(), ours.jitter, findings),
             retry: RetryTable::over(self.retry.as_ref(), ours.retry, "/defaults", findings),
             rails: RailsTable::over(self.rails.as_ref(), &ours.rails, "/defaults", findings),
             approve_within: approval(

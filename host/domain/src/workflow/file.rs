@@ -104,7 +104,7 @@ impl Workflow {
         let tokens = file.tokens.as_ref().map(|tokens| self::tokens(tokens, names, &mut findings));
         let timing = file.schedule.as_ref().map(|table| timing(table, defaults, &mut findings));
         let timeout = file.schedule.as_ref().and_then(|table| table.timeout.as_deref());
-        let timeout = span("/schedule/timeout", timeout, defaults.timeout, &mut findings);
+        let timeout = self::timeout("/schedule/timeout", timeout, defaults.timeout, &mut findings);
         let steps = steps::meant(&file.steps, defaults, names, &mut findings);
         let promises = promises::meant(file.fresh_within.as_deref(), file.ping.as_ref(), &mut findings);
         match (name, timing) {
@@ -143,7 +143,7 @@ fn tokens(typed: &[String], names: Option<&Names>, findings: &mut Findings<'_>) 
 fn timing(table: &ScheduleTable, defaults: &Defaults, findings: &mut Findings<'_>) -> Option<Timing> {
     let expression: Option<Expression> = findings.parse("/schedule/cron", &table.cron);
     let timezone = zone("/schedule/timezone", table.timezone.as_deref(), &defaults.timezone, findings);
-    let jitter = span("/schedule/jitter", table.jitter.as_deref(), defaults.jitter, findings);
+    let jitter = jitter("/schedule/jitter", table.jitter.as_deref(), defaults.jitter, findings);
     Some(Timing {
         schedule: Schedule::new(expression?, timezone?),
         jitter,
@@ -185,4 +185,37 @@ pub(super) fn span(
 ) -> Duration {
     let Some(typed) = typed else { return without };
     findings.parse(at, typed).map_or(without, |Span(span)| span)
+}
+
+/// The limit on a run that is typed at `at`.
+pub(super) fn timeout(
+    at: &str,
+    typed: Option<&str>,
+    without: Duration,
+    findings: &mut Findings<'_>,
+) -> Duration {
+    let timeout = span(at, typed, without, findings);
+    if timeout.is_zero() {
+        let help = "write how long a run may take, such as `1h`, or leave the key out".to_owned();
+        findings.at(at, "nothing is done in no time", Some(help));
+    }
+    timeout
+}
+
+/// A run that starts later than this is that of another day.
+const LONGEST_JITTER: Duration = Duration::from_secs(24 * 3_600);
+
+/// The jitter that is typed at `at`.
+pub(super) fn jitter(
+    at: &str,
+    typed: Option<&str>,
+    without: Duration,
+    findings: &mut Findings<'_>,
+) -> Duration {
+    let jitter = span(at, typed, without, findings);
+    if jitter > LONGEST_JITTER {
+        let help = "write at most `1d`; a few minutes spread the load".to_owned();
+        findings.at(at, "a run that much later is none of its time any more", Some(help));
+    }
+    jitter
 }

@@ -842,3 +842,32 @@ channels = ["log"]
     "#]]
     .assert_eq(&workflow(own));
 }
+
+#[test]
+fn a_run_takes_some_time_and_starts_on_its_day() {
+    check(
+        r#"version = 1
+name = "w"
+schedule = { cron = "@daily", timeout = "0s", jitter = "25h" }
+[[steps]]
+uses = "sync"
+"#,
+        expect![[r#"
+            error: nothing is done in no time
+             --> workflows/w.toml:3:41
+              |
+            3 | schedule = { cron = "@daily", timeout = "0s", jitter = "25h" }
+              |                                         ^^^^
+              |
+              = help: write how long a run may take, such as `1h`, or leave the key out
+
+            error: a run that much later is none of its time any more
+             --> workflows/w.toml:3:56
+              |
+            3 | schedule = { cron = "@daily", timeout = "0s", jitter = "25h" }
+              |                                                        ^^^^^
+              |
+              = help: write at most `1d`; a few minutes spread the load
+        "#]],
+    );
+}

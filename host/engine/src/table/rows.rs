@@ -117,6 +117,21 @@ impl CsvTable {
         Ok(rows)
     }
 
+    /// All rows, each with the number of its line.
+    pub fn numbered(&self) -> Result<Vec<(u64, Vec<String>)>, Unreadable> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut record, mut rows, mut places) = (ByteRecord::new(), Vec::new(), Vec::new());
+        seek(&mut reader, self.first_row).map_err(unreadable)?;
+        while reader.read_byte_record(&mut record).map_err(unreadable)? {
+            rows.push(self.cells(&record));
+            places.push(record.position().map_or(0, Position::byte));
+        }
+        // Whoever reads rows next moves to where they are.
+        let file = reader.get_mut();
+        let numbers = io::Seek::rewind(file).and_then(|()| lines(file, &places));
+        Ok(numbers.map_err(|error| unreadable(error.into()))?.into_iter().zip(rows).collect())
+    }
+
     fn at(&self, place: u64, record: &mut ByteRecord) -> Result<(), csv::Error> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         seek(&mut reader, place)?;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::project;
 use crate::Common;
 use crate::exit::{Exit, Outcome, Problem};
+use crate::out_file::OutFile;
 use crate::output::{grouped, print, print_json};
 
 /// What `deputy plugin build` takes.
@@ -35,9 +36,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
         if hints.is_empty() { problem } else { problem.hint(hints.join("; ")) }
     })?;
     // What is not whole never has the name of a component.
-    let partial = out.with_extension("wasm.partial");
-    std::fs::write(&partial, &bytes).map_err(|error| Problem::file("write", &partial, &error))?;
-    std::fs::rename(&partial, &out).map_err(|error| Problem::file("write", &out, &error))?;
+    OutFile::open(&out)?.write(|file| file.write_all(&bytes))?;
     let digest = Digest::of(&bytes);
     if common.json {
         let value = json!({

@@ -1,6 +1,6 @@
 //! Where `pull` and `import` write: a file that is not overwritten unawares, or standard output.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::exit::{Exit, Outcome, Problem};
+use crate::out_file::OutFile;
 use crate::output::{print, print_json};
 
 /// Where a file goes.
@@ -141,13 +142,14 @@ fn certificate(path: &Path, der: &[u8]) -> Outcome<()> {
 
 /// Writes a file whole: what was there before stays until the new one is complete.
 fn put(path: &Path, content: &[u8], force: bool) -> Outcome<()> {
-    let failed = |error| Problem::file("write", path, &error);
-    let target = if force { path.with_extension("new") } else { path.to_owned() };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(!force).create(true).truncate(force);
-    let mut file = options.open(&target).map_err(failed)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
-    if force { std::fs::rename(&target, path).map_err(failed) } else { Ok(()) }
+    if force {
+        return OutFile::open(path)?.write(|file| file.write_all(content));
+    }
+    let written = File::create_new(path).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    written.map_err(|error| Problem::file("write", path, &error))
 }
 
 /// The bytes of a file that is not larger than any profile.

@@ -1,6 +1,7 @@
 //! `deputy workflow next`: the times to come, on the clocks of the workflow's zone and in UTC.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::agenda::WorkflowPause;
 use domain::duration::Span;
@@ -99,7 +100,7 @@ fn about(workflow: &Workflow, timing: &Timing, pause: Option<&WorkflowPause>, ne
     let zone = timing.schedule.timezone();
     let zone = zone.iana_name().map_or("the machine's time zone".to_owned(), str::to_owned);
     let mut about = format!("`{}` in {zone}", timing.schedule.expression());
-    let late = jitter(workflow.name.as_str(), timing.jitter);
+    let late = Duration::from_secs(jitter(workflow.name.as_str(), timing.jitter).as_secs());
     if !late.is_zero() {
         about += &format!("; starts {} after its time (jitter up to {})", Span(late), Span(timing.jitter));
     }

@@ -11,7 +11,7 @@ use crate::app::{App, Policies};
 use crate::exit::{Exit, Outcome, Problem};
 use crate::moment::Moment;
 use crate::output::{print, print_json, time};
-use crate::person;
+use crate::{person, reason};
 
 /// What `deputy workflow pause` takes.
 #[derive(clap::Args)]
@@ -44,7 +44,8 @@ pub(super) async fn pause(common: &Common, arguments: Pause) -> Outcome {
     let workflow = app.workflow(&name)?;
     let now = app.engine.now();
     let until = until.map(|until| until.after(now));
-    if reason.trim().is_empty() {
+    let reason = reason::one_line(&reason)?.to_owned();
+    if reason.is_empty() {
         return Err(
             Problem::usage("a pause without a reason puzzles whoever finds it").hint("`--reason TEXT`")
         );
@@ -57,7 +58,8 @@ pub(super) async fn pause(common: &Common, arguments: Pause) -> Outcome {
         return Err(Problem::usage(format!("{name} has no schedule, so there is nothing to pause"))
             .hint("only `deputy run` starts it"));
     }
-    let pause = WorkflowPause { who: person::name(), reason: reason.trim().to_owned(), since: now, until };
+    let pause = WorkflowPause { who: person::name(), reason, since: now, until };
+    let before = app.engine.store.pauses().await?.remove(&name).filter(|before| before.is_on(now));
     app.engine.store.pause_workflow(&name, pause.clone()).await?;
     if common.json {
         print_json("pause", &as_json(&name, &pause));
@@ -67,6 +69,9 @@ pub(super) async fn pause(common: &Common, arguments: Pause) -> Outcome {
             None => format!("until `deputy workflow resume {name}`"),
         };
         print(&format!("{name} does not run on its schedule {until}."));
+        if let Some(before) = before {
+            print(&format!("This takes the place of an earlier one: {}.", in_words(&before)));
+        }
     }
     Ok(Exit::Success)
 }
@@ -84,16 +89,16 @@ pub(super) async fn resume(common: &Common, arguments: Resume) -> Outcome {
         return Err(Problem::usage(format!("{name} is not paused"))
             .hint("`deputy workflow list` shows what is, and when each runs next"));
     };
-    let next = app
-        .engine
-        .settings
-        .workflows
-        .get(&name)
-        .and_then(|it| it.timing.as_ref()?.schedule.next_due(app.engine.now()));
+    let next = app.engine.settings.workflows.get(&name).and_then(|it| it.next_due(app.engine.now()));
+    let is_disabled = app.engine.settings.workflows.get(&name).is_some_and(|workflow| !workflow.enabled);
     if common.json {
         let mut value = as_json(&name, &pause);
         value["next"] = json!(next);
         print_json("resumed", &value);
+    } else if is_disabled {
+        print(&format!(
+            "{name} is not paused any more. It still does not run on its schedule: its file says `enabled = false`."
+        ));
     } else {
         let next = next.map_or_else(|| "by hand only".to_owned(), |at| format!("next at {}", time(at)));
         print(&format!("{name} runs on its schedule again, {next}."));

@@ -72,7 +72,14 @@ fn about(app: &App, workflow: &Workflow) -> Vec<(&'static str, String)> {
         None => about.push(("runs", "only by hand".to_owned())),
         Some(timing) => {
             let zone = timing.schedule.timezone().iana_name().unwrap_or("the machine's time zone").to_owned();
-            about.push(("runs", format!("`{}` in {zone}", timing.schedule.expression())));
+            let expression = timing.schedule.expression();
+            about.push((
+                "runs",
+                match timing.schedule.in_words() {
+                    Some(words) => format!("{words}, in {zone} (`{expression}`)"),
+                    None => format!("`{expression}` in {zone}"),
+                },
+            ));
             if !timing.jitter.is_zero() {
                 about.push(("jitter", format!("up to {} later", Span(timing.jitter))));
             }
@@ -92,7 +99,7 @@ fn about(app: &App, workflow: &Workflow) -> Vec<(&'static str, String)> {
                 }
                 .to_owned(),
             ));
-            if let Some(next) = workflow.next_due(app.engine.now()) {
+            if let Some(next) = workflow.next_start(app.engine.now()) {
                 about.push(("next", time(next)));
             }
         }
@@ -101,8 +108,15 @@ fn about(app: &App, workflow: &Workflow) -> Vec<(&'static str, String)> {
     if let Some(within) = workflow.promises.fresh_within {
         about.push(("promise", format!("no device is without its profile for longer than {}", Span(within))));
     }
-    if workflow.promises.ping.is_some() {
-        about.push(("ping", "an address is called after each good run".to_owned()));
+    if let Some(ping) = &workflow.promises.ping {
+        about.push((
+            "ping",
+            match ping.failures {
+                true => "an address is called after each run, with `/fail` behind it after a bad one",
+                false => "an address is called after each good run",
+            }
+            .to_owned(),
+        ));
     }
     about
 }

@@ -1,12 +1,12 @@
 //! A new pin in `deputy.toml`, and nothing else in it changed.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use domain::id::{Digest, PluginName};
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::exit::{Exit, Outcome, Problem};
+use crate::out_file::OutFile;
 
 /// Writes the digest in place of the one that is there, or as a new line. The file is whole at any moment.
 pub(super) fn write(path: &Path, name: &PluginName, digest: &Digest) -> Outcome<()> {
@@ -16,19 +16,8 @@ pub(super) fn write(path: &Path, name: &PluginName, digest: &Digest) -> Outcome<
     })?;
     // A link is followed: configuration is often one into another folder.
     let target = path.canonicalize().map_err(|error| Problem::file("find", path, &error))?;
-    let failed = |error: std::io::Error| Problem::file("write", path, &error);
-    let beside = target.with_extension(format!("toml.{}", std::process::id()));
-    let written = (|| {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
-        file.set_permissions(std::fs::metadata(&target)?.permissions())?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &target)
-    })();
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&beside);
-        Problem { exit: Exit::Failure, ..failed(error) }
-    })
+    let written = OutFile::open(&target).and_then(|file| file.write(|file| file.write_all(text.as_bytes())));
+    written.map_err(|problem| Problem { exit: Exit::Failure, ..problem })
 }
 
 /// The text with this pin; none if it has no such plugin.
