@@ -159,3 +159,84 @@ fn a_reload_with_a_mistake_leaves_the_daemon_with_what_it_had() {
     assert_eq!(env.end(daemon, "-TERM"), Some(0));
     env.edit("deputy.toml", "[secrtes]", "[secrets]");
 }
+
+#[test]
+fn a_store_that_fails_lets_the_runs_come_to_the_end_of_their_call() {
+    let env = TestEnv::new();
+    every_second(&env);
+    env.apple().generate_devices("main", 2_500, 1).unwrap();
+    env.apple().fault(Fault::slow(3_000).on(Endpoint::Assign));
+    let daemon = env.start(&["serve"], "serve.log");
+    in_the_middle(&env);
+    env.store().execute_batch("ALTER TABLE schedule RENAME TO away").unwrap();
+    assert_eq!(env.ended(daemon), Some(1), "{}", env.read("serve.log"));
+    env.store().execute_batch("ALTER TABLE away RENAME TO schedule").unwrap();
+    let runs = env.json(&["runs", "list"]);
+    let run = runs["runs"].as_array().unwrap().iter().find(|run| run["state"] != "skipped").unwrap();
+    assert_eq!(run["state"], "stopped", "{run:#}");
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!(env.with_profile("main"), 2_500);
+    assert_eq!(env.apple().most_assignments_of_one_device(), 1);
+}
+
+#[test]
+fn a_run_that_was_killed_is_shown_as_interrupted_by_whoever_looks_first() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.apple().fault(Fault::slow(600_000).on(Endpoint::Assign));
+    let run = env.start(&["run", "auto-assign"], "run.log");
+    in_the_middle(&env);
+    assert_eq!(env.json(&["runs", "list"])["runs"][0]["state"], "running");
+    assert_eq!(env.end(run, "-KILL"), None);
+    assert_eq!(env.json(&["runs", "list"])["runs"][0]["state"], "interrupted");
+}
+
+#[test]
+fn a_run_that_reaches_its_limit_says_so_and_how_to_give_it_more() {
+    let env = TestEnv::new();
+    env.edit("workflows/auto-assign.toml", "timeout = \"20m\"", "timeout = \"2s\"");
+    env.add("main", &["MAC1"]);
+    env.apple().fault(Fault::slow(600_000).on(Endpoint::Assign));
+    env.run(&["run", "auto-assign"]).fails(1, expect![[r#"
+        run RUN of auto-assign, by hand: stopped before its end; the next run goes on
+          sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   1 device by rules: standard 1
+          plan     define standard, 1 first assignment
+          apply    failed: 0 of 1 devices assigned; then: stopped while waiting for Apple's answer to `main`
+                   hint: if that happens again, look for what swallows packets on the way to Apple: a proxy, a firewall
+          limit    failed: the run has reached its limit of 2s
+                   hint: the next run goes on from there; if it takes that long, give auto-assign a longer `timeout` in its `[schedule]`
+    "#]]);
+}
+
+#[test]
+fn a_daemon_that_starts_while_somebody_looks_whether_one_serves_tries_again() {
+    let env = TestEnv::new();
+    env.run(&["status"]).is_done();
+    let held = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(env.path().join("state/deputy.locks/daemon"));
+    let held = held.unwrap();
+    held.try_lock().unwrap();
+    let daemon = env.start(&["serve"], "serve.log");
+    drop(held);
+    env.until("the daemon serves", || env.read("serve.log").contains("serving"));
+    assert_eq!(env.end(daemon, "-TERM"), Some(0));
+}
+
+#[test]
+fn a_run_that_waits_for_the_token_of_another_says_which() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.apple().fault(Fault::slow(600_000).on(Endpoint::Assign));
+    let first = env.start(&["run", "auto-assign"], "first.log");
+    in_the_middle(&env);
+    let id = env.json(&["runs", "list"])["runs"][0]["id"].as_str().unwrap().to_owned();
+    let second = env.start(&["sync"], "second.log");
+    let says = format!("waiting for run {id} to finish with token main");
+    env.until("it says what it waits for", || env.read("second.log").contains(&says));
+    assert_eq!(env.end(first, "-INT"), Some(1));
+    assert_eq!(env.ended(second), Some(0));
+    assert_eq!(env.read("second.log").matches("waiting for").count(), 1);
+}

@@ -111,7 +111,7 @@ fn a_throttled_device_is_left_alone_for_as_long_as_apple_says_and_it_is_told_why
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
           done      run RUN: to standard: sent TIME, throttled, TIME
           next      nothing before TIME: Apple wants it left alone for so long; then at the next run of auto-assign, TIME
     "#]]);

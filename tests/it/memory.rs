@@ -35,7 +35,7 @@ fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
           policy    rules says executive-mac: a Mac of the executive pool
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          saw       asset_tag = EXEC-7, color = SILVER, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = executive-mac
+          then was  asset_tag = EXEC-7, color = SILVER, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = executive-mac
           done      run RUN: to executive-mac: sent TIME, succeeded, TIME
                     run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: Apple shows what was assigned
@@ -46,7 +46,7 @@ fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
           done      run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: changed at Apple
                     asset_tag: POOL-1 -> EXEC-7
@@ -640,6 +640,44 @@ fn while_nothing_runs_the_daemon_watches_what_is_promised() {
         auto-assign: the devices of `main` were not fetched for more than 4h, but last TIME
     "#]]
     .assert_eq(&told(&env));
+}
+
+#[test]
+fn after_an_outage_nobody_is_told_of_what_the_first_run_makes_up_for() {
+    let env = telling("failed");
+    env.edit(
+        "workflows/auto-assign.toml",
+        "name = \"auto-assign\"",
+        "name = \"auto-assign\"\nfresh_within = \"4h\"",
+    );
+    env.add("main", &["MAC1"]);
+    let serve_until = |what: &str, found: &dyn Fn() -> bool| {
+        let daemon = env.start(&["serve"], "serve.log");
+        env.until(what, found);
+        assert_eq!(env.end(daemon, "-TERM"), Some(0));
+    };
+    // What was never fetched was not there to be fetched for long.
+    serve_until("it serves", &|| env.read("serve.log").contains("serving"));
+    env.run(&["run", "auto-assign"]).is_done();
+    env.store()
+        .execute_batch(
+            "UPDATE token SET synced_at = synced_at - 18000000, imported_at = imported_at - 18000000;
+             UPDATE schedule SET upto = upto - 18000000;",
+        )
+        .unwrap();
+    env.add("main", &["MAC2"]);
+    serve_until("the run that makes up for it has ended", &|| {
+        env.with_profile("main") == 2 && env.read("serve.log").contains("succeeded")
+    });
+    assert_eq!(told(&env), "");
+    // While it rests, it keeps no promise and breaks none.
+    env.store().execute_batch("UPDATE token SET synced_at = synced_at - 18000000").unwrap();
+    env.edit("workflows/auto-assign.toml", "fresh_within", "enabled = false\nfresh_within");
+    serve_until("it serves", &|| env.read("serve.log").contains("serving"));
+    assert_eq!(told(&env), "");
+    let status = env.run(&["status"]);
+    status.is_done();
+    assert!(status.text().contains("disabled; `fresh_within` of 4h is not watched"), "{}", status.text());
 }
 
 #[test]

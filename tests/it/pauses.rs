@@ -343,6 +343,8 @@ fn a_run_over_a_token_that_hangs_ends_at_its_timeout() {
           apply    amer: defined standard, 1 assigned, 1 call
           sync     emea: failed: stopped while waiting for Apple's answer to `emea`
                    hint: if that happens again, look for what swallows packets on the way to Apple: a proxy, a firewall
+          limit    failed: the run has reached its limit of 3s
+                   hint: the next run goes on from there; if it takes that long, give auto-assign a longer `timeout` in its `[schedule]`
     "#]]);
     assert_eq!((env.with_profile("amer"), env.with_profile("emea")), (1, 0));
 }

@@ -56,7 +56,7 @@ fn a_policy_that_traps_holds_every_device_and_is_named() {
               policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
                         since run RUN of TIME, by the component DIGEST…
               asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+              then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -84,7 +84,7 @@ fn a_policy_that_traps_on_one_device_holds_that_one_alone() {
               policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
                         since run RUN of TIME, by the component DIGEST…
               asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-              saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+              then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );

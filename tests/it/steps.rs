@@ -64,7 +64,7 @@ fn of_two_policies_the_first_that_does_not_ignore_a_device_decides() {
           policy    kiosk says lab-ipad: rule `kiosk`
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of w, TIME: component DIGEST…, settings DIGEST…
-          saw       asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = iPad, model = MacBook Pro, os = OSX, profile_status = empty
+          then was  asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = iPad, model = MacBook Pro, os = OSX, profile_status = empty
           done      run RUN: to lab-ipad: sent TIME, succeeded, TIME
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME
     "#]]);
@@ -86,7 +86,7 @@ fn of_two_policies_the_first_that_does_not_ignore_a_device_decides() {
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of w, TIME: component DIGEST…, settings DIGEST…
-          saw       asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = standard
+          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = standard
           done      run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: Apple shows what was assigned
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME

@@ -65,11 +65,11 @@ fn a_plan_that_breaks_a_rail_waits_and_goes_ahead_when_a_person_approves_it() {
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
-        RUN  auto-assign  main   TIME  in 2 days  rail: 2 reassignments, 1 allowed; define standard, 2 reassignments
+        RUN  auto-assign  main   TIME  in 3 days  rail: 2 reassignments, 1 allowed; define standard, 2 reassignments
     "#]]);
     env.run(&["status"]).ends_with(4);
     expect![[r#"
-        run RUN of auto-assign waits for a word on its plan for main, lapses in 2 days: rail: 2 reassignments, 1 allowed; define standard, 2 reassignments: deputy approve RUN
+        run RUN of auto-assign waits for a word on its plan for main, lapses in 3 days: rail: 2 reassignments, 1 allowed; define standard, 2 reassignments: deputy approve RUN
     "#]].assert_eq(&needs_a_person(&env));
     env.run(&["approve", "last"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
@@ -407,7 +407,7 @@ fn a_run_that_is_killed_after_it_has_asked_waits_all_the_same() {
     env.run(&["sync"]).is_done();
     env.run(&["approve"]).succeeds(expect![[r#"
         RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
-        RUN  auto-assign  main   TIME  in 2 days  rail: 2 reassignments, 1 allowed; define standard, 2 reassignments
+        RUN  auto-assign  main   TIME  in 3 days  rail: 2 reassignments, 1 allowed; define standard, 2 reassignments
     "#]]);
     let runs = env.json(&["runs", "list", "--workflow", "auto-assign"]);
     assert_eq!(runs["runs"][0]["state"], "waiting");

@@ -18,6 +18,8 @@ pub(crate) fn start(verbose: u8, serving: bool) {
     let filter = EnvFilter::try_from_env("DEPUTY_LOG").unwrap_or_else(|_| EnvFilter::new(words));
     let channel = format!("{}=info", engine::channel::LOG_TARGET);
     let filter = filter.add_directive(channel.parse().expect("a good directive"));
+    let waiting = format!("{}=info", engine::runner::WAITING_TARGET);
+    let filter = filter.add_directive(waiting.parse().expect("a good directive"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

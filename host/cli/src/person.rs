@@ -1,8 +1,9 @@
 //! Who types.
 
-/// The name of whoever types, as far as the system tells: behind `sudo`, whoever typed that.
+/// The name of whoever types, as far as the system tells: behind `sudo`, whoever typed that. Without a name, as
+/// in a container or under cron, the number of the user.
 pub(crate) fn name() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let found = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(variable);
-    found.unwrap_or_else(|| "somebody".to_owned())
+    found.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }

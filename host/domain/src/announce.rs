@@ -41,6 +41,15 @@ pub fn news(run: &Run, when: When, told: &Told) -> News {
     for step in steps().filter(|step| step.outcome.is_some()) {
         wrong.entry(step.token.clone()).or_default().extend(trouble(step));
     }
+    // What befell the run as a whole has no step that could go well.
+    if told.get(&None).is_some_and(|kind| OF_THE_RUN.iter().any(|uses| kind.starts_with(uses))) {
+        wrong.entry(None).or_default();
+    }
+    // What was stopped because somebody wanted it is neither wrong nor well again.
+    let stopped: BTreeSet<_> = steps().filter(|step| was_stopped(step)).map(|step| &step.token).collect();
+    wrong.retain(|token, troubles| {
+        !troubles.is_empty() || !(stopped.contains(token) || token.is_none() && !stopped.is_empty())
+    });
     let mut news = News {
         happened: match when {
             When::Always => true,
@@ -73,6 +82,14 @@ struct Trouble {
     needs_person: bool,
 }
 
+/// The words of records that are of the run and of no step of its workflow.
+const OF_THE_RUN: [&str; 2] = ["limit: ", "room: "];
+
+/// It was stopped by a signal, or by a freeze.
+fn was_stopped(step: &StepRecord) -> bool {
+    matches!(&step.outcome, Some(Outcome::Failed(failure)) if failure.state == State::Stopped && !failure.at_limit)
+}
+
 /// Apple would not assign devices.
 const NOT_ASSIGNED: &str = "apply: devices were not assigned";
 
@@ -82,6 +99,7 @@ fn trouble(step: &StepRecord) -> Vec<Trouble> {
     let needs_person = state.needs_attention();
     let of = |kind: String| Trouble { kind: format!("{}: {kind}", step.uses), needs_person };
     match outcome {
+        Outcome::Failed(_) if was_stopped(step) => Vec::new(),
         // How Apple or the network fail differs from hour to hour.
         Outcome::Failed(failure) if matches!(failure.state, State::Unavailable | State::Stopped) => {
             vec![of(failure.state.as_str().to_owned())]
@@ -188,8 +206,9 @@ mod tests {
         let time = jiff::Timestamp::UNIX_EPOCH;
         let step = |text: &str| {
             let (token, what) = text.trim().split_once(' ').unwrap();
-            let failed =
-                |error: &str, state| Outcome::Failed(Failure { error: error.to_owned(), hint: None, state });
+            let failed = |error: &str, state| {
+                Outcome::Failed(Failure { error: error.to_owned(), hint: None, state, at_limit: false })
+            };
             let (uses, outcome) = match what {
                 "well" => ("sync", Outcome::Synced(Synced::default())),
                 "assigns" => ("apply", Outcome::Applied(Applied { calls: 1, ..Applied::default() })),
@@ -202,6 +221,12 @@ mod tests {
                     ("plan", Outcome::Planned(planned))
                 }
                 "away" => ("sync", failed("no answer", State::Unavailable)),
+                "stopped" => ("sync", failed("stopped before the end", State::Stopped)),
+                "limit" => {
+                    let failure =
+                        Failure { error: String::new(), hint: None, state: State::Stopped, at_limit: true };
+                    ("limit", Outcome::Failed(failure))
+                }
                 "rail" => (
                     "plan",
                     Outcome::Refused {
@@ -245,6 +270,36 @@ mod tests {
                 2: emea: sync: unavailable
                 3: 
                 4: emea: works again
+                5: 
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_clean_stop_is_neither_trouble_nor_its_end() {
+        check(
+            When::Changed,
+            "emea well; emea stopped; emea away; emea stopped; emea well",
+            expect![[r#"
+                1: 
+                2: 
+                3: emea: sync: unavailable
+                4: 
+                5: emea: works again
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_run_that_reaches_its_limit_is_told_until_one_does_not() {
+        check(
+            When::Changed,
+            "emea stopped, - limit; emea stopped, - limit; emea stopped; emea well; emea well",
+            expect![[r#"
+                1: the run: limit: stopped
+                2: 
+                3: 
+                4: the run: works again
                 5: 
             "#]],
         );

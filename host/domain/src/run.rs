@@ -231,6 +231,9 @@ pub struct Failure {
     pub hint: Option<String>,
     /// What it means for the run.
     pub state: State,
+    /// It was stopped at a time limit, its own or the run's; nobody asked for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_limit: bool,
 }
 
 /// What syncing came to.

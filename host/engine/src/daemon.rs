@@ -41,22 +41,49 @@ pub type Reload = Arc<dyn Fn(&Settings) -> Result<Settings, String> + Send + Syn
 /// The longest the daemon sleeps: a clock that jumps is noticed within this time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// Runs workflows when they are due, until told to end. Fails only if the store does.
-pub async fn serve(
-    mut engine: Engine,
-    mut events: mpsc::Receiver<Event>,
-    reload: Reload,
-) -> Result<(), Error> {
+/// Runs workflows when they are due, until told to end. Fails only if the store does; also then the runs that
+/// are going on come to the end of their page or call.
+pub async fn serve(engine: Engine, events: mpsc::Receiver<Event>, reload: Reload) -> Result<(), Error> {
     engine.close_interrupted_runs().await?;
     engine.store.configuration_read(engine.now()).await?;
-    // Beside the loop: no run waits for a channel, and no channel for a run.
+    let mut timetable = Timetable::default();
+    let mut begun = timetable.take_up(&engine, |_| false).await?;
+    let due = timetable.look(&engine, |name| begun.iter().any(|begun| begun.workflow.name == *name)).await?;
+    begun.extend(due);
+    // From here on nothing may end this function before what it began has come to an end.
+    let mut runs = Runs::default();
+    runs.start(&engine, begun);
+    // Beside the loop: no run waits for a channel, and no channel for a run. The upkeep watches what runs are
+    // to keep fresh, so those that make up for an outage are there before it.
     let (current, engines) = watch::channel(engine.clone());
     let no_more = Stopper::default();
     let upkeep = tokio::spawn(upkeep::look_after(engines.clone(), no_more.listener()));
     let deliveries = tokio::spawn(outbox::deliver(engines, no_more.listener()));
-    let (mut runs, mut timetable) = (Runs::default(), Timetable::default());
-    let begun = timetable.take_up(&engine, |_| false).await?;
-    runs.start(&engine, begun);
+    let served = rounds(engine.clone(), &mut runs, timetable, events, &reload, &current).await;
+    if let Err(error) = &served {
+        tracing::error!("it cannot go on: {}", error.failure().error);
+    }
+    let finished = runs.finish(&engine).await;
+    no_more.stop();
+    if let Err(panicked) = deliveries.await {
+        tracing::error!("the outbox broke off: {panicked}");
+    }
+    if let Err(panicked) = upkeep.await {
+        tracing::error!("the upkeep broke off: {panicked}");
+    }
+    tracing::info!("stopped");
+    served.and(finished)
+}
+
+/// The loop: until told to end, or until the store fails.
+async fn rounds(
+    mut engine: Engine,
+    runs: &mut Runs,
+    mut timetable: Timetable,
+    mut events: mpsc::Receiver<Event>,
+    reload: &Reload,
+    current: &watch::Sender<Engine>,
+) -> Result<(), Error> {
     let (mut reading, mut read_again) = (JoinSet::new(), false);
     loop {
         engine.lapse().await?;
@@ -84,27 +111,17 @@ pub async fn serve(
                     Err(panicked) => tracing::error!("the configuration could not be read: {panicked}"),
                 }
                 if std::mem::take(&mut read_again) {
-                    read(&mut reading, &reload, &engine);
+                    read(&mut reading, reload, &engine);
                 }
             }
             event = events.recv() => match event {
                 // Files that change while they are read are read once more.
                 Some(Event::Reload) if !reading.is_empty() => read_again = true,
-                Some(Event::Reload) => read(&mut reading, &reload, &engine),
-                Some(Event::Shutdown) | None => break,
+                Some(Event::Reload) => read(&mut reading, reload, &engine),
+                Some(Event::Shutdown) | None => return Ok(()),
             },
         }
     }
-    runs.finish(&engine).await?;
-    no_more.stop();
-    if let Err(panicked) = deliveries.await {
-        tracing::error!("the outbox broke off: {panicked}");
-    }
-    if let Err(panicked) = upkeep.await {
-        tracing::error!("the upkeep broke off: {panicked}");
-    }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Reads the operator's files beside the loop.

@@ -1,11 +1,11 @@
 //! What every run works with: the store, the settings, the clock, and one client for each token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::id::{ChannelName, MessageId, PluginName, RunId, TokenName};
+use domain::id::{ChannelName, MessageId, PluginName, RunId, TokenName, WorkflowName};
 use domain::message::Message;
 use domain::rest::Health;
 use domain::run::State;
@@ -239,6 +239,18 @@ impl Engine {
             }
         }
         Ok(closed)
+    }
+
+    /// The workflows of which a run is going on, in this process or another.
+    pub(crate) async fn workflows_going(&self) -> Result<BTreeSet<WorkflowName>, Error> {
+        let mut going = BTreeSet::new();
+        for id in self.store.open_runs().await? {
+            // One whose lock is free was left behind by a process that ended.
+            if self.hold_run(&id)?.is_none() {
+                going.extend(self.store.run(&id).await?.map(|run| run.workflow));
+            }
+        }
+        Ok(going)
     }
 
     async fn hold_waiting(&self, name: &str, stop: &Stop) -> Result<Held, Error> {

@@ -112,7 +112,7 @@ impl Error {
     /// What it means for the run, in words that name what to do.
     pub fn failure(&self) -> Failure {
         let (state, hint) = self.state_and_hint();
-        Failure { error: self.in_full(), hint, state }
+        Failure { error: self.in_full(), hint, state, at_limit: matches!(self, Self::AtLimit { .. }) }
     }
 
     /// What it says about the token, if anything.

@@ -15,14 +15,20 @@ use crate::keep::Keep;
 use crate::runner::tokens_of;
 use crate::store::{Saying, Topic};
 
-/// How the tokens of a workflow stand to its promise; nothing if it makes none.
+/// How the tokens of a workflow stand to its promise; nothing if it makes none, or if it rests: whoever disabled
+/// or paused it knows.
 pub async fn freshness(engine: &Engine, workflow: &Workflow) -> Result<Vec<(TokenName, Freshness)>, Error> {
     let Some(within) = workflow.promises.fresh_within else { return Ok(Vec::new()) };
+    let pauses = engine.store.pauses().await?;
+    if !workflow.enabled || pauses.get(&workflow.name).is_some_and(|pause| pause.is_on(engine.now())) {
+        return Ok(Vec::new());
+    }
     let before = Keep::before(engine.now(), within);
     let mut found = Vec::new();
     for token in tokens_of(engine, workflow, None) {
-        let freshness = engine.store.freshness(&token, before).await?;
-        found.push((token, freshness));
+        if let Some(freshness) = engine.store.freshness(&token, before).await? {
+            found.push((token, freshness));
+        }
     }
     Ok(found)
 }

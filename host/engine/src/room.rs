@@ -33,6 +33,7 @@ impl Engine {
                     .to_owned(),
             ),
             state: State::NeedsPerson,
+            at_limit: false,
         }
         })
     }

@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::duration::Span;
 use domain::freeze::Frozen;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
 use domain::rails::RailsOverride;
-use domain::run::{Outcome, Planned, Run, State, Trigger};
+use domain::run::{Failure, Outcome, Planned, Run, State, Trigger};
 use domain::table::Tables;
 use domain::token_facts::Heard;
 use domain::workflow::{Came, Condition, Mode, Retry, Step, Uses, Workflow};
@@ -35,6 +36,11 @@ use crate::watch;
 
 /// How long a run that was told to end may take for it: longer than a call is waited for.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// After so long a lane that waits for its token says so.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Whoever waits for another run is told, also where nothing else is logged.
+pub const WAITING_TARGET: &str = "waiting";
 
 /// How a run is to be done.
 #[derive(Clone)]
@@ -221,7 +227,8 @@ pub(crate) async fn carry_out(
 
     let limit = Stopper::default();
     let about = Arc::new(About::new(engine, workflow, &options, now).await);
-    let running = Running { engine, workflow, options: &options, id: &id, now, about };
+    let late = AtomicBool::new(false);
+    let running = Running { engine, workflow, options: &options, id: &id, now, about, late: &late };
     let done = {
         let listener = limit.listener();
         let work = running.all(&listener);
@@ -233,11 +240,15 @@ pub(crate) async fn carry_out(
             () = stop.wait() => { limit.stop(); soon(&id, work).await }
             () = tokio::time::sleep(workflow.timeout) => {
                 tracing::warn!(run = %id, "run {id} has reached its limit of {}", Span(workflow.timeout));
+                late.store(true, Ordering::Relaxed);
                 limit.stop();
                 soon(&id, work).await
             }
         }
     };
+    if done.is_none() {
+        running.note_limit().await?;
+    }
     let (state, done) = match done {
         Some(Ok(())) => (engine.store.run(&id).await?.map_or(State::Succeeded, |run| run.end()), Ok(())),
         Some(Err(error)) => (State::Failed, Err(error)),
@@ -278,6 +289,8 @@ struct Running<'a> {
     id: &'a RunId,
     now: Timestamp,
     about: Arc<About>,
+    /// The run has reached its time limit, and that is not on record yet.
+    late: &'a AtomicBool,
 }
 
 impl Running<'_> {
@@ -300,8 +313,36 @@ impl Running<'_> {
                     self.whole(*place, step, &tokens, stop).await?;
                 }
             }
+            self.note_limit().await?;
         }
         Ok(())
+    }
+
+    /// Puts on record that the run was stopped at its time limit, if it was: its steps only know that they were
+    /// stopped.
+    async fn note_limit(&self) -> Result<(), Error> {
+        if !self.late.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (engine, run) = (self.engine, self.id);
+        let steps = engine.store.run(run).await?.map(|run| run.steps).unwrap_or_default();
+        let stopped = |outcome: &Outcome| outcome.state() == State::Stopped;
+        if !steps.iter().any(|step| step.outcome.as_ref().is_none_or(stopped)) {
+            return Ok(());
+        }
+        self.late.store(false, Ordering::Relaxed);
+        let failure = Failure {
+            error: format!("the run has reached its limit of {}", Span(self.workflow.timeout)),
+            hint: Some(format!(
+                "the next run goes on from there; if it takes that long, give {} a longer `timeout` in its `[schedule]`",
+                self.workflow.name
+            )),
+            state: State::Stopped,
+            at_limit: true,
+        };
+        let place = u32::try_from(self.workflow.steps.len()).unwrap_or(u32::MAX);
+        let number = engine.store.begin_step(run, place, "limit", None, None, engine.now()).await?;
+        Ok(engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?)
     }
 
     /// Each token through the same steps, some of them side by side.
@@ -511,7 +552,15 @@ impl TokenRun {
 
     /// The lane, once the token is ours.
     async fn open(&self) -> Result<(Lane<'_>, Held), Error> {
-        let held = self.engine.hold_token(&self.token, &self.stop).await?;
+        let hold = self.engine.hold_token(&self.token, &self.stop);
+        tokio::pin!(hold);
+        let held = tokio::select! {
+            held = &mut hold => held?,
+            () = tokio::time::sleep(PATIENCE) => {
+                self.tell_who_has_it().await?;
+                hold.await?
+            }
+        };
         let (token, client) = self.engine.token_and_client(&self.token).await?;
         let lane = Lane {
             engine: &self.engine,
@@ -527,6 +576,18 @@ impl TokenRun {
             read_back: 0,
         };
         Ok((lane, held))
+    }
+
+    /// Says which runs the token is waited for.
+    async fn tell_who_has_it(&self) -> Result<(), Error> {
+        let (store, token) = (&self.engine.store, &self.token);
+        for id in store.open_runs().await?.into_iter().filter(|id| *id != self.run) {
+            let steps = store.run(&id).await?.map(|run| run.steps).unwrap_or_default();
+            if steps.iter().any(|step| step.token.as_ref() == Some(token) && step.outcome.is_none()) {
+                tracing::info!(target: WAITING_TARGET, "waiting for run {id} to finish with token {token}");
+            }
+        }
+        Ok(())
     }
 
     /// Asks Apple about what an earlier run left in flight.

@@ -20,9 +20,13 @@ pub(crate) async fn after_run(engine: &Engine, workflow: &Workflow, run: &Run) {
     }
 }
 
-/// Now and then: everything.
+/// Now and then: everything. What a workflow promises is looked at when its run has ended, if one is going on.
 pub(crate) async fn now_and_then(engine: &Engine) {
-    for workflow in engine.settings.workflows.values() {
+    let going = match engine.workflows_going().await {
+        Ok(going) => going,
+        Err(error) => return noted("what workflows promise", Err(error)),
+    };
+    for workflow in engine.settings.workflows.values().filter(|it| !going.contains(&it.name)) {
         noted(&format!("what {} promises", workflow.name), freshness::watch(engine, workflow).await);
     }
     for list in engine.settings.expected.keys() {

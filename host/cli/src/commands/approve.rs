@@ -2,7 +2,7 @@
 
 use domain::report::{heading, waits_for};
 use domain::run::{Outcome as StepOutcome, Run};
-use domain::token::from_now;
+use domain::token::about_from_now;
 use domain::workflow::Mode;
 use engine::runner::{Approval, Approvals};
 use engine::store::{CameTo, Waiting};
@@ -193,7 +193,7 @@ async fn list(common: &Common, app: &App) -> Outcome {
             asker.workflow.to_string(),
             asker.token.to_string(),
             time(*since),
-            from_now(*until, app.engine.now()),
+            about_from_now(*until, app.engine.now()),
             why,
         ]);
     }

@@ -160,6 +160,14 @@ pub(crate) async fn show(common: &Common, app: &App, run: &Run, most: u32) -> Ou
     Ok(())
 }
 
+/// Closes the runs that a process left open when it ended, and says so.
+pub(crate) async fn close_interrupted(app: &App) -> Outcome<()> {
+    for interrupted in app.engine.close_interrupted_runs().await? {
+        eprintln!("note: {interrupted}");
+    }
+    Ok(())
+}
+
 /// Carries a workflow out and shows how far it is.
 pub(crate) async fn execute(
     common: &Common,
@@ -181,9 +189,7 @@ pub(crate) async fn execute(
             pause::in_words(pause)
         );
     }
-    for interrupted in app.engine.close_interrupted_runs().await? {
-        eprintln!("note: {interrupted}");
-    }
+    close_interrupted(app).await?;
     let (observer, bars) = observer(common.json);
     let options = RunOptions {
         dry: manner.dry,

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::run::close_interrupted;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::moment::Moment;
 use crate::output::{grouped, maybe, or_dash, print, print_json, print_table, time};
@@ -66,6 +67,7 @@ pub(crate) async fn run(common: &Common, command: Command) -> Outcome {
         return super::rollback::run(common, arguments).await;
     }
     let app = App::open(&common.config, Policies::Unused).await?;
+    close_interrupted(&app).await?;
     app.engine.lapse().await?;
     match command {
         Command::List { workflow, states, token, since, limit } => {

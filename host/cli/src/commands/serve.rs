@@ -1,8 +1,11 @@
 //! `deputy serve`: the daemon.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::daemon::{self, Event};
+use engine::engine::Engine;
+use engine::lock::Held;
 use engine::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -26,7 +29,7 @@ pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
     let hangup = signal(SignalKind::hangup()).map_err(unheard)?;
     let app = App::open(&common.config, Policies::All).await?;
     app.engine.store.check_integrity().await?;
-    let Some(_held) = app.engine.hold_daemon()? else {
+    let Some(_held) = hold(&app.engine).await? else {
         let problem = Problem::new(Exit::Failure, "another `deputy serve` works with this store");
         return Err(problem.hint("stop it first, or leave the work to it"));
     };
@@ -47,6 +50,22 @@ pub(crate) async fn run(common: &Common, _: &Arguments) -> Outcome {
     });
     daemon::serve(app.engine, events, reload).await?;
     Ok(Exit::Success)
+}
+
+/// Others take what the daemon holds for a moment, to see whether somebody serves.
+const TRIES: u32 = 10;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Makes sure that nobody else serves this store; none if somebody does.
+async fn hold(engine: &Engine) -> Outcome<Option<Held>> {
+    for _ in 1..TRIES {
+        if let Some(held) = engine.hold_daemon()? {
+            return Ok(Some(held));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(engine.hold_daemon()?)
 }
 
 /// Plugins that cannot be used cost their own workflows, and somebody should know before they are due.

@@ -9,7 +9,7 @@ use domain::duration::Span;
 use domain::id::WorkflowName;
 use domain::report::needs_a_person;
 use domain::schedule::Times;
-use domain::token::{from_now, in_words};
+use domain::token::{about_from_now, from_now, in_words};
 use domain::workflow::{Mode, Workflow};
 use engine::clock::SystemClock;
 use engine::engine::Engine;
@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::app::{self, App, Policies};
+use crate::commands::run::close_interrupted;
 use crate::commands::workflow::pause;
 use crate::commands::{approve, channel, freeze, token};
 use crate::config;
@@ -37,6 +38,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         Ok(app) => app,
         Err(problem) => return Err(beside_a_daemon(common, problem).await),
     };
+    close_interrupted(&app).await?;
     let now = app.engine.now();
     let stored = app.engine.store.tokens().await?;
     let facts = lifecycle::all_facts(&app.engine).await?;
@@ -163,8 +165,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         }
         let fresh = freshness(&app.engine, workflow).await?;
         for (token, freshness) in fresh.iter().filter(|(_, freshness)| freshness.kind().is_some()) {
-            let is_here = stored.iter().any(|stored| stored.token.name == *token);
-            if let Some(within) = workflow.promises.fresh_within.filter(|_| is_here) {
+            if let Some(within) = workflow.promises.fresh_within {
                 let words = freshness.in_words(token, Span(within));
                 attention.push(format!("{}: {words}: deputy device list --without-profile", workflow.name));
             }
@@ -175,9 +176,13 @@ pub(crate) async fn run(common: &Common) -> Outcome {
             let late = late.unwrap_or_default();
             format!("{}, {}{late}", run.state.as_str(), from_now(run.started_at, now))
         });
+        // What a workflow promises it cannot keep while it rests, and nobody is told so.
+        let promise = workflow.promises.fresh_within.map(Span);
+        let promise =
+            promise.map_or(String::new(), |within| format!("; `fresh_within` of {within} is not watched"));
         let next_words = match pause {
-            _ if !workflow.enabled => "disabled".to_owned(),
-            Some(pause) => pause::in_words(pause),
+            _ if !workflow.enabled => format!("disabled{promise}"),
+            Some(pause) => format!("{}{promise}", pause::in_words(pause)),
             None => next.map_or("by hand".to_owned(), time),
         };
         workflow_data.push(json!({
@@ -277,5 +282,5 @@ impl Schedules {
 
 /// When nobody can approve it any more.
 fn lapses(until: Timestamp, now: Timestamp) -> String {
-    format!("lapses {}", from_now(until, now))
+    format!("lapses {}", about_from_now(until, now))
 }

@@ -264,6 +264,7 @@ mod tests {
                 error: format!("could not open a session for `customer-{token}`: terms"),
                 hint: Some(format!("type `deputy token check customer-{token}`")),
                 state: State::NeedsPerson,
+                at_limit: false,
             })
         };
         let mut steps: Vec<StepRecord> = (0..12).map(|token| step(token, "sync", synced(3))).collect();

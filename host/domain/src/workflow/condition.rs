@@ -181,6 +181,7 @@ mod tests {
                 error: "no answer".to_owned(),
                 hint: None,
                 state: State::Unavailable,
+                at_limit: false,
             }),
             "failed in part" => Outcome::Applied(Applied { calls: 1, failed: 1, ..Applied::default() }),
             "was refused" => Outcome::Refused {

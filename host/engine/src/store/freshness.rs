@@ -8,17 +8,19 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{Error, Store, maybe_time, millis, time, typed};
 
 impl Store {
-    /// How a token stands to the promise that no device is without its profile since before this time.
-    pub async fn freshness(&self, token: &TokenName, before: Timestamp) -> Result<Freshness, Error> {
+    /// How a token stands to the promise that no device is without its profile since before this time; none
+    /// if it is not imported. Nobody could fetch the devices of one that was imported since.
+    pub async fn freshness(&self, token: &TokenName, before: Timestamp) -> Result<Option<Freshness>, Error> {
         let token = token.clone();
         self.read(move |connection| {
-            let synced: Option<Option<i64>> = connection
-                .prepare_cached("SELECT synced_at FROM token WHERE name = ?1")?
-                .query_row([token.as_str()], |row| row.get(0))
+            let times: Option<(Option<i64>, i64)> = connection
+                .prepare_cached("SELECT synced_at, imported_at FROM token WHERE name = ?1")?
+                .query_row([token.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            let synced = maybe_time(synced.flatten())?;
-            if synced.is_none_or(|at| at < before) {
-                return Ok(Freshness::NotSynced { at: synced });
+            let Some((synced, imported)) = times else { return Ok(None) };
+            let (synced, imported) = (maybe_time(synced)?, time(imported)?);
+            if synced.unwrap_or(imported) < before {
+                return Ok(Some(Freshness::NotSynced { at: synced }));
             }
             // Without a profile since it came, came back, or lost the one it had.
             let mut select = connection.prepare_cached(
@@ -42,12 +44,12 @@ impl Store {
                 })
                 .map_err(Error::from)
                 .and_then(|(devices, oldest)| {
-                    let Some((example, since)) = oldest else { return Ok(Freshness::Met) };
-                    Ok(Freshness::Stale {
+                    let Some((example, since)) = oldest else { return Ok(Some(Freshness::Met)) };
+                    Ok(Some(Freshness::Stale {
                         devices,
                         example: typed(example, "serial number")?,
                         since: time(since)?,
-                    })
+                    }))
                 })
         })
         .await

@@ -240,7 +240,7 @@ impl<'a> Explanation<'a> {
                 },
             );
             if self.saw.is_some() {
-                line("saw", self.saw_words(app).await?);
+                line("then was", self.saw_words(app).await?);
             }
         }
         for (index, action) in self.actions.iter().enumerate() {
@@ -266,7 +266,7 @@ impl<'a> Explanation<'a> {
         Ok(words)
     }
 
-    /// What the policy saw, field by field, by Apple's names.
+    /// What the device was when the policy was asked, field by field; it may have asked for fewer, by Apple's names.
     async fn saw_words(&self, app: &App) -> Outcome<String> {
         Ok(match &self.saw {
             Some(Past::Here(known)) => {

@@ -1,10 +1,10 @@
 //! What happens to a device next, and when.
 
 use domain::freeze::frozen;
-use domain::id::WorkflowName;
+use domain::id::{PluginName, WorkflowName};
 use domain::pause::Refusal;
 use domain::verdict::Decision;
-use domain::workflow::{Mode, Uses, Workflow};
+use domain::workflow::{Mode, Step, Uses, Workflow};
 use engine::store::{ActionState, StoredDevice, StoredVerdict, Waiting};
 use jiff::Timestamp;
 
@@ -66,6 +66,12 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
                     let Look { at, workflow, words: when } = look(app, stored, frozen.until).await?;
                     let words = format!("{}; then gets {profile} {when}", frozen.in_words());
                     return Ok(Next { words, at, workflow });
+                } else if let Some((policy, workflow)) = verdict.map(|it| &it.policy).zip(workflow.as_ref())
+                    && !asks(app, workflow, policy)
+                {
+                    format!(
+                        "{workflow} does not ask {policy}, who wants {profile} for it; its own policies are asked {when}"
+                    )
                 } else {
                     format!("gets {profile} {when}")
                 }
@@ -77,6 +83,13 @@ pub(super) async fn of(app: &App, stored: &StoredDevice, verdict: Option<&Stored
         }
     };
     Ok(Next { words, at, workflow })
+}
+
+/// Whether this workflow decides by this policy.
+fn asks(app: &App, workflow: &WorkflowName, policy: &PluginName) -> bool {
+    let steps = app.engine.settings.workflows.get(workflow).map(|workflow| workflow.steps.as_slice());
+    let asked = |step: &Step| matches!(&step.uses, Uses::Decide { policy: asked, .. } if asked == policy);
+    steps.unwrap_or_default().iter().any(asked)
 }
 
 /// That the device is in a plan that waits for a person's word.
