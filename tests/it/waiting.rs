@@ -455,3 +455,36 @@ fn two_plans_of_one_token_wait_and_are_approved_together() {
     "#]]);
     assert_eq!(env.with_profile("main"), 4);
 }
+
+#[test]
+fn approving_one_plan_carries_out_no_other_even_if_the_rails_let_it_pass() {
+    let env = that_waits();
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    let asked = env.json(&["runs", "list"])["runs"][0]["id"].as_str().unwrap().to_owned();
+    // Now it would be another plan, which the rails let pass; nobody has approved that.
+    env.edit("workflows/auto-assign.toml", "reassignments = 1", "reassignments = 25");
+    env.edit("profiles/standard.toml", "department = \"Workplace\"", "department = \"Work\"");
+    env.run(&["approve", &asked]).fails(4, expect![[r#"
+        run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 reassignments
+                   it is not the plan of run RUN, which it takes the place of: the profile standard says something else
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+        TIME ERROR run RUN of auto-assign, by hand: waits for a person
+          sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   2 devices by rules: standard 2
+          plan     waits for a person: define standard, 2 reassignments
+                   it is not the plan of run RUN, which it takes the place of: the profile standard says something else
+                   hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
+                   it lapses TIME
+    "#]]);
+    assert_eq!(env.calls(Endpoint::Assign), []);
+    env.run(&["approve"]).succeeds(expect![[r#"
+        RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
+        RUN  auto-assign  main   TIME  in 2 days  it is not the plan of run RUN, which a person approved; define standard, 2 reassignments
+    "#]]);
+    env.run(&["approve", "last"]).is_done();
+    assert_eq!(env.calls(Endpoint::Assign).len(), 1);
+}

@@ -301,7 +301,11 @@ pub fn waits_for(waits: &Waits) -> String {
     let Planned { breaches, review, totals, .. } = &waits.planned;
     let rails = breaches.iter().map(|breach| format!("rail: {breach}"));
     let asks = review.iter().filter(|it| it.opinion.decision == Decision::Ask).map(review_line);
-    let why: Vec<String> = rails.chain(asks).collect();
+    let mut why: Vec<String> = rails.chain(asks).collect();
+    // Rails and review let it pass, but a person had approved another.
+    if let (true, Some(differs)) = (why.is_empty(), &waits.planned.differs) {
+        why.push(format!("it is not the plan of run {}, which a person approved", differs.from));
+    }
     format!("{}; {}", why.join("; "), totals_line(totals))
 }
 

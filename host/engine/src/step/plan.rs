@@ -15,7 +15,7 @@ use domain::run::{Differs, Outcome, Planned, Shadowed, Waits};
 use super::{Lane, review};
 use crate::failure::Error;
 use crate::rails;
-use crate::store::{Asked, Asker, RecordedPlan, Verdicts};
+use crate::store::{Asked, Asker, Maker, RecordedPlan, Verdicts};
 
 /// What came of planning, and the plan, if it may be carried out.
 pub(crate) type Made = (Outcome, Option<RecordedPlan>);
@@ -36,8 +36,8 @@ pub(crate) struct Planning<'a> {
 pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verdicts) -> Result<Made, Error> {
     let (store, about) = (&lane.engine.store, lane.about);
     let (profiles, rails) = (profiles(lane).await?, rails::whole(planning.rails).await?);
-    let (plan, drawn) =
-        store.record_plan(lane.run, &lane.token, &profiles, &rails, verdicts, lane.now).await?;
+    let maker = maker(lane, planning.place);
+    let (plan, drawn) = store.record_plan(&maker, &profiles, &rails, verdicts, lane.now).await?;
     let Drawn { totals, breaches, digest, contents } = drawn;
     let given = about.approved.get(&(lane.token.clone(), planning.place));
     let approval = given.filter(|approval| approval.plan == digest);
@@ -73,14 +73,17 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
         }
         return Ok((Outcome::Planned(planned), Some(plan)));
     }
-    if breaks || decision == Some(Decision::Ask) {
+    // Who approves has read one plan: another that would do something asks them again, rails or not.
+    let other = given.filter(|_| approval.is_none());
+    let not_it = other.is_some() && plan.totals().actions() > 0;
+    if let Some(other) = other {
+        planned.differs = Some(differs(lane, &asker, &plan, &planned.contents, &other.run).await?);
+    }
+    if breaks || not_it || decision == Some(Decision::Ask) {
         return Ok((waits(lane, &asker, (&plan, planned), reviewed, planning.approve_within).await?, None));
     }
     // What a freeze holds back waits on.
     if !about.dry && lane.frozen().is_none() {
-        if let Some(other) = given.filter(|_| approval.is_none()) {
-            planned.differs = Some(differs(lane, &asker, &plan, &planned.contents, &other.run).await?);
-        }
         store.goes_ahead(lane.run, &asker, &digest, lane.engine.now()).await?;
     }
     Ok((Outcome::Planned(planned), Some(plan)))
@@ -94,7 +97,8 @@ pub(crate) async fn given(lane: &Lane<'_>, planning: Planning<'_>, given: &Given
     if given.server.is_some() && given.server != token.map(|token| token.server_uuid) {
         return Ok((Outcome::Outdated(Outdated { server: true, ..Outdated::default() }), None));
     }
-    let recorded = store.record_given(lane.run, &lane.token, &profiles, &rails, given, lane.now).await?;
+    let recorded =
+        store.record_given(&maker(lane, planning.place), &profiles, &rails, given, lane.now).await?;
     let (plan, Drawn { totals, breaches, digest, contents }) = match recorded {
         Ok(recorded) => recorded,
         Err(outdated) => return Ok((Outcome::Outdated(outdated), None)),
@@ -136,6 +140,11 @@ pub(crate) async fn shadowed(
         moves: Move::largest_first(moves),
         would_wait: asks || !planned.breaches.is_empty(),
     }))
+}
+
+/// This step of this run, for the token of the lane.
+fn maker(lane: &Lane<'_>, place: u32) -> Maker {
+    Maker { run: lane.run.clone(), token: lane.token.clone(), place }
 }
 
 /// What the files say, and what Apple was told.

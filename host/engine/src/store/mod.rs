@@ -51,7 +51,7 @@ pub use inventory::{PageResult, Pages};
 pub use keep::Forgettable;
 pub use outbox::{Address, ChannelState, Delivery, DeliveryFilter, DeliveryState, Outgoing, Reason};
 pub(crate) use outbox::{LONGEST_PAUSE, enqueue};
-pub use plans::{RecordedPlan, Verdicts};
+pub use plans::{Maker, RecordedPlan, Verdicts};
 pub use plugins::{Work, WorkRecord};
 pub use profiles::{Defined, StatusCounts};
 pub use renewal::{KeyOfToken, NewToken, TokenRecord};
@@ -77,6 +77,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0010-plans.sql")),
     M::up(include_str!("migrations/0011-memory.sql")),
     M::up(include_str!("migrations/0012-step-ids.sql")),
+    M::up(include_str!("migrations/0013-plan-of-step.sql")),
 ];
 
 /// The word sealed to tell a wrong key.

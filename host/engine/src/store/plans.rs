@@ -25,8 +25,18 @@ pub struct RecordedPlan {
     token: TokenName,
     totals: Totals,
     digest: Digest,
-    /// Its actions come after this one; those up to it are an earlier plan's, of the same run and token.
-    after: i64,
+    place: u32,
+}
+
+/// Which step of which run plans, and for whom.
+#[derive(Clone, Debug)]
+pub struct Maker {
+    /// The run.
+    pub run: RunId,
+    /// Whose devices.
+    pub token: TokenName,
+    /// The place of the step in the run's workflow: it tells the plans of one run and token apart.
+    pub place: u32,
 }
 
 /// Whose verdicts a plan is made from.
@@ -69,46 +79,42 @@ impl Store {
     /// Plans a token's devices from inventory and verdicts, and records every action.
     pub async fn record_plan(
         &self,
-        run: &RunId,
-        token: &TokenName,
+        maker: &Maker,
         profiles: &Profiles,
         rails: &Rails,
         verdicts: Verdicts,
         now: Timestamp,
     ) -> Result<(RecordedPlan, Drawn), Error> {
-        let before = self.last_action().await?;
         let mut planner = Planner::new(profiles, rails, now);
         let mut after: Option<DeviceId> = None;
         loop {
-            let candidates = self.candidates(token, after, PLAN_BATCH, verdicts.clone()).await?;
+            let candidates = self.candidates(&maker.token, after, PLAN_BATCH, verdicts.clone()).await?;
             let Some((last, _)) = candidates.last() else { break };
             after = Some(*last);
             let entries = candidates.iter().map(|(id, candidate)| (*id, planner.consider(candidate)));
-            self.record_actions(run, token, actions(entries)).await?;
+            self.record_actions(maker, actions(entries)).await?;
         }
         let drawn = planner.finish();
         let (totals, digest) = (drawn.totals.clone(), drawn.digest.clone());
-        let (run, token) = (run.clone(), token.clone());
-        Ok((RecordedPlan { run, token, totals, digest, after: before }, drawn))
+        let Maker { run, token, place } = maker.clone();
+        Ok((RecordedPlan { run, token, totals, digest, place }, drawn))
     }
 
     /// Holds what a person wants against the inventory, and records every action; or tells how the world is
     /// not the one it was wished for. Then no action is left behind.
     pub async fn record_given(
         &self,
-        run: &RunId,
-        token: &TokenName,
+        maker: &Maker,
         profiles: &Profiles,
         rails: &Rails,
         given: &Given,
         now: Timestamp,
     ) -> Result<Result<(RecordedPlan, Drawn), Outdated>, Error> {
-        let before = self.last_action().await?;
         let mut planner = Planner::new(profiles, rails, now);
         let mut outdated = Outdated { profiles: given.profiles_changed(profiles), ..Outdated::default() };
         for wishes in given.wishes.chunks(PLAN_BATCH as usize) {
             let serials = wishes.iter().map(|wish| wish.serial_number.clone()).collect();
-            let found = self.look_up(token, serials).await?;
+            let found = self.look_up(&maker.token, serials).await?;
             let mut entries = Vec::new();
             for wish in wishes {
                 let found = found.get(&wish.serial_number);
@@ -118,19 +124,19 @@ impl Store {
                 }
             }
             if outdated.is_nothing() {
-                self.record_actions(run, token, actions(entries.into_iter())).await?;
+                self.record_actions(maker, actions(entries.into_iter())).await?;
             }
         }
         if !outdated.is_nothing() {
-            self.forget_actions(run, token, before).await?;
+            self.forget_actions(maker.clone()).await?;
             return Ok(Err(outdated));
         }
-        let all = self.devices_of(token, None).await?;
+        let all = self.devices_of(&maker.token, None).await?;
         planner.leave(all.saturating_sub(given.wishes.len() as u64), Skip::NotNamed);
         let drawn = planner.finish();
         let (totals, digest) = (drawn.totals.clone(), drawn.digest.clone());
-        let (run, token) = (run.clone(), token.clone());
-        Ok(Ok((RecordedPlan { run, token, totals, digest, after: before }, drawn)))
+        let Maker { run, token, place } = maker.clone();
+        Ok(Ok((RecordedPlan { run, token, totals, digest, place }, drawn)))
     }
 
     /// How many devices a token has; with a time, of those that came after it.
@@ -169,20 +175,15 @@ impl Store {
         .await
     }
 
-    async fn record_actions(
-        &self,
-        run: &RunId,
-        token: &TokenName,
-        actions: Vec<(DeviceId, Action)>,
-    ) -> Result<(), Error> {
+    async fn record_actions(&self, maker: &Maker, actions: Vec<(DeviceId, Action)>) -> Result<(), Error> {
         if actions.is_empty() {
             return Ok(());
         }
-        let (run, token) = (run.clone(), token.clone());
+        let Maker { run, token, place } = maker.clone();
         self.write(move |connection| {
             let mut insert = connection.prepare_cached(
-                "INSERT INTO action (run, token, device, profile, from_uuid, reason, to_uuid)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO action (run, token, device, profile, from_uuid, reason, to_uuid, place)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             for (device, action) in actions {
                 let exactly = match &action.to {
@@ -197,6 +198,7 @@ impl Store {
                     action.from.as_ref().map(ProfileId::as_str),
                     &*action.reason,
                     exactly,
+                    place,
                 ])?;
             }
             Ok(())
@@ -206,15 +208,16 @@ impl Store {
 
     /// Forgets what a plan would have done: it is on record elsewhere, or was refused.
     pub async fn forget_plan(&self, plan: &RecordedPlan) -> Result<(), Error> {
-        self.forget_actions(&plan.run, &plan.token, plan.after).await
+        let RecordedPlan { run, token, place, .. } = plan.clone();
+        self.forget_actions(Maker { run, token, place }).await
     }
 
-    async fn forget_actions(&self, run: &RunId, token: &TokenName, after: i64) -> Result<(), Error> {
-        let (run, token) = (run.clone(), token.clone());
+    async fn forget_actions(&self, maker: Maker) -> Result<(), Error> {
+        let Maker { run, token, place } = maker;
         self.write(move |connection| {
             connection.execute(
-                "DELETE FROM action WHERE run = ?1 AND token = ?2 AND id > ?3 AND state = 'planned'",
-                params![run.as_str(), token.as_str(), after],
+                "DELETE FROM action WHERE run = ?1 AND token = ?2 AND place = ?3 AND state = 'planned'",
+                params![run.as_str(), token.as_str(), place],
             )?;
             Ok(())
         })
@@ -227,8 +230,8 @@ impl Store {
         plan: &RecordedPlan,
         profiles: Profiles,
     ) -> Result<review::Plan, Error> {
-        let RecordedPlan { run, token, totals, after, .. } = plan.clone();
-        self.in_words(run, token, totals, after, profiles).await
+        let RecordedPlan { run, token, totals, place, .. } = plan.clone();
+        self.in_words(run, token, totals, Some(place), profiles).await
     }
 
     /// The plan that a run made for a token, whatever has become of it since, as a review is shown it.
@@ -239,7 +242,7 @@ impl Store {
         totals: &Totals,
         profiles: Profiles,
     ) -> Result<review::Plan, Error> {
-        self.in_words(run.clone(), token.clone(), totals.clone(), 0, profiles).await
+        self.in_words(run.clone(), token.clone(), totals.clone(), None, profiles).await
     }
 
     async fn in_words(
@@ -247,19 +250,19 @@ impl Store {
         run: RunId,
         token: TokenName,
         totals: Totals,
-        after: i64,
+        place: Option<u32>,
         profiles: Profiles,
     ) -> Result<review::Plan, Error> {
         self.read(move |connection| {
-            let moves = moves(connection, &run, &token, after, &profiles)?;
+            let moves = moves(connection, &run, &token, place, &profiles)?;
             let mut first = connection.prepare_cached(
                 "SELECT serial_number, from_uuid, profile, reason, to_uuid
                  FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND a.id > ?3
+                 WHERE run = ?1 AND a.token = ?2 AND (?3 IS NULL OR a.place = ?3)
                  ORDER BY from_uuid IS NULL, serial_number LIMIT ?4",
             )?;
             let most = review::ACTIONS as u64;
-            let mut rows = first.query(params![run.as_str(), token.as_str(), after, most])?;
+            let mut rows = first.query(params![run.as_str(), token.as_str(), place, most])?;
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
                 let (from, reason): (Option<String>, String) = (row.get(1)?, row.get(3)?);
@@ -278,9 +281,9 @@ impl Store {
     /// How many devices a plan takes from where to where, by our names or else Apple's ids. `run` is the one
     /// that has its actions: its own, or an earlier one that made the very same plan.
     pub async fn moves(&self, run: &RunId, plan: &RecordedPlan, profiles: Profiles) -> Result<Moves, Error> {
-        let after = if *run == plan.run { plan.after } else { 0 };
+        let place = (*run == plan.run).then_some(plan.place);
         let (run, token) = (run.clone(), plan.token.clone());
-        self.read(move |connection| moves(connection, &run, &token, after, &profiles)).await
+        self.read(move |connection| moves(connection, &run, &token, place, &profiles)).await
     }
 
     /// How the plan of one run for a token differs from that of another.
@@ -290,7 +293,8 @@ impl Store {
         from: &RunId,
         profiles: Vec<ProfileName>,
     ) -> Result<Differs, Error> {
-        let (run, token, from) = (plan.run.clone(), plan.token.clone(), from.clone());
+        let RecordedPlan { run, token, .. } = plan.clone();
+        let from = from.clone();
         self.read(move |connection| {
             let mut differs = Differs {
                 from: from.clone(),
@@ -389,13 +393,13 @@ impl Store {
 
     /// What a plan gives to devices.
     pub async fn targets(&self, plan: &RecordedPlan) -> Result<BTreeSet<Target>, Error> {
-        let RecordedPlan { run, token, after, .. } = plan.clone();
+        let RecordedPlan { run, token, place, .. } = plan.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT DISTINCT profile, to_uuid FROM action
-                 WHERE run = ?1 AND token = ?2 AND id > ?3 AND state = 'planned'",
+                 WHERE run = ?1 AND token = ?2 AND place = ?3 AND state = 'planned'",
             )?;
-            let mut rows = statement.query(params![run.as_str(), token.as_str(), after])?;
+            let mut rows = statement.query(params![run.as_str(), token.as_str(), place])?;
             let mut targets = BTreeSet::new();
             while let Some(row) = rows.next()? {
                 targets.extend(target_of(row.get(0)?, row.get(1)?)?);
@@ -412,16 +416,16 @@ impl Store {
         target: &Target,
         limit: u32,
     ) -> Result<Vec<QueuedAction>, Error> {
-        let RecordedPlan { run, token, after, .. } = plan.clone();
+        let RecordedPlan { run, token, place, .. } = plan.clone();
         let (name, id) = columns(target);
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT a.id, serial_number FROM action a JOIN device d ON d.id = a.device
                  WHERE run = ?1 AND a.token = ?2 AND profile = ?3 AND to_uuid IS ?4 AND state = 'planned'
-                     AND a.id > ?5
+                     AND a.place = ?5
                  ORDER BY a.id LIMIT ?6",
             )?;
-            let mut rows = statement.query(params![run.as_str(), token.as_str(), name, id, after, limit])?;
+            let mut rows = statement.query(params![run.as_str(), token.as_str(), name, id, place, limit])?;
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
@@ -434,24 +438,16 @@ impl Store {
 
     /// Drops what is left of a plan for one profile, or for all: it will not be sent.
     pub async fn drop_actions(&self, plan: &RecordedPlan, target: Option<&Target>) -> Result<u64, Error> {
-        let RecordedPlan { run, token, after, .. } = plan.clone();
+        let RecordedPlan { run, token, place, .. } = plan.clone();
         let (name, id) = target.map(columns).map_or((None, None), |(name, id)| (Some(name), id));
         self.write(move |connection| {
             let dropped = connection.execute(
                 "UPDATE action SET state = 'dropped'
                  WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR (profile = ?3 AND to_uuid IS ?4))
-                     AND state = 'planned' AND id > ?5",
-                params![run.as_str(), token.as_str(), name, id, after],
+                     AND state = 'planned' AND place = ?5",
+                params![run.as_str(), token.as_str(), name, id, place],
             )?;
             Ok(dropped as u64)
-        })
-        .await
-    }
-
-    /// The newest action there is, of whatever run.
-    async fn last_action(&self) -> Result<i64, Error> {
-        self.read(|connection| {
-            Ok(connection.query_row("SELECT coalesce(max(id), 0) FROM action", [], |row| row.get(0))?)
         })
         .await
     }
@@ -554,13 +550,13 @@ fn moves(
     connection: &Connection,
     run: &RunId,
     token: &TokenName,
-    after: i64,
+    place: Option<u32>,
     profiles: &Profiles,
 ) -> Result<Moves, Error> {
     let mut all = connection.prepare_cached(
-        "SELECT from_uuid, profile, to_uuid FROM action WHERE run = ?1 AND token = ?2 AND id > ?3",
+        "SELECT from_uuid, profile, to_uuid FROM action WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR place = ?3)",
     )?;
-    let mut rows = all.query(params![run.as_str(), token.as_str(), after])?;
+    let mut rows = all.query(params![run.as_str(), token.as_str(), place])?;
     let mut counts: BTreeMap<(Option<String>, String, Option<String>), u64> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         *counts.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_default() += 1;
