@@ -483,7 +483,7 @@ fn approving_one_plan_carries_out_no_other_even_if_the_rails_let_it_pass() {
     assert_eq!(env.calls(Endpoint::Assign), []);
     env.run(&["approve"]).succeeds(expect![[r#"
         RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
-        RUN  auto-assign  main   TIME  in 2 days  it is not the plan of run RUN, which a person approved; define standard, 2 reassignments
+        RUN  auto-assign  main   TIME  in 3 days  it is not the plan of run RUN, which a person approved; define standard, 2 reassignments
     "#]]);
     env.run(&["approve", "last"]).is_done();
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
