@@ -374,7 +374,7 @@ fn a_pause_says_what_it_takes_the_place_of_and_a_reason_is_one_line() {
     let file = env.read("workflows/auto-assign.toml");
     env.write(
         "workflows/auto-assign.toml",
-        &file.replacen("version = 1\n", "version = 1\nenabled = false\n", 1),
+        file.replacen("version = 1\n", "version = 1\nenabled = false\n", 1),
     );
     env.run(&["workflow", "resume", "auto-assign"]).succeeds(expect![[r#"
         auto-assign is not paused any more. It still does not run on its schedule: its file says `enabled = false`.

@@ -71,7 +71,7 @@ impl OutFile {
         let Self { path, place } = self;
         let written = match place {
             Place::StandardOutput => with(&mut io::stdout().lock()),
-            Place::New(new) => with(&mut &*new.as_file())
+            Place::New(mut new) => with(new.as_file_mut())
                 .and_then(|()| new.as_file().sync_all())
                 .and_then(|()| new.persist(&path).map(drop).map_err(|error| error.error)),
             Place::There(mut file) => {

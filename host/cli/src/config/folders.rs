@@ -9,15 +9,18 @@ use domain::workflow::{Defaults, Names, Workflow};
 
 use crate::exit::{Outcome, Problem};
 
-/// The workflows, and the file and text of each; what is wrong with them goes to `wrong`.
+/// The file of each workflow, and its text.
+pub(super) type Sources = BTreeMap<WorkflowName, (String, String)>;
+
+/// The workflows, and where each was read; what is wrong with them goes to `wrong`.
 pub(super) fn read_workflows(
     folder: &Path,
     defaults: &Defaults,
     names: Option<&Names>,
     wrong: &mut Vec<Mistakes>,
-) -> Outcome<(BTreeMap<WorkflowName, Workflow>, BTreeMap<WorkflowName, (String, String)>)> {
+) -> Outcome<(BTreeMap<WorkflowName, Workflow>, Sources)> {
     let mut workflows: BTreeMap<WorkflowName, Workflow> = BTreeMap::new();
-    let mut sources: BTreeMap<WorkflowName, (String, String)> = BTreeMap::new();
+    let mut sources = Sources::new();
     for file in toml_files(&folder.join("workflows"))? {
         let path = file.display().to_string();
         let text = match read(&file)? {
