@@ -1,7 +1,7 @@
 //! Plans that wait for a person: asked once, approved by their digest, refused, replaced, lapsed.
 
 use expect_test::expect;
-use sim::Endpoint;
+use sim::{Endpoint, Fault};
 
 use crate::env::TestEnv;
 
@@ -487,4 +487,18 @@ fn approving_one_plan_carries_out_no_other_even_if_the_rails_let_it_pass() {
     "#]]);
     env.run(&["approve", "last"]).is_done();
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
+}
+
+#[test]
+fn an_approved_plan_that_apple_does_not_answer_is_not_done_and_waits_on() {
+    let env = that_waits();
+    env.run(&["run", "auto-assign"]).ends_with(4);
+    let waiting = env.json(&["approve"]);
+    let run = waiting["waiting"][0]["run"].as_str().expect("a run that waits").to_owned();
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Assign).times(50));
+    env.run(&["approve", &run]).ends_with(5);
+    assert_eq!(env.json(&["approve"])["waiting"], waiting["waiting"]);
+    env.apple().clear_faults();
+    env.run(&["approve", &run]).ends_with(0);
+    assert_eq!(env.json(&["approve"])["waiting"], serde_json::json!([]));
 }

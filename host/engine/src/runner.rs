@@ -635,7 +635,11 @@ impl TokenRun {
                     review: review.as_ref(),
                     approve_within: *approve_within,
                 };
-                so_far.made(step::plan::plan(lane, planning, verdicts).await?)
+                let made = step::plan::plan(lane, planning, verdicts).await?;
+                if let Some(plan) = made.1.as_ref().filter(|_| self.ends_with_plan(place)) {
+                    step::plan::went_ahead(lane, plan).await?;
+                }
+                so_far.made(made)
             }
             Uses::Given { given, rails, review } => {
                 let Some(given) = given.get(&self.token) else {
@@ -657,7 +661,11 @@ impl TokenRun {
                     Some(Frozen { until, reason }) => {
                         Outcome::Frozen { until, reason, devices: plan.totals().actions() }
                     }
-                    None => Outcome::Applied(step::apply::apply(lane, &plan, *retry, *read_back).await?),
+                    None => {
+                        let applied = step::apply::apply(lane, &plan, *retry, *read_back).await?;
+                        step::plan::went_ahead(lane, &plan).await?;
+                        Outcome::Applied(applied)
+                    }
                 },
                 None => Outcome::NotNeeded { why: "there is no plan".to_owned() },
             },
@@ -668,6 +676,12 @@ impl TokenRun {
                 unreachable!("these steps are done once for the run")
             }
         })
+    }
+
+    /// In earnest, and no step after this one carries its plan out.
+    fn ends_with_plan(&self, place: u32) -> bool {
+        let applied = |(other, step): &(u32, Step)| *other > place && matches!(step.uses, Uses::Apply { .. });
+        !self.about.dry && !self.about.shadow && !self.steps.iter().any(applied)
     }
 
     /// The policies that steps after this one ask.

@@ -82,10 +82,6 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
     if breaks || not_it || decision == Some(Decision::Ask) {
         return Ok((waits(lane, &asker, (&plan, planned), reviewed, planning.approve_within).await?, None));
     }
-    // What a freeze holds back waits on.
-    if !about.dry && lane.frozen().is_none() {
-        store.goes_ahead(lane.run, &asker, &digest, lane.engine.now()).await?;
-    }
     Ok((Outcome::Planned(planned), Some(plan)))
 }
 
@@ -140,6 +136,14 @@ pub(crate) async fn shadowed(
         moves: Move::largest_first(moves),
         would_wait: asks || !planned.breaches.is_empty(),
     }))
+}
+
+/// A plan has been carried out, or there is nobody to do so: what waited in its place waits no longer. Not before: what
+/// Apple did not answer, or a freeze or a stop held back, is still to be done, and a person's to approve.
+pub(crate) async fn went_ahead(lane: &Lane<'_>, plan: &RecordedPlan) -> Result<(), Error> {
+    let (workflow, token) = (lane.about.workflow.clone(), lane.token.clone());
+    let asker = Asker { workflow, token, place: plan.place() };
+    Ok(lane.engine.store.goes_ahead(lane.run, &asker, plan.digest(), lane.engine.now()).await?)
 }
 
 /// This step of this run, for the token of the lane.

@@ -51,6 +51,11 @@ pub struct Verdicts {
 }
 
 impl RecordedPlan {
+    /// The place, in the workflow, of the step that made it.
+    pub fn place(&self) -> u32 {
+        self.place
+    }
+
     /// Its numbers.
     pub fn totals(&self) -> &Totals {
         &self.totals
