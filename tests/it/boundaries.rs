@@ -61,7 +61,7 @@ const PLACES: [Place; 19] = [
     place(
         "at the end of sync",
         "BEFORE UPDATE OF outcome ON step WHEN NEW.uses = 'sync'",
-        "SELECT count(*) = 1200 FROM device",
+        "SELECT count(*) FROM token WHERE synced_at IS NOT NULL",
     ),
     place(
         "between sync and decide",
