@@ -47,7 +47,7 @@ const fn place(name: &'static str, write: &'static str, reached: &'static str) -
 
 const BEGUN: &str = "SELECT count(*) FROM step WHERE uses = '?' AND ended_at IS NULL";
 
-const PLACES: [Place; 19] = [
+const PLACES: [Place; 20] = [
     place(
         "before the first step",
         "BEFORE INSERT ON step",
@@ -55,8 +55,13 @@ const PLACES: [Place; 19] = [
     ),
     place(
         "in the middle of sync",
-        "BEFORE INSERT ON device WHEN (SELECT count(*) FROM device) >= 1000",
-        "SELECT count(*) >= 1000 FROM device",
+        "BEFORE INSERT ON device_record WHEN (SELECT count(*) FROM device_record) >= 1000",
+        "SELECT count(*) >= 1000 FROM device_record",
+    ),
+    place(
+        "in sync, when all devices are there and none can be found",
+        "BEFORE INSERT ON serial",
+        "SELECT count(*) = 1200 FROM device_record",
     ),
     place(
         "at the end of sync",
@@ -70,7 +75,7 @@ const PLACES: [Place; 19] = [
     ),
     place(
         "in the middle of decide",
-        "BEFORE INSERT ON verdict WHEN (SELECT count(*) FROM verdict) >= 1000",
+        "BEFORE UPDATE OF asking ON device_state WHEN (SELECT count(*) FROM verdict) >= 1000",
         "SELECT count(*) >= 1000 FROM verdict",
     ),
     place(
@@ -85,7 +90,7 @@ const PLACES: [Place; 19] = [
     ),
     place(
         "in the middle of plan",
-        "BEFORE INSERT ON action WHEN (SELECT count(*) FROM action) >= 1000",
+        "BEFORE INSERT ON action_record WHEN (SELECT count(*) FROM action_record) >= 1000",
         "plan",
     ),
     place(
@@ -100,13 +105,13 @@ const PLACES: [Place; 19] = [
     ),
     place(
         "in apply, before the second call is on record",
-        "BEFORE UPDATE OF state ON action WHEN NEW.state = 'sent' AND EXISTS (SELECT 1 FROM action WHERE state = 'succeeded')",
+        "BEFORE INSERT ON outcome WHEN NEW.state = 'sent' AND EXISTS (SELECT 1 FROM outcome WHERE state = 'succeeded')",
         // The next profile is defined as well: this is the last write before the call.
         "SELECT count(*) > 0 AND (SELECT count(*) FROM profile) = 2 FROM action WHERE state = 'succeeded'",
     ),
     place(
         "in apply, when Apple has done it and nobody has noted it",
-        "BEFORE UPDATE OF state ON action WHEN NEW.state = 'succeeded'",
+        "BEFORE UPDATE OF state ON outcome WHEN NEW.state = 'succeeded'",
         "SELECT count(*) FROM action WHERE state = 'sent'",
     ),
     place(

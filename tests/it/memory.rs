@@ -599,7 +599,7 @@ fn a_promise_that_is_broken_is_told_once_and_so_is_that_it_is_kept_again() {
     env.apple().answer_assignments("main", &["MAC1"], AssignStatus::Throttled, 1, 60).unwrap();
     env.run(&["run", "auto-assign"]).is_done();
     assert_eq!(told(&env), "", "it has just come");
-    env.store().execute_batch("UPDATE device SET seen_at = seen_at - 18000000").unwrap();
+    env.store().execute_batch("UPDATE arrival SET seen_at = seen_at - 18000000").unwrap();
     env.run(&["run", "auto-assign"]).is_done();
     env.run(&["run", "auto-assign"]).is_done();
     let status = env.run(&["status"]);
@@ -609,7 +609,7 @@ fn a_promise_that_is_broken_is_told_once_and_so_is_that_it_is_kept_again() {
         needs a person:
           auto-assign: a device of `main` is without its profile for more than 4h: MAC1, since TIME: deputy device list --without-profile
     "#]].assert_eq(&text[text.find("needs a person").unwrap()..]);
-    env.store().execute_batch("UPDATE device SET wait_until = 1 WHERE wait_until IS NOT NULL").unwrap();
+    env.store().execute_batch("UPDATE pause SET wait_until = 1").unwrap();
     env.run(&["run", "auto-assign"]).is_done();
     env.run(&["status"]).is_done();
     // Nobody has looked for so long that nobody can know.

@@ -81,7 +81,7 @@ impl Device {
 }
 
 /// Apple's `profile_status`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileStatus {
     /// Never had a profile on this server.

@@ -192,24 +192,47 @@ impl<'a> Planner<'a> {
         Drawn { totals, breaches, digest, contents }
     }
 
+    /// Why every device on `on` of which the policy said this is left alone, whatever else is known of it; none if
+    /// each of them has to be looked at. Most devices are right, at every run, and are only counted.
+    pub fn skips_all(
+        &self,
+        on: Option<&ProfileId>,
+        verdict: Option<&Verdict>,
+        decided_before: bool,
+    ) -> Option<Skip> {
+        self.wanted(on, verdict, decided_before).err()
+    }
+
     fn entry(&self, candidate: &Candidate) -> Entry {
-        if candidate.decided_before {
-            return Entry::Skip(Skip::Before);
+        match self.wanted(candidate.on.as_ref(), candidate.verdict.as_ref(), candidate.decided_before) {
+            Err(skip) => Entry::Skip(skip),
+            Ok((profile, reason)) => self.to(candidate, Target::Ours(profile.clone()), reason),
         }
-        let Some(verdict) = &candidate.verdict else { return Entry::Skip(Skip::Undecided) };
-        let wanted = match &verdict.decision {
+    }
+
+    /// The profile that a device lacks, and why it is to get it.
+    fn wanted<'v>(
+        &self,
+        on: Option<&ProfileId>,
+        verdict: Option<&'v Verdict>,
+        decided_before: bool,
+    ) -> Result<(&'v ProfileName, &'v Arc<str>), Skip> {
+        if decided_before {
+            return Err(Skip::Before);
+        }
+        let verdict = verdict.ok_or(Skip::Undecided)?;
+        let profile = match &verdict.decision {
             // What a workflow gives to devices that the policy fails on is for those without a profile.
-            Decision::Assign { profile } if verdict.fault && candidate.on.is_none() => profile,
-            _ if verdict.fault => return Entry::Skip(Skip::Fault),
-            Decision::Hold { .. } => return Entry::Skip(Skip::Held),
-            Decision::Ignore => return Entry::Skip(Skip::Ignored),
+            Decision::Assign { profile } if verdict.fault && on.is_none() => profile,
+            _ if verdict.fault => return Err(Skip::Fault),
+            Decision::Hold { .. } => return Err(Skip::Held),
+            Decision::Ignore => return Err(Skip::Ignored),
             Decision::Assign { profile } => profile,
         };
-        // Most are right, at every run.
-        if candidate.on.as_ref().is_some_and(|on| self.is_current(on, wanted)) {
-            return Entry::Skip(Skip::AlreadyRight);
+        if on.is_some_and(|on| self.is_current(on, profile)) {
+            return Err(Skip::AlreadyRight);
         }
-        self.to(candidate, Target::Ours(wanted.clone()), &verdict.reason)
+        Ok((profile, &verdict.reason))
     }
 
     /// What becomes of a device that is to get this profile.

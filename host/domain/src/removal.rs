@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::SerialNumber;
 
 /// What is taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Removal {
     /// The profile of devices: they stay on the server and have none.

@@ -11,7 +11,7 @@ use crate::id::{ProfileId, ProfileName, TokenName};
 use crate::table::Tables;
 
 /// What is to become of one device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "decision")]
 pub enum Decision {
     /// The device gets this profile.

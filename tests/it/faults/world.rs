@@ -67,7 +67,7 @@ impl World {
         let endings = endings(&ran);
         apple.clear_faults();
         // Devices that Apple would not assign are left alone for an hour or a day: it has passed.
-        let passed = self.env.store().execute("UPDATE device SET wait_until = 1 WHERE wait_until > 1", []);
+        let passed = self.env.store().execute("UPDATE pause SET wait_until = 1 WHERE wait_until > 1", []);
         passed.expect("the store can be written");
 
         let healed = self.run();

@@ -136,9 +136,9 @@ async fn assign_all(
     let store = &lane.engine.store;
     let limit = store.sync_state(&lane.token).await?.limits.assign.map_or(BATCH, |limit| limit.min(BATCH));
     let mut tries = Tries::new(retry);
-    let mut redefined = false;
+    let (mut redefined, mut after) = (false, None);
     loop {
-        let actions = store.next_actions(plan, target, limit).await?;
+        let actions = store.next_actions(plan, target, after.as_ref(), limit).await?;
         if actions.is_empty() {
             return Ok(());
         }
@@ -150,6 +150,7 @@ async fn assign_all(
         // If a stop does not wait for the answer, they stay in flight: the next run asks.
         match lane.call(lane.client.assign(&id, &serials)).await? {
             Ok(answer) => {
+                after = actions.last().cloned();
                 settle(lane, actions, answer, retry, applied).await?;
                 tries = Tries::new(retry);
             }

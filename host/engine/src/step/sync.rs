@@ -49,14 +49,16 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         empty_pages: 0,
         shelf: Shelf::new(lane.engine.store.clone(), lane.token.clone()),
         fetched: 0,
+        twice: 0,
         synced: Synced { read_back: lane.read_back, ..Synced::default() },
     };
     let outcome = syncing.all(begin).await;
     // Whatever came is kept, also if no more came.
     let PageResult { added, changed, gone } = syncing.shelf.clear(lane.seen()).await?;
+    let twice = syncing.twice + lane.engine.store.enter_serials(&lane.token, lane.seen()).await?;
     outcome?;
     let mut synced = syncing.synced;
-    (synced.added, synced.changed) = (added, changed);
+    (synced.added, synced.changed) = (added.saturating_sub(twice), changed);
     synced.gone += gone;
     synced.devices = lane.engine.store.synced(&lane.token, lane.engine.now()).await?;
     Ok(synced)
@@ -98,6 +100,8 @@ struct Syncing<'a, 'b> {
     shelf: Shelf,
     /// Devices that came so far.
     fetched: u64,
+    /// How many of a first fetch were listed twice.
+    twice: u64,
     synced: Synced,
 }
 
@@ -191,6 +195,7 @@ impl Syncing<'_, '_> {
         }
         let (lane, cursor) = (self.lane, self.cursor.clone());
         self.shelf.clear(lane.seen()).await?;
+        self.twice += lane.engine.store.enter_serials(&lane.token, lane.seen()).await?;
         self.synced.gone += lane.engine.store.complete_full_fetch(&lane.token, cursor, lane.seen()).await?;
         self.phase = Phase::Sync;
         Ok(true)

@@ -3,6 +3,8 @@
 //! An action is here before it is sent: `planned`, then `sent` with the call, then what Apple
 //! answered. Whatever is still `sent` when nobody works on it was in flight when a process died.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::device::{Change, ChangeKind, Device};
@@ -10,17 +12,19 @@ use domain::id::{ProfileId, ProfileName, RunId, SerialNumber, TokenName};
 use domain::pause::{Pause, Refusal};
 use domain::removal::Removal;
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
-use super::devices::pause;
+use super::devices::{DeviceId, pause};
 use super::history::Seen;
-use super::inventory::Inventory;
+use super::inventory::{Inventory, set_pause};
+use super::standing::{Standing, Standings};
 use super::{Error, Store, maybe_time, millis, time, typed};
 
 /// An action of a plan, on its way.
 #[derive(Clone, Debug)]
 pub struct QueuedAction {
     pub(super) id: i64,
+    pub(super) device: DeviceId,
     /// Which device.
     pub serial_number: SerialNumber,
 }
@@ -133,35 +137,50 @@ impl std::str::FromStr for ActionState {
 }
 
 impl Store {
-    /// Records that these actions are about to be sent.
+    /// Records that these actions, of one plan, are about to be sent.
     pub async fn actions_sent(
         &self,
         actions: &[QueuedAction],
         profile: &ProfileId,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.set_states(actions, ActionState::Sent, Some(profile.clone()), Some(now)).await
+        self.sent(actions, Some(profile.clone()), now).await
+    }
+
+    pub(super) async fn sent(
+        &self,
+        actions: &[QueuedAction],
+        profile: Option<ProfileId>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let ids = ids(actions);
+        self.write(move |connection| {
+            let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO outcome (plan, state, uuid, sent_at, first, last)
+                 VALUES (?1 >> 32, 'sent', ?2, ?3, ?1, ?4) RETURNING id",
+            )?;
+            let profile = profile.as_ref().map(ProfileId::as_str);
+            let outcome: i64 =
+                insert.query_row(params![first, profile, millis(now), last], |row| row.get(0))?;
+            came_to(connection, &ids, Some(outcome))
+        })
+        .await
     }
 
     /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
     pub async fn actions_not_sent(&self, actions: &[QueuedAction]) -> Result<(), Error> {
-        self.set_states(actions, ActionState::Planned, None, None).await
-    }
-
-    pub(super) async fn set_states(
-        &self,
-        actions: &[QueuedAction],
-        state: ActionState,
-        profile: Option<ProfileId>,
-        sent_at: Option<Timestamp>,
-    ) -> Result<(), Error> {
-        let ids: Vec<i64> = actions.iter().map(|action| action.id).collect();
+        let ids = ids(actions);
         self.write(move |connection| {
-            let mut update = connection
-                .prepare_cached("UPDATE action SET state = ?2, uuid = ?3, sent_at = ?4 WHERE id = ?1")?;
-            let (profile, sent_at) = (profile.as_ref().map(ProfileId::as_str), sent_at.map(millis));
-            for id in ids {
-                update.execute(params![id, state.as_str(), profile, sent_at])?;
+            let mut outcomes = BTreeSet::new();
+            for id in &ids {
+                outcomes.extend(outcome_of(connection, *id)?);
+            }
+            came_to(connection, &ids, None)?;
+            for outcome in outcomes {
+                if outcome_size(connection, outcome)? == 0 {
+                    connection.prepare_cached("DELETE FROM outcome WHERE id = ?1")?.execute([outcome])?;
+                }
             }
             Ok(())
         })
@@ -177,13 +196,7 @@ impl Store {
         asked: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.write(move |connection| {
-            for (action, state) in answers {
-                answer(connection, action.id, state, asked, now)?;
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |connection| answered(connection, &answers, asked, now)).await
     }
 
     /// Actions of a token that were sent and never answered: a process died, or the answer was lost.
@@ -195,18 +208,35 @@ impl Store {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.id, serial_number, uuid, r.started_at
-                 FROM action a JOIN device d ON d.id = a.device JOIN run r ON r.id = a.run
-                 WHERE a.token = ?1 AND a.state = 'sent' AND uuid IS NOT NULL ORDER BY a.id",
+                "SELECT a.id, serial_number, uuid, r.started_at, a.device
+                 FROM outcome o JOIN plan p ON p.id = o.plan JOIN run r ON r.id = p.run
+                     JOIN action_record a ON a.id >= o.first AND a.id <= o.last AND a.outcome = o.id
+                     JOIN device_record d ON d.id = a.device
+                 WHERE o.state = 'sent' AND p.token = ?1 AND uuid IS NOT NULL ORDER BY a.id",
             )?;
             let mut rows = statement.query([token.as_str()])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
-                let action = QueuedAction { id: row.get(0)?, serial_number };
+                let action = QueuedAction { id: row.get(0)?, device: row.get(4)?, serial_number };
                 found.push((action, typed(row.get(2)?, "profile id")?, time(row.get(3)?)?));
             }
             Ok(found)
+        })
+        .await
+    }
+
+    /// The devices of a token of which an action is in flight.
+    pub(super) async fn devices_in_flight(&self, token: &TokenName) -> Result<HashSet<DeviceId>, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT a.device FROM outcome o JOIN plan p ON p.id = o.plan
+                     JOIN action_record a ON a.id >= o.first AND a.id <= o.last AND a.outcome = o.id
+                 WHERE o.state = 'sent' AND p.token = ?1",
+            )?;
+            let devices = select.query_map([token.as_str()], |row| row.get(0))?;
+            Ok(devices.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -221,6 +251,7 @@ impl Store {
         let token = token.clone();
         self.write(move |connection| {
             let mut inventory = Inventory::of(connection, &token, &seen)?;
+            let mut answers = Vec::new();
             for (action, sent, found) in found {
                 let state = match &found {
                     ReadBack::NotOurs => ActionState::NotAccessible,
@@ -231,9 +262,10 @@ impl Store {
                 if let ReadBack::Found(device) = found {
                     inventory.fold(listed(*device))?;
                 }
-                answer(connection, action.id, state, None, seen.at)?;
+                answers.push((action, state));
             }
-            Ok(())
+            inventory.settle()?;
+            answered(connection, &answers, None, seen.at)
         })
         .await
     }
@@ -246,7 +278,7 @@ impl Store {
             for device in devices {
                 inventory.fold(listed(device))?;
             }
-            Ok(())
+            inventory.settle()
         })
         .await
     }
@@ -285,7 +317,7 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at, kind, sent_at
-                 FROM action a JOIN device d ON d.id = a.device
+                 FROM action a JOIN device_record d ON d.id = a.device
                  WHERE run = ?1 ORDER BY a.token, serial_number LIMIT ?2",
             )?;
             let mut rows = statement.query(params![run.as_str(), limit])?;
@@ -304,53 +336,251 @@ impl Store {
     }
 }
 
-fn answer(
+/// What is done to a device, in words that it shares with others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Deed {
+    /// What is taken away; nothing where a profile is assigned.
+    pub(super) kind: Option<Removal>,
+    /// Our name for the profile; empty where there is none.
+    pub(super) profile: String,
+    /// This very profile of Apple's.
+    pub(super) id: Option<String>,
+    /// The profile until then.
+    pub(super) from: Option<ProfileId>,
+    pub(super) reason: Arc<str>,
+}
+
+/// The actions of one plan on their way into the store.
+pub(super) struct Writing<'c> {
+    connection: &'c Connection,
+    plan: i64,
+    last: i64,
+    deeds: HashMap<Deed, i64>,
+    insert: CachedStatement<'c>,
+}
+
+impl<'c> Writing<'c> {
+    /// Begins a plan, or goes on with it.
+    pub(super) fn of(
+        connection: &'c Connection,
+        run: &RunId,
+        token: &TokenName,
+        place: Option<u32>,
+    ) -> Result<Self, Error> {
+        let plan = match plan_of(connection, run, token, place)? {
+            Some(plan) => plan,
+            None => connection
+                .prepare_cached("INSERT INTO plan (run, token, place) VALUES (?1, ?2, ?3) RETURNING id")?
+                .query_row(params![run.as_str(), token.as_str(), place], |row| row.get(0))?,
+        };
+        let last: Option<i64> = connection
+            .prepare_cached("SELECT max(id) FROM action_record WHERE id >= ?1 << 32 AND id < (?1 + 1) << 32")?
+            .query_row([plan], |row| row.get(0))?;
+        let insert =
+            connection.prepare_cached("INSERT INTO action_record (id, device, deed) VALUES (?1, ?2, ?3)")?;
+        Ok(Self { connection, plan, last: last.unwrap_or(plan << 32), deeds: HashMap::new(), insert })
+    }
+
+    /// One action more. Returns its number.
+    pub(super) fn put(&mut self, device: DeviceId, deed: Deed) -> Result<i64, Error> {
+        let deed = match self.deeds.get(&deed) {
+            Some(id) => *id,
+            None => {
+                let id = deed_of(self.connection, self.plan, &deed)?;
+                self.deeds.insert(deed, id);
+                id
+            }
+        };
+        self.last += 1;
+        self.insert.execute(params![self.last, device, deed])?;
+        Ok(self.last)
+    }
+}
+
+/// The number of a deed in its plan.
+pub(super) fn deed_of(connection: &Connection, plan: i64, deed: &Deed) -> Result<i64, Error> {
+    let Deed { kind, profile, id, from, reason } = deed;
+    let from = from.as_ref().map(ProfileId::as_str);
+    let all = params![plan, kind.map_or("assign", Removal::as_str), profile, id, from, &**reason];
+    let mut find = connection.prepare_cached(
+        "SELECT id FROM deed WHERE plan = ?1 AND reason = ?6 AND kind = ?2 AND profile = ?3 AND to_uuid IS ?4
+             AND from_uuid IS ?5",
+    )?;
+    if let Some(id) = find.query_row(all, |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO deed (plan, kind, profile, to_uuid, from_uuid, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         RETURNING id",
+    )?;
+    Ok(insert.query_row(all, |row| row.get(0))?)
+}
+
+/// The plans of a run for a token, all or that of one step.
+pub(super) fn plans_of(
     connection: &Connection,
-    action: i64,
-    state: ActionState,
-    asked: Option<Duration>,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let mut update =
-        connection.prepare_cached("UPDATE action SET state = ?2, answered_at = ?3 WHERE id = ?1")?;
-    update.execute(params![action, state.as_str(), millis(now)])?;
-    match state {
-        ActionState::Succeeded => {
-            let mut update = connection.prepare_cached(
-                "UPDATE device SET ours_profile = a.uuid, ours_at = ?2,
-                     wait_until = NULL, wait_why = NULL, wait_times = 0
-                 FROM action a WHERE a.id = ?1 AND device.id = a.device",
-            )?;
-            update.execute(params![action, millis(now)])?;
-        }
-        ActionState::Failed => refused(connection, action, Refusal::Failed, asked, now)?,
-        ActionState::Throttled => refused(connection, action, Refusal::Throttled, asked, now)?,
-        ActionState::NotAccessible => refused(connection, action, Refusal::NotAccessible, asked, now)?,
-        ActionState::Planned | ActionState::Sent | ActionState::Dropped => {}
+    run: &RunId,
+    token: &TokenName,
+    place: Option<u32>,
+) -> Result<Vec<i64>, Error> {
+    let mut select = connection.prepare_cached(
+        "SELECT id FROM plan WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR place = ?3) ORDER BY id",
+    )?;
+    let plans = select.query_map(params![run.as_str(), token.as_str(), place], |row| row.get(0))?;
+    Ok(plans.collect::<Result<_, _>>()?)
+}
+
+/// The plan of a step, or what is no plan.
+pub(super) fn plan_of(
+    connection: &Connection,
+    run: &RunId,
+    token: &TokenName,
+    place: Option<u32>,
+) -> Result<Option<i64>, Error> {
+    let mut select =
+        connection.prepare_cached("SELECT id FROM plan WHERE run = ?1 AND token = ?2 AND place IS ?3")?;
+    Ok(select.query_row(params![run.as_str(), token.as_str(), place], |row| row.get(0)).optional()?)
+}
+
+/// What is left of a plan, for all profiles or for one by its columns, will not be sent. Returns how much.
+pub(super) fn drop_planned(
+    connection: &Connection,
+    plan: i64,
+    target: Option<(String, Option<String>)>,
+) -> Result<u64, Error> {
+    let left = "id >= ?1 << 32 AND id < (?1 + 1) << 32 AND outcome IS NULL";
+    let mut is_left = connection.prepare_cached(&format!("SELECT 1 FROM action_record WHERE {left}"))?;
+    if !is_left.exists([plan])? {
+        return Ok(0);
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO outcome (plan, state, first, last) VALUES (?1, 'dropped', ?1 << 32, (?1 + 1) << 32)
+         RETURNING id",
+    )?;
+    let outcome: i64 = insert.query_row([plan], |row| row.get(0))?;
+    let mut update = connection.prepare_cached(&format!(
+        "UPDATE action_record SET outcome = ?2 WHERE {left} AND (?3 IS NULL OR deed IN
+             (SELECT id FROM deed WHERE plan = ?1 AND profile = ?3 AND to_uuid IS ?4))"
+    ))?;
+    let (name, id) = target.unzip();
+    Ok(update.execute(params![plan, outcome, name, id.flatten()])? as u64)
+}
+
+fn ids(actions: &[QueuedAction]) -> Vec<i64> {
+    actions.iter().map(|action| action.id).collect()
+}
+
+/// These actions have this outcome, or none yet.
+fn came_to(connection: &Connection, actions: &[i64], outcome: Option<i64>) -> Result<(), Error> {
+    let mut update = connection.prepare_cached("UPDATE action_record SET outcome = ?2 WHERE id = ?1")?;
+    for id in actions {
+        update.execute(params![id, outcome])?;
     }
     Ok(())
 }
 
-/// Leaves a device alone that Apple would not assign, for as long as that is wise.
-fn refused(
+fn outcome_of(connection: &Connection, action: i64) -> Result<Option<i64>, Error> {
+    let mut select = connection.prepare_cached("SELECT outcome FROM action_record WHERE id = ?1")?;
+    Ok(select.query_row([action], |row| row.get(0)).optional()?.flatten())
+}
+
+/// How many actions have this outcome.
+fn outcome_size(connection: &Connection, outcome: i64) -> Result<usize, Error> {
+    let mut count = connection.prepare_cached(
+        "SELECT count(*) FROM outcome o JOIN action_record a ON a.id >= o.first AND a.id <= o.last AND a.outcome = o.id
+         WHERE o.id = ?1",
+    )?;
+    Ok(count.query_row([outcome], |row| row.get(0))?)
+}
+
+/// Writes what became of actions. Those that were sent together and came to the same share one row: most are, so
+/// it is that row which changes, and only of the others which row they have.
+pub(super) fn settled(
     connection: &Connection,
-    action: i64,
-    why: Refusal,
+    actions: &[(i64, ActionState)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut groups: BTreeMap<(Option<i64>, &str), Vec<i64>> = BTreeMap::new();
+    for (id, state) in actions {
+        groups.entry((outcome_of(connection, *id)?, state.as_str())).or_default().push(*id);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, ids)| ids.len());
+    for ((outcome, state), ids) in groups {
+        let whole = match outcome {
+            Some(outcome) if outcome_size(connection, outcome)? == ids.len() => Some(outcome),
+            _ => None,
+        };
+        if let Some(whole) = whole {
+            connection
+                .prepare_cached("UPDATE outcome SET state = ?2, answered_at = ?3 WHERE id = ?1")?
+                .execute(params![whole, state, millis(now)])?;
+            continue;
+        }
+        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { continue };
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO outcome (plan, state, uuid, sent_at, answered_at, first, last)
+             SELECT ?1 >> 32, ?2, o.uuid, o.sent_at, ?3, ?1, ?4
+             FROM (SELECT 1) LEFT JOIN outcome o ON o.id = ?5 RETURNING id",
+        )?;
+        let apart: i64 =
+            insert.query_row(params![first, state, millis(now), last, outcome], |row| row.get(0))?;
+        came_to(connection, &ids, Some(apart))?;
+    }
+    Ok(())
+}
+
+/// What Apple answered for assignments, and what that means for their devices.
+fn answered(
+    connection: &Connection,
+    answers: &[(QueuedAction, ActionState)],
     asked: Option<Duration>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut select = connection.prepare_cached(
-        "SELECT wait_until, wait_why, wait_times, d.id FROM device d JOIN action a ON d.id = a.device
-         WHERE a.id = ?1",
-    )?;
-    let mut rows = select.query([action])?;
-    let Some(row) = rows.next()? else { return Ok(()) };
-    let (before, device): (_, i64) = (pause(row, 0)?, row.get(3)?);
-    let Pause { until, why, times } = Pause::after(why, before, asked, now);
-    let mut update = connection
-        .prepare_cached("UPDATE device SET wait_until = ?2, wait_why = ?3, wait_times = ?4 WHERE id = ?1")?;
-    update.execute(params![device, millis(until), why.as_str(), times])?;
-    Ok(())
+    let mut standings = Standings::new(connection);
+    let mut given: HashMap<i64, Option<ProfileId>> = HashMap::new();
+    let mut state =
+        connection.prepare_cached("UPDATE device_state SET standing = ?2, ours_at = ?3 WHERE device = ?1")?;
+    for (action, came) in answers {
+        let why = match came {
+            ActionState::Failed => Refusal::Failed,
+            ActionState::Throttled => Refusal::Throttled,
+            ActionState::NotAccessible => Refusal::NotAccessible,
+            ActionState::Succeeded => {
+                let Some(outcome) = outcome_of(connection, action.id)? else { continue };
+                let profile = match given.get(&outcome) {
+                    Some(profile) => profile.clone(),
+                    None => {
+                        let sent: Option<String> = connection
+                            .prepare_cached("SELECT uuid FROM outcome WHERE id = ?1")?
+                            .query_row([outcome], |row| row.get(0))?;
+                        let sent = sent.map(|text| typed(text, "profile id")).transpose()?;
+                        given.insert(outcome, sent.clone());
+                        sent
+                    }
+                };
+                let standing =
+                    standings.change(action.device, |it| Standing { ours: profile, ..it.clone() })?;
+                state.execute(params![action.device, standing, millis(now)])?;
+                set_pause(connection, action.device, None)?;
+                continue;
+            }
+            ActionState::Planned | ActionState::Sent | ActionState::Dropped => continue,
+        };
+        // A device that Apple would not assign is left alone for as long as that is wise.
+        let before = pause_of(connection, action.device)?;
+        set_pause(connection, action.device, Some(Pause::after(why, before, asked, now)))?;
+    }
+    standings.settle()?;
+    let states: Vec<_> = answers.iter().map(|(action, state)| (action.id, *state)).collect();
+    settled(connection, &states, now)
+}
+
+fn pause_of(connection: &Connection, device: DeviceId) -> Result<Option<Pause>, Error> {
+    let mut select =
+        connection.prepare_cached("SELECT wait_until, wait_why, wait_times FROM pause WHERE device = ?1")?;
+    let mut rows = select.query([device])?;
+    rows.next()?.map_or(Ok(None), |row| pause(row, 0))
 }
 
 /// A device as a lookup shows it: without a reason and without a time, as in a full fetch.

@@ -137,9 +137,12 @@ fn count(connection: &Connection, name: &TokenName) -> Result<Belongings, Error>
         previous: number("SELECT count(*) FROM token_before WHERE token = ?1")? > 0,
         keys: keys.len() as u64,
         pending_keys: keys.iter().filter(|key| key.pending).count() as u64,
-        devices: number("SELECT count(*) FROM device WHERE token = ?1")?,
+        devices: number(
+            "SELECT coalesce(sum(devices), 0) FROM standing WHERE token = (SELECT number FROM token WHERE name = ?1)",
+        )?,
         changes: number(
-            "SELECT count(*) FROM device_history WHERE device IN (SELECT id FROM device WHERE token = ?1)",
+            "SELECT count(*) FROM device_history h JOIN token t ON h.device >= t.number << 32
+                 AND h.device < (t.number + 1) << 32 WHERE t.name = ?1",
         )?,
         actions: number("SELECT count(*) FROM action WHERE token = ?1")?,
         profiles: number("SELECT count(*) FROM profile WHERE token = ?1")?,

@@ -7,8 +7,9 @@ use domain::id::{PluginName, ProfileId, SerialNumber, TokenName};
 use domain::pause::Pause;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Row, Rows, ToSql, params};
 
+use super::standing::Numbers;
 use super::verdicts::Book;
 use super::{Error, Store, from_json, maybe_time, millis, time, typed};
 use crate::expected::Here;
@@ -18,14 +19,20 @@ pub(super) const COLUMNS: &str =
     profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra,
     gone, changed_at, ours_profile, ours_at, wait_until, wait_why, wait_times";
 
-/// A device's place in this store: where a walk over all of them goes on. Means nothing elsewhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A device's place in this store: where a walk over all of them goes on. Means nothing elsewhere. The upper half
+/// is the number of its token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(i64);
 
 impl DeviceId {
-    /// Of the row that was just inserted.
-    pub(super) fn last(connection: &Connection) -> Self {
-        Self(connection.last_insert_rowid())
+    /// All devices of this token come after it.
+    pub(super) fn before_first(token: i64) -> Self {
+        Self(token << 32)
+    }
+
+    /// The next one of the same token.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 
@@ -74,9 +81,7 @@ impl Store {
                 "UPDATE token SET synced_at = ?2 WHERE name = ?1",
                 params![token.as_str(), millis(now)],
             )?;
-            let mut statement =
-                connection.prepare_cached("SELECT count(*) FROM device WHERE token = ?1 AND gone = 0")?;
-            Ok(statement.query_row([token.as_str()], |row| row.get(0))?)
+            Numbers::of(connection, &token)?.devices(connection)
         })
         .await
     }
@@ -91,16 +96,13 @@ impl Store {
     ) -> Result<Vec<(DeviceId, Device)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
+            let numbers = Numbers::of(connection, &token)?;
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id FROM device
-                 WHERE token = ?1 AND id > ?2 AND gone = 0 ORDER BY id LIMIT ?3"
+                "SELECT {COLUMNS}, id FROM numbered_device
+                 WHERE id > ?1 AND id <= ?2 AND gone = 0 ORDER BY id LIMIT ?3"
             ))?;
-            let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
-            let mut devices = Vec::new();
-            while let Some(row) = rows.next()? {
-                devices.push((row.get("id")?, known(row)?.present()));
-            }
-            Ok(devices)
+            let after = after.unwrap_or(numbers.before_first());
+            present(&mut statement.query(params![after, numbers.keyed, limit])?)
         })
         .await
     }
@@ -116,21 +118,17 @@ impl Store {
     ) -> Result<Vec<(DeviceId, Device)>, Error> {
         let (token, policies) = (token.clone(), super::to_json(&policies));
         self.read(move |connection| {
+            let numbers = Numbers::of(connection, &token)?;
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id FROM device
-                 WHERE token = ?1 AND id > ?2 AND gone = 0
-                     AND NOT EXISTS (SELECT 1 FROM {} v WHERE v.device = device.id AND decision <> 'ignore'
+                "SELECT {COLUMNS}, id FROM numbered_device
+                 WHERE id > ?1 AND id <= ?2 AND gone = 0
+                     AND NOT EXISTS (SELECT 1 FROM {} v WHERE v.device = numbered_device.id AND decision <> 'ignore'
                                      AND policy IN (SELECT value FROM json_each(?4)))
                  ORDER BY id LIMIT ?3",
                 book.table(),
             ))?;
-            let first = after.unwrap_or_default();
-            let mut rows = statement.query(params![token.as_str(), first, limit, policies])?;
-            let mut devices = Vec::new();
-            while let Some(row) = rows.next()? {
-                devices.push((row.get("id")?, known(row)?.present()));
-            }
-            Ok(devices)
+            let after = after.unwrap_or(numbers.before_first());
+            present(&mut statement.query(params![after, numbers.keyed, limit, policies])?)
         })
         .await
     }
@@ -138,25 +136,30 @@ impl Store {
     /// Devices of any token, by token and serial number.
     pub async fn list_devices(&self, filter: DeviceFilter) -> Result<Vec<StoredDevice>, Error> {
         self.read(move |connection| {
+            let (first, mut serial) =
+                filter.after.as_ref().map_or(("", ""), |(token, serial)| (token.as_str(), serial.as_str()));
+            let mut tokens = connection.prepare_cached(
+                "SELECT name FROM token WHERE name >= ?1 AND (?2 IS NULL OR name = ?2) ORDER BY name",
+            )?;
+            let tokens = tokens
+                .query_map(params![first, filter.token.as_ref().map(TokenName::as_str)], |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()?;
+            // Token by token: so the index has them in order.
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, token FROM device
-                 WHERE (?1 IS NULL OR token = ?1) AND (token, serial_number) > (?2, ?3) AND (?4 OR gone = 0)
-                     AND (NOT ?5 OR (ours_profile IS NULL AND profile_status NOT IN ('assigned', 'pushed')))
-                 ORDER BY token, serial_number LIMIT ?6"
+                 WHERE token = ?1 AND serial_number > ?2 AND (?3 OR gone = 0)
+                     AND (NOT ?4 OR (ours_profile IS NULL AND profile_status NOT IN ('assigned', 'pushed')))
+                 ORDER BY serial_number LIMIT ?5"
             ))?;
-            let (after_token, after_serial) =
-                filter.after.as_ref().map_or(("", ""), |(token, serial)| (token.as_str(), serial.as_str()));
-            let mut rows = statement.query(params![
-                filter.token.as_ref().map(TokenName::as_str),
-                after_token,
-                after_serial,
-                filter.gone,
-                filter.without_profile,
-                filter.limit,
-            ])?;
             let mut devices = Vec::new();
-            while let Some(row) = rows.next()? {
-                devices.push(stored(row)?);
+            for token in tokens {
+                let after = if token == first { std::mem::take(&mut serial) } else { "" };
+                let left = filter.limit.saturating_sub(u32::try_from(devices.len()).unwrap_or(u32::MAX));
+                let mut rows =
+                    statement.query(params![token, after, filter.gone, filter.without_profile, left])?;
+                while let Some(row) = rows.next()? {
+                    devices.push(stored(row)?);
+                }
             }
             Ok(devices)
         })
@@ -237,8 +240,8 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT coalesce(ours_profile, iif(profile_status IN ('assigned', 'pushed'), profile_uuid, NULL)) p,
-                     count(*)
-                 FROM device WHERE token = ?1 AND gone = 0 GROUP BY p",
+                     sum(devices)
+                 FROM standing WHERE token = (SELECT number FROM token WHERE name = ?1) AND gone = 0 GROUP BY p",
             )?;
             let mut rows = statement.query([token.as_str()])?;
             let mut counts = BTreeMap::new();
@@ -251,6 +254,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// Devices as they are, each with its number in the column `id`.
+fn present(rows: &mut Rows<'_>) -> Result<Vec<(DeviceId, Device)>, Error> {
+    let mut devices = Vec::new();
+    while let Some(row) = rows.next()? {
+        devices.push((row.get(21)?, known(row)?.present()));
+    }
+    Ok(devices)
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredDevice, Error> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::devices::{COLUMNS, DeviceId, known};
+use super::standing::Numbers;
 use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed};
 
 /// In which run something was seen, and when.
@@ -89,11 +90,13 @@ impl Store {
     ) -> Result<PastDevices, Error> {
         let token = token.clone();
         self.read(move |connection| {
+            let numbers = Numbers::of(connection, &token)?;
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id, seen_at, seen_run FROM device WHERE token = ?1 AND id > ?2
+                "SELECT {COLUMNS}, id, seen_at, seen_run FROM numbered_device WHERE id > ?1 AND id <= ?2
                  ORDER BY id LIMIT ?3"
             ))?;
-            let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
+            let after = after.unwrap_or(numbers.before_first());
+            let mut rows = statement.query(params![after, numbers.keyed, limit])?;
             let mut found = PastDevices::default();
             while let Some(row) = rows.next()? {
                 let id: DeviceId = row.get("id")?;
@@ -121,7 +124,7 @@ pub struct PastDevices {
     pub forgotten: u64,
 }
 
-/// A row of `device` as it was then.
+/// A device as it was then.
 fn past(connection: &Connection, row: &Row<'_>, then: Timestamp, own: Option<&RunId>) -> Result<Past, Error> {
     let (now, id): (Known, DeviceId) = (known(row)?, row.get("id")?);
     let mut history = connection.prepare_cached(

@@ -2,13 +2,17 @@
 //!
 //! A million devices come this way, so what is done for each of them is prepared once.
 
-use domain::device::{Change, Cursor, Folded, Known, fold};
+use domain::device::{Change, Cursor, Device, Folded, Known, fold};
 use domain::history::{PastKind, news};
-use domain::id::{ProfileId, SerialNumber, TokenName};
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Statement, ToSql, params};
+use domain::id::{SerialNumber, TokenName};
+use domain::pause::Pause;
+use jiff::Timestamp;
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::devices::{COLUMNS, DeviceId, known};
 use super::history::{self, Happened, Seen};
+use super::kinds::{Kinds, arrival};
+use super::standing::{Numbers, Standing, Standings};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
 
@@ -63,10 +67,15 @@ impl Store {
         let token = token.clone();
         self.write(move |connection| {
             let Pages { mut changes, unread, cursor, phase } = pages;
-            // In the order of their keys they fall into fewer pages of the file; those of one device
-            // stay in the order in which Apple gave them.
-            changes.sort_by(|a, b| a.device.serial_number.cmp(&b.device.serial_number));
-            let mut inventory = Inventory::of(connection, &token, &seen)?;
+            let mut inventory = match phase {
+                Phase::Fetch => Inventory::of_fetch(connection, &token, &seen)?,
+                Phase::Sync => Inventory::of(connection, &token, &seen)?,
+            };
+            if !inventory.is_first {
+                // In the order of their keys they fall into fewer pages of the file; those of one device
+                // stay in the order in which Apple gave them.
+                changes.sort_by(|a, b| a.device.serial_number.cmp(&b.device.serial_number));
+            }
             let mut result = PageResult::default();
             for change in changes {
                 let folded = match phase {
@@ -83,8 +92,22 @@ impl Store {
             if phase == Phase::Fetch {
                 inventory.listed_unread(&unread)?;
             }
+            inventory.settle()?;
             set_sync_state(connection, &token, cursor.as_ref(), phase)?;
             Ok(result)
+        })
+        .await
+    }
+
+    /// Lets the devices of a first fetch be found: enters their serial numbers, all together. Returns how many
+    /// Apple had listed twice.
+    pub async fn enter_serials(&self, token: &TokenName, seen: Seen) -> Result<u64, Error> {
+        let token = token.clone();
+        self.write(move |connection| {
+            let mut inventory = Inventory::of_fetch(connection, &token, &seen)?;
+            let twice = inventory.enter_serials()?;
+            inventory.settle()?;
+            Ok(twice)
         })
         .await
     }
@@ -98,22 +121,12 @@ impl Store {
     ) -> Result<u64, Error> {
         let token = token.clone();
         self.write(move |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT d.id FROM device d LEFT JOIN listing l ON l.device = d.id
-                 WHERE token = ?1 AND gone = 0
-                     AND coalesce(l.round, d.round) < (SELECT fetch_round FROM token WHERE name = ?1)",
-            )?;
-            let missing = select.query_map([token.as_str()], |row| row.get(0))?;
-            let missing = missing.collect::<Result<Vec<DeviceId>, _>>()?;
-            let mut leave = connection.prepare_cached(
-                "UPDATE device SET gone = 1, ours_profile = NULL, ours_at = NULL,
-                     wait_until = NULL, wait_why = NULL, wait_times = 0
-                 WHERE id = ?1",
-            )?;
+            let mut inventory = Inventory::of(connection, &token, &seen)?;
+            let missing = inventory.missing()?;
             for device in &missing {
-                leave.execute([device])?;
-                history::record(connection, *device, &Happened::gone(), &seen)?;
+                inventory.leave(*device)?;
             }
+            inventory.settle()?;
             set_sync_state(connection, &token, cursor.as_ref(), Phase::Sync)?;
             connection.execute(
                 "UPDATE token SET full_at = ?2 WHERE name = ?1",
@@ -128,16 +141,32 @@ impl Store {
 /// The devices of one token, in the transaction that changes them.
 pub(super) struct Inventory<'c> {
     connection: &'c Connection,
-    token: &'c TokenName,
+    numbers: Numbers,
+    /// The last device there is.
+    last: DeviceId,
     seen: &'c Seen,
     /// Of the full fetch that is going on, or was the last.
     round: i64,
-    /// No full fetch was ever complete: most devices are new.
-    is_young: bool,
+    /// This is the first fetch, and all that it lists is new: devices are appended, and their serial numbers
+    /// entered together when it is through.
+    is_first: bool,
+    kinds: Kinds<'c>,
+    pub(super) standings: Standings<'c>,
+    /// How a device comes that is here, and one that is only heard of.
+    arrivals: [Option<i64>; 2],
     find: CachedStatement<'c>,
-    insert: CachedStatement<'c>,
-    update: CachedStatement<'c>,
+    insert_record: CachedStatement<'c>,
+    insert_state: CachedStatement<'c>,
+    insert_serial: CachedStatement<'c>,
     mark: CachedStatement<'c>,
+}
+
+/// A device that is in the store.
+struct Stored {
+    id: DeviceId,
+    /// The number of its standing.
+    standing: i64,
+    known: Known,
 }
 
 impl<'c> Inventory<'c> {
@@ -146,30 +175,53 @@ impl<'c> Inventory<'c> {
         token: &'c TokenName,
         seen: &'c Seen,
     ) -> Result<Self, Error> {
-        let (round, is_young) = connection
-            .prepare_cached("SELECT fetch_round, full_at IS NULL FROM token WHERE name = ?1")?
+        let mut inventory = Self::open(connection, token, seen)?;
+        // Whoever looks for a device has to find it, also where a first fetch was cut off.
+        inventory.enter_serials()?;
+        inventory.is_first = false;
+        Ok(inventory)
+    }
+
+    /// The same, for what a full fetch lists.
+    fn of_fetch(connection: &'c Connection, token: &'c TokenName, seen: &'c Seen) -> Result<Self, Error> {
+        let inventory = Self::open(connection, token, seen)?;
+        if inventory.is_first { Ok(inventory) } else { Self::of(connection, token, seen) }
+    }
+
+    fn open(connection: &'c Connection, token: &'c TokenName, seen: &'c Seen) -> Result<Self, Error> {
+        let numbers = Numbers::of(connection, token)?;
+        let (round, is_first) = connection
+            .prepare_cached(
+                "SELECT fetch_round, full_at IS NULL AND fetch_round <= 1 FROM token WHERE name = ?1",
+            )?
             .query_row([token.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let last: Option<DeviceId> = connection
+            .prepare_cached("SELECT max(id) FROM device_record WHERE id < ?1")?
+            .query_row([DeviceId::before_first(numbers.token + 1)], |row| row.get(0))?;
         Ok(Self {
             connection,
-            token,
+            numbers,
+            last: last.unwrap_or_default().max(numbers.before_first()),
             seen,
             round,
-            is_young,
+            is_first,
+            kinds: Kinds::new(connection),
+            standings: Standings::new(connection),
+            arrivals: [None; 2],
             find: connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id FROM device WHERE token = ?1 AND serial_number = ?2"
+                "SELECT {COLUMNS}, id, standing FROM numbered_device
+                 WHERE id = (SELECT device FROM serial WHERE token = ?1 AND serial_number = ?2)"
             ))?,
-            insert: connection.prepare_cached(&format!(
-                "INSERT INTO device ({COLUMNS}, token, seen_at, seen_run, round)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                     ?20, ?21, ?22, ?23, ?24, ?25)
-                 ON CONFLICT (token, serial_number) DO NOTHING"
-            ))?,
-            update: connection.prepare_cached(&format!(
-                "UPDATE device SET ({COLUMNS}) =
-                     (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                         ?21)
-                 WHERE id = ?22"
-            ))?,
+            insert_record: connection.prepare_cached(
+                "INSERT INTO device_record (id, serial_number, kind, arrival, asset_tag, device_assigned_date, extra)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?,
+            insert_state: connection.prepare_cached(
+                "INSERT INTO device_state (device, standing, changed_at, profile_assign_time, profile_push_time)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
+            insert_serial: connection
+                .prepare_cached("INSERT INTO serial (token, serial_number, device) VALUES (?1, ?2, ?3)")?,
             mark: connection.prepare_cached(
                 "INSERT INTO listing (device, round) VALUES (?1, ?2)
                  ON CONFLICT (device) DO UPDATE SET round = excluded.round",
@@ -177,81 +229,221 @@ impl<'c> Inventory<'c> {
         })
     }
 
+    /// Ends the work on these devices. To be called at the end of the transaction.
+    pub(super) fn settle(self) -> Result<(), Error> {
+        let mut found = self
+            .connection
+            .prepare_cached("UPDATE token SET keyed = ?2 WHERE number = ?1 AND keyed <> ?2")?;
+        found.execute(params![self.numbers.token, self.numbers.keyed])?;
+        self.standings.settle()
+    }
+
     /// Folds in one device of a full fetch.
     fn listed(&mut self, change: Change) -> Result<Folded, Error> {
-        let stored = self.put(change)?;
-        // A new row says itself in which round it came.
-        if !stored.inserted {
-            self.mark.execute(params![stored.device, self.round])?;
+        if self.is_first {
+            let (known, folded) = fold(None, change, self.seen.at);
+            self.append(&known)?;
+            return Ok(folded);
         }
-        Ok(stored.folded)
+        let (device, folded, is_new) = self.put(change)?;
+        // A new row says itself in which round it came.
+        if !is_new {
+            self.mark.execute(params![device, self.round])?;
+        }
+        Ok(folded)
     }
 
     /// Devices of a full fetch that nobody can read; one without its serial number is any of them.
     fn listed_unread(&self, unread: &[Option<SerialNumber>]) -> Result<(), Error> {
         let mut mark_one = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO listing (device, round)
-             SELECT id, ?3 FROM device WHERE token = ?1 AND serial_number = ?2",
+             SELECT device, ?3 FROM serial WHERE token = ?1 AND serial_number = ?2",
         )?;
         for serial in unread.iter().flatten() {
-            mark_one.execute(params![self.token.as_str(), serial.as_str(), self.round])?;
+            mark_one.execute(params![self.numbers.token, serial.as_str(), self.round])?;
         }
         if unread.iter().any(Option::is_none) {
             self.connection.execute(
-                "INSERT OR REPLACE INTO listing (device, round) SELECT id, ?2 FROM device WHERE token = ?1",
-                params![self.token.as_str(), self.round],
+                "INSERT OR REPLACE INTO listing (device, round) SELECT device, ?2 FROM serial WHERE token = ?1",
+                params![self.numbers.token, self.round],
             )?;
         }
         Ok(())
     }
 
+    /// The devices that the full fetch which is through has not listed.
+    fn missing(&self) -> Result<Vec<DeviceId>, Error> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT d.id FROM numbered_device d LEFT JOIN listing l ON l.device = d.id
+             WHERE d.id > ?1 AND d.id <= ?2 AND gone = 0 AND coalesce(l.round, d.round) < ?3",
+        )?;
+        let key = params![self.numbers.before_first(), self.numbers.keyed, self.round];
+        // All that is there came with the first.
+        if self.round <= 1 {
+            return Ok(Vec::new());
+        }
+        let missing = select.query_map(key, |row| row.get(0))?;
+        Ok(missing.collect::<Result<_, _>>()?)
+    }
+
+    /// A device is no longer this token's.
+    fn leave(&mut self, device: DeviceId) -> Result<(), Error> {
+        depart(self.connection, &mut self.standings, device, None)?;
+        history::record(self.connection, device, &Happened::gone(), self.seen)
+    }
+
     /// Folds in what Apple says of a device, and what that makes of it into its history.
     pub(super) fn fold(&mut self, change: Change) -> Result<Folded, Error> {
-        Ok(self.put(change)?.folded)
+        Ok(self.put(change)?.1)
     }
 
-    fn put(&mut self, change: Change) -> Result<Stored, Error> {
-        if self.is_young {
-            let (kind, at) = (change.kind, change.at);
+    /// The same, with which device that is, and whether it was not there.
+    fn put(&mut self, change: Change) -> Result<(DeviceId, Folded, bool), Error> {
+        let Some(held) = self.find(&change.device.serial_number)? else {
             let (known, folded) = fold(None, change, self.seen.at);
-            if let Some(device) = self.insert(&known)? {
-                return Ok(Stored { device, folded, inserted: true });
-            }
-            return self.put_known(Change { device: known.device, kind, at });
-        }
-        self.put_known(change)
-    }
-
-    fn put_known(&mut self, change: Change) -> Result<Stored, Error> {
-        let key = params![self.token.as_str(), change.device.serial_number.as_str()];
-        let held = self.find.query_row(key, |row| Ok((row.get("id")?, known(row)))).optional()?;
-        let Some((device, held)) = held else {
-            let (known, folded) = fold(None, change, self.seen.at);
-            let inserted = self.insert(&known)?.ok_or(rusqlite::Error::StatementChangedRows(0))?;
-            return Ok(Stored { device: inserted, folded, inserted: true });
+            let device = self.append(&known)?;
+            self.insert_serial.execute(params![
+                self.numbers.token,
+                known.device.serial_number.as_str(),
+                device
+            ])?;
+            self.numbers.keyed = device;
+            return Ok((device, folded, true));
         };
-        let held: Known = held?;
-        let (known, folded) = fold(Some(&held), change, self.seen.at);
-        if known != held {
-            bind(&mut self.update, &known)?;
-            self.update.raw_bind_parameter(22, device)?;
-            self.update.raw_execute()?;
+        let (known, folded) = fold(Some(&held.known), change, self.seen.at);
+        if known != held.known {
+            self.rewrite(&held, &known)?;
         }
-        let folded = self.remember(device, folded, &held, &known)?;
-        Ok(Stored { device, folded, inserted: false })
+        let folded = self.remember(held.id, folded, &held.known, &known)?;
+        Ok((held.id, folded, false))
     }
 
-    /// Inserts a device. None if it is there already.
-    fn insert(&mut self, known: &Known) -> Result<Option<DeviceId>, Error> {
-        bind(&mut self.insert, known)?;
-        self.insert.raw_bind_parameter(22, self.token.as_str())?;
-        // One that is heard of only because it left was never here.
-        let here = (!known.gone).then_some(self.seen);
-        self.insert.raw_bind_parameter(23, here.map(|seen| millis(seen.at)))?;
-        self.insert.raw_bind_parameter(24, here.map(|seen| seen.run.as_str()))?;
-        self.insert.raw_bind_parameter(25, self.round)?;
-        let inserted = self.insert.raw_execute()?;
-        Ok((inserted == 1).then(|| DeviceId::last(self.connection)))
+    fn find(&mut self, serial: &SerialNumber) -> Result<Option<Stored>, Error> {
+        let mut rows = self.find.query(params![self.numbers.token, serial.as_str()])?;
+        rows.next()?.map(stored).transpose()
+    }
+
+    /// Writes a device that is not there yet. Whether it can be found is another matter.
+    fn append(&mut self, known: &Known) -> Result<DeviceId, Error> {
+        let (device, id) = (&known.device, self.last.next());
+        let extra = (!device.extra.is_empty()).then(|| to_json(&device.extra));
+        let (kind, arrival) = (self.kinds.enter(device)?, self.arrival(!known.gone)?);
+        self.insert_record.execute(params![
+            id,
+            device.serial_number.as_str(),
+            kind,
+            arrival,
+            device.asset_tag,
+            device.device_assigned_date.map(millis),
+            extra,
+        ])?;
+        self.insert_state.execute(params![
+            id,
+            self.standings.enter(Standing::of(known, self.numbers.token, None))?,
+            known.changed_at.map(millis),
+            device.profile_assign_time.map(millis),
+            device.profile_push_time.map(millis),
+        ])?;
+        self.last = id;
+        Ok(id)
+    }
+
+    /// One that is heard of only because it left was never here.
+    fn arrival(&mut self, here: bool) -> Result<i64, Error> {
+        let known = &mut self.arrivals[usize::from(here)];
+        match known {
+            Some(id) => Ok(*id),
+            None => {
+                let id = arrival(self.connection, here.then_some(self.seen), self.round)?;
+                *known = Some(id);
+                Ok(id)
+            }
+        }
+    }
+
+    /// Enters the serial numbers of devices that were only appended: sorted, for they come in no order, and a
+    /// table is written all over for every page of them. Of one that Apple listed twice the later counts. Returns
+    /// how many these are.
+    fn enter_serials(&mut self) -> Result<u64, Error> {
+        let (from, to) = (self.numbers.keyed, self.last);
+        if from >= to {
+            return Ok(0);
+        }
+        let range = params![from, to, self.numbers.token];
+        let mut enter = self.connection.prepare_cached(
+            "INSERT OR IGNORE INTO serial (token, serial_number, device)
+             SELECT ?3, serial_number, id FROM device_record WHERE id > ?1 AND id <= ?2
+             ORDER BY serial_number, id",
+        )?;
+        let mut count = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM device_record WHERE id > ?1 AND id <= ?2")?;
+        let all: u64 = count.query_row(params![from, to], |row| row.get(0))?;
+        let twice = all - enter.execute(range)? as u64;
+        self.numbers.keyed = to;
+        if twice > 0 {
+            let mut again = self.connection.prepare_cached(
+                "SELECT id FROM device_record r WHERE id > ?1 AND id <= ?2 AND id <>
+                     (SELECT device FROM serial s WHERE s.token = ?3 AND s.serial_number = r.serial_number)
+                 ORDER BY id",
+            )?;
+            let again = again.query_map(range, |row| row.get(0))?.collect::<Result<Vec<DeviceId>, _>>()?;
+            for device in again {
+                self.merge(device)?;
+            }
+        }
+        Ok(twice)
+    }
+
+    /// A device that is there a second time becomes what Apple said later of the first.
+    fn merge(&mut self, device: DeviceId) -> Result<(), Error> {
+        let sql = format!("SELECT {COLUMNS}, id, standing FROM numbered_device WHERE id = ?1");
+        let mut select = self.connection.prepare_cached(&sql)?;
+        let again = select.query_row([device], |row| Ok(stored(row)))??;
+        self.standings.leave(again.standing);
+        self.connection.execute("DELETE FROM device_record WHERE id = ?1", [device])?;
+        self.fold(super::actions::listed(again.known.device))?;
+        Ok(())
+    }
+
+    /// Writes what is different of a device.
+    fn rewrite(&mut self, held: &Stored, known: &Known) -> Result<(), Error> {
+        let (before, now) = (&held.known.device, &known.device);
+        let kind = |device: &Device| {
+            let Device { model, description, color, os, device_family, device_assigned_by, .. } = device;
+            [model, description, color, os, device_family, device_assigned_by].map(Clone::clone)
+        };
+        let rest =
+            |device: &Device| (device.asset_tag.clone(), device.device_assigned_date, device.extra.clone());
+        if kind(before) != kind(now) || rest(before) != rest(now) {
+            let extra = (!now.extra.is_empty()).then(|| to_json(&now.extra));
+            let mut update = self.connection.prepare_cached(
+                "UPDATE device_record SET kind = ?2, asset_tag = ?3, device_assigned_date = ?4, extra = ?5
+                 WHERE id = ?1",
+            )?;
+            let date = now.device_assigned_date.map(millis);
+            update.execute(params![held.id, self.kinds.enter(now)?, now.asset_tag, date, extra])?;
+        }
+        if held.known.pause != known.pause {
+            set_pause(self.connection, held.id, known.pause)?;
+        }
+        let opinion = self.standings.get(held.standing)?.opinion;
+        self.standings.leave(held.standing);
+        let standing = self.standings.enter(Standing::of(known, self.numbers.token, opinion))?;
+        let mut update = self.connection.prepare_cached(
+            "UPDATE device_state SET standing = ?2, ours_at = ?3, changed_at = ?4, profile_assign_time = ?5,
+                 profile_push_time = ?6
+             WHERE device = ?1",
+        )?;
+        update.execute(params![
+            held.id,
+            standing,
+            known.ours.as_ref().map(|ours| millis(ours.at)),
+            known.changed_at.map(millis),
+            now.profile_assign_time.map(millis),
+            now.profile_push_time.map(millis),
+        ])?;
+        Ok(())
     }
 
     /// Writes what happened to a device into its history. What is only the echo of our own assignment
@@ -284,42 +476,45 @@ impl<'c> Inventory<'c> {
     }
 }
 
-/// What became of one record.
-struct Stored {
+/// A device that is no longer a token's, whatever was ours of it. `at` is when, by Apple's clock.
+pub(super) fn depart(
+    connection: &Connection,
+    standings: &mut Standings<'_>,
     device: DeviceId,
-    folded: Folded,
-    inserted: bool,
+    at: Option<Timestamp>,
+) -> Result<(), Error> {
+    let standing =
+        standings.change(device, |before| Standing { gone: true, ours: None, ..before.clone() })?;
+    let mut update = connection.prepare_cached(
+        "UPDATE device_state SET standing = ?2, ours_at = NULL,
+             changed_at = iif(?3 IS NULL, changed_at, max(coalesce(changed_at, 0), ?3))
+         WHERE device = ?1",
+    )?;
+    update.execute(params![device, standing, at.map(millis)])?;
+    set_pause(connection, device, None)
 }
 
-/// Binds the 21 columns of [`COLUMNS`].
-fn bind(statement: &mut Statement<'_>, known: &Known) -> Result<(), Error> {
-    let device = &known.device;
-    let extra = (!device.extra.is_empty()).then(|| to_json(&device.extra));
-    let columns: [&dyn ToSql; 21] = [
-        &device.serial_number.as_str(),
-        &device.model,
-        &device.description,
-        &device.color,
-        &device.asset_tag,
-        &device.os,
-        &device.device_family,
-        &device.profile_status.as_str(),
-        &device.profile_uuid.as_ref().map(ProfileId::as_str),
-        &device.profile_assign_time.map(millis),
-        &device.profile_push_time.map(millis),
-        &device.device_assigned_by,
-        &device.device_assigned_date.map(millis),
-        &extra,
-        &known.gone,
-        &known.changed_at.map(millis),
-        &known.ours.as_ref().map(|ours| ours.profile.as_str()),
-        &known.ours.as_ref().map(|ours| millis(ours.at)),
-        &known.pause.map(|pause| millis(pause.until)),
-        &known.pause.map(|pause| pause.why.as_str()),
-        &known.pause.map_or(0, |pause| pause.times),
-    ];
-    for (place, column) in (1..).zip(columns) {
-        statement.raw_bind_parameter(place, column)?;
+/// For how long a device is left alone, from now on.
+pub(super) fn set_pause(
+    connection: &Connection,
+    device: DeviceId,
+    pause: Option<Pause>,
+) -> Result<(), Error> {
+    match pause {
+        None => {
+            connection.prepare_cached("DELETE FROM pause WHERE device = ?1")?.execute([device])?;
+        }
+        Some(Pause { until, why, times }) => {
+            let mut set = connection.prepare_cached(
+                "INSERT OR REPLACE INTO pause (device, wait_until, wait_why, wait_times) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            set.execute(params![device, millis(until), why.as_str(), times])?;
+        }
     }
     Ok(())
+}
+
+/// A device from [`COLUMNS`] and the two after them.
+fn stored(row: &Row<'_>) -> Result<Stored, Error> {
+    Ok(Stored { id: row.get(21)?, standing: row.get(22)?, known: known(row)? })
 }

@@ -94,8 +94,12 @@ impl Store {
                 };
                 let next = match what {
                     Forgettable::Actions => bite.actions()?,
-                    Forgettable::DeviceHistory => bite.of_devices("device_history", "seen_at")?,
-                    Forgettable::Verdicts => bite.of_devices("verdict_history", "decided_at")?,
+                    Forgettable::DeviceHistory => {
+                        bite.of_devices("device_history", "device_history", "seen_at")?
+                    }
+                    Forgettable::Verdicts => {
+                        bite.of_devices("verdict_history", "earlier_verdict", "decided_at")?
+                    }
                     Forgettable::DryRuns => bite.dry_runs()?,
                     Forgettable::Runs => bite.runs()?,
                     Forgettable::Texts => bite.texts()?,
@@ -138,12 +142,15 @@ impl Bite<'_> {
     }
 
     fn actions(&self) -> Result<Option<i64>, Error> {
-        let Some(last) = self.last_of("action", ROWS)? else { return Ok(None) };
-        let newer = "SELECT 1 FROM action b JOIN run q ON q.id = b.run
-            WHERE b.device = action.device AND b.id > action.id AND NOT q.dry AND NOT q.shadow";
+        let Some(last) = self.last_of("action_record", ROWS)? else { return Ok(None) };
+        let newer =
+            "SELECT 1 FROM action_record b JOIN plan p ON p.id = b.id >> 32 JOIN run q ON q.id = p.run
+            WHERE b.device = action_record.device AND b.id > action_record.id AND NOT q.dry AND NOT q.shadow";
         let sql = format!(
-            "DELETE FROM action WHERE id > ?1 AND id <= ?2 AND state NOT IN ('planned', 'sent')
-                 AND EXISTS (SELECT 1 FROM run r WHERE r.id = action.run AND NOT r.dry AND r.ended_at IS NOT NULL
+            "DELETE FROM action_record WHERE id > ?1 AND id <= ?2
+                 AND EXISTS (SELECT 1 FROM outcome o WHERE o.id = action_record.outcome AND o.state <> 'sent')
+                 AND EXISTS (SELECT 1 FROM plan JOIN run r ON r.id = plan.run
+                     WHERE plan.id = action_record.id >> 32 AND NOT r.dry AND r.ended_at IS NOT NULL
                      AND r.state <> 'waiting'
                      AND (r.started_at < ?3 OR EXISTS ({newer} LIMIT 1 OFFSET ?4 - 1)))
                  AND EXISTS ({newer})"
@@ -155,12 +162,12 @@ impl Bite<'_> {
 
     /// Rows that each device has, numbered. Only the oldest go, and never the newest: so whoever finds the first
     /// number knows that all is there.
-    fn of_devices(&self, table: &str, time: &str) -> Result<Option<i64>, Error> {
-        let Some(last) = self.last_of("device", DEVICES)? else { return Ok(None) };
+    fn of_devices(&self, table: &str, whole: &str, time: &str) -> Result<Option<i64>, Error> {
+        let Some(last) = self.last_of("device_record", DEVICES)? else { return Ok(None) };
         let sql = format!(
             "DELETE FROM {table} WHERE device > ?1 AND device <= ?2 AND number < (
                  SELECT max(coalesce(min(iif(h.{time} >= ?3, h.number, NULL)), max(h.number)), max(h.number) - ?4 + 1)
-                 FROM {table} h WHERE h.device = {table}.device)"
+                 FROM {whole} h WHERE h.device = {table}.device)"
         );
         let own = [self.place, last, self.before, self.count];
         self.connection.prepare_cached(&sql)?.execute(own)?;
@@ -175,7 +182,8 @@ impl Bite<'_> {
             let gone = self
                 .connection
                 .prepare_cached(
-                    "DELETE FROM action WHERE id IN (SELECT id FROM action WHERE run = ?1 LIMIT ?2)",
+                    "DELETE FROM action_record WHERE id IN (SELECT a.id FROM action_record a
+                         JOIN plan p ON a.id >= p.id << 32 AND a.id < (p.id + 1) << 32 WHERE p.run = ?1 LIMIT ?2)",
                 )?
                 .execute(params![run, left])?;
             left -= i64::try_from(gone).unwrap_or(left);
@@ -217,7 +225,8 @@ impl Bite<'_> {
                      AND id IS NOT (SELECT id FROM run WHERE workflow = ?1 AND NOT dry AND state <> 'skipped'
                          ORDER BY started_at DESC, id DESC LIMIT 1)
                      AND (scheduled_at IS NULL OR scheduled_at < (SELECT max(scheduled_at) FROM run WHERE workflow = ?1))
-                     AND (shadow OR NOT EXISTS (SELECT 1 FROM action WHERE run = run.id))))
+                     AND (shadow OR NOT EXISTS (SELECT 1 FROM plan p JOIN action_record a
+                         ON a.id >= p.id << 32 AND a.id < (p.id + 1) << 32 WHERE p.run = run.id))))
              ORDER BY started_at LIMIT ?5",
         )?;
         let mut rows = select.query(params![workflow, dry, self.before, self.count, RUNS])?;
@@ -256,8 +265,11 @@ mod tests {
             let store = Store::open(&folder.path().join("deputy.db"), key).await.unwrap();
             let world = "INSERT INTO token (name, server_name, server_uuid, org_name, admin_id, expires_at,
                     imported_at, credentials) VALUES ('emea', 's', 'u', 'o', 'a', 1, 2, x'00');
-                INSERT INTO device (id, token, serial_number, profile_status, round)
-                    VALUES (1, 'emea', 'A', 'empty', 1), (2, 'emea', 'B', 'empty', 1);";
+                INSERT INTO kind (id) VALUES (1);
+                INSERT INTO arrival (id, round) VALUES (1, 1);
+                INSERT INTO standing (id, token, gone, profile_status, devices) VALUES (1, 1, 0, 'empty', 2);
+                INSERT INTO device_record (id, serial_number, kind, arrival) VALUES (1, 'A', 1, 1), (2, 'B', 1, 1);
+                INSERT INTO device_state (device, standing) VALUES (1, 1), (2, 1);";
             let rows = format!("{world}{rows}");
             store.write(move |connection| Ok(connection.execute_batch(&rows)?)).await.unwrap();
             let now = Timestamp::from_millisecond(100 * DAY).unwrap();
@@ -299,6 +311,35 @@ mod tests {
         list.split(';').map(row).collect()
     }
 
+    /// Rows of actions, `;` between: `RUN DEVICE STATE`, each in a plan of its own.
+    fn actions(list: &str) -> String {
+        let row = |(number, line): (i64, &str)| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (run, device, state) = (words[0], words[1], words[2]);
+            let outcome = if state == "planned" {
+                "NULL".to_owned()
+            } else {
+                format!("(SELECT id FROM outcome WHERE plan = {number})")
+            };
+            let came_to = if state == "planned" {
+                String::new()
+            } else {
+                format!(
+                    "INSERT INTO outcome (plan, state, first, last) VALUES ({number}, '{state}', 0, {});",
+                    i64::MAX
+                )
+            };
+            format!(
+                "INSERT INTO plan (id, run, token) VALUES ({number}, '{run}', 'emea');
+                 INSERT INTO deed (id, plan, kind, profile, reason) VALUES ({number}, {number}, 'assign', 'lab', '');
+                 {came_to}
+                 INSERT INTO action_record (id, device, deed, outcome)
+                     VALUES (({number} << 32) + 1, {device}, {number}, {outcome});"
+            )
+        };
+        (1..).zip(list.split(';')).map(row).collect()
+    }
+
     const RUNS_LEFT: &str = "SELECT id FROM run ORDER BY id";
 
     #[test]
@@ -326,9 +367,7 @@ mod tests {
 
     #[test]
     fn a_run_stays_while_one_of_its_actions_does_and_a_dry_run_takes_its_plan_along() {
-        let actions = "INSERT INTO action (run, token, device, profile, reason, state) VALUES
-            ('a', 'emea', 1, 'lab', '', 'succeeded'), ('b', 'emea', 1, 'lab', '', 'failed'),
-            ('c', 'emea', 1, 'lab', '', 'planned'), ('a', 'emea', 2, 'lab', '', 'sent');";
+        let actions = actions("a 1 succeeded; b 1 failed; c 1 planned; a 2 sent");
         let runs = runs("a w 1 succeeded; b w 2 succeeded; c w 3 succeeded dry; d w 4 succeeded");
         let rows = format!("{runs}{actions}");
         check(&rows, RUNS_LEFT, expect!["a b d"]);
@@ -338,10 +377,9 @@ mod tests {
 
     #[test]
     fn runs_in_shadow_mode_go_with_their_plans_and_do_not_count_as_what_was_done_last() {
-        let actions = "INSERT INTO action (run, token, device, profile, reason, state) VALUES
-            ('a', 'emea', 1, 'lab', '', 'succeeded'), ('b', 'emea', 1, 'lab', '', 'planned');";
+        let actions = actions("a 1 succeeded; b 1 planned");
         let runs = runs("a w 1 succeeded; b s 2 succeeded shadow; c s 3 succeeded shadow; d w 4 waiting");
-        check(&(runs + actions), RUNS_LEFT, expect!["a c d"]);
+        check(&(runs + &actions), RUNS_LEFT, expect!["a c d"]);
     }
 
     #[test]

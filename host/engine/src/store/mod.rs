@@ -11,6 +11,7 @@ mod freshness;
 mod history;
 mod inventory;
 mod keep;
+mod kinds;
 mod outbox;
 mod plans;
 mod plugins;
@@ -21,6 +22,7 @@ mod reseal;
 mod runs;
 mod said;
 mod schedule;
+mod standing;
 mod texts;
 mod token_keys;
 mod tokens;
@@ -78,6 +80,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0011-memory.sql")),
     M::up(include_str!("migrations/0012-step-ids.sql")),
     M::up(include_str!("migrations/0013-plan-of-step.sql")),
+    M::up(include_str!("migrations/0015-standing.sql")),
 ];
 
 /// The word sealed to tell a wrong key.
@@ -514,11 +517,14 @@ mod tests {
         assert_eq!((kinds, changes[0].fields.len()), (vec!["changed", "added"], 1));
         // What was decided before is not made up: the echo of what we did was not kept then.
         assert!(store.whole_since().await.unwrap() >= time(millis(before)).unwrap());
-        let change = "UPDATE verdict SET decision = 'ignore', decided_at = 8";
-        store.write(move |connection| Ok(connection.execute_batch(change)?)).await.unwrap();
+        let (device, _) = store.devices_after(&token, None, 9).await.unwrap().remove(0);
+        let (run, plugin) = ("20260101-000000-bcdfgh".parse().unwrap(), "rules".parse().unwrap());
+        let policy = (plugin, domain::id::Digest::of(b""));
+        let said = vec![(device, domain::verdict::Verdict::ignore())];
+        store.store_verdicts(&run, Book::Live, policy, &[], said, before).await.unwrap();
         let (verdicts, was): (i64, String) = store
             .read(|connection| {
-                let sql = "SELECT count(*), max(decision) FROM verdict_history";
+                let sql = "SELECT count(*), max(decision) FROM earlier_verdict";
                 Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
             })
             .await

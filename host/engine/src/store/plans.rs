@@ -1,6 +1,7 @@
 //! Plans: what a run will do, action by action, before any of it is done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, SerialNumber, TokenName};
 use domain::plan::{
@@ -13,10 +14,11 @@ use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::actions::QueuedAction;
+use super::actions::{self, Deed, QueuedAction};
 use super::devices::{DeviceId, pause};
-use super::verdicts::{Book, verdict};
-use super::{Error, Store, millis, typed};
+use super::standing::{self, Numbers, Standings};
+use super::verdicts::{self, Book};
+use super::{Error, Store, millis, to_json, typed};
 
 /// A plan that is in the store, action by action. Only such a plan can be applied.
 #[derive(Clone, Debug)]
@@ -74,11 +76,22 @@ const PLAN_BATCH: u32 = 2_000;
 /// As many devices in which two plans differ are named.
 const NAMED: usize = 3;
 
-/// What a candidate is made of: the columns of [`candidate`].
-const CANDIDATE: &str = "d.serial_number,
-    coalesce(d.ours_profile, iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL)),
-    d.wait_until, d.wait_why, d.wait_times,
-    EXISTS (SELECT 1 FROM action a WHERE a.token = d.token AND a.device = d.id AND a.state = 'sent'), d.id";
+/// What a candidate is made of, besides what follows from its standing.
+const CANDIDATE: &str = "r.serial_number, p.wait_until, p.wait_why, p.wait_times, n.device, n.standing";
+const CANDIDATES: &str =
+    "device_state n JOIN device_record r ON r.id = n.device LEFT JOIN pause p ON p.device = n.device";
+
+/// The standings of a token's devices, as the planner looks at them.
+type Stands = BTreeMap<(i64, Option<i64>), Stand>;
+
+/// So many devices that the planner cannot tell apart but by name.
+struct Stand {
+    on: Option<ProfileId>,
+    verdict: Option<Verdict>,
+    /// A policy that was asked for an earlier plan of the run has decided.
+    decided_before: bool,
+    devices: u64,
+}
 
 impl Store {
     /// Plans a token's devices from inventory and verdicts, and records every action.
@@ -91,11 +104,21 @@ impl Store {
         now: Timestamp,
     ) -> Result<(RecordedPlan, Drawn), Error> {
         let mut planner = Planner::new(profiles, rails, now);
+        let mut stands = self.stands(&maker.token, verdicts.clone()).await?;
+        // Of most devices it follows from their standing that they are left alone.
+        stands.retain(|_, it| {
+            let skip = planner.skips_all(it.on.as_ref(), it.verdict.as_ref(), it.decided_before);
+            skip.inspect(|skip| planner.leave(it.devices, *skip)).is_none()
+        });
+        let stands = Arc::new(stands);
+        let in_flight = self.devices_in_flight(&maker.token).await?;
         let mut after: Option<DeviceId> = None;
-        loop {
-            let candidates = self.candidates(&maker.token, after, PLAN_BATCH, verdicts.clone()).await?;
+        while !stands.is_empty() {
+            let mut candidates =
+                self.candidates(&maker.token, after, verdicts.book, stands.clone(), PLAN_BATCH).await?;
             let Some((last, _)) = candidates.last() else { break };
             after = Some(*last);
+            candidates.iter_mut().for_each(|(id, it)| it.in_flight = in_flight.contains(id));
             let entries = candidates.iter().map(|(id, candidate)| (*id, planner.consider(candidate)));
             self.record_actions(maker, actions(entries)).await?;
         }
@@ -116,10 +139,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Result<(RecordedPlan, Drawn), Outdated>, Error> {
         let mut planner = Planner::new(profiles, rails, now);
+        let in_flight = self.devices_in_flight(&maker.token).await?;
         let mut outdated = Outdated { profiles: given.profiles_changed(profiles), ..Outdated::default() };
         for wishes in given.wishes.chunks(PLAN_BATCH as usize) {
             let serials = wishes.iter().map(|wish| wish.serial_number.clone()).collect();
-            let found = self.look_up(&maker.token, serials).await?;
+            let mut found = self.look_up(&maker.token, serials).await?;
+            found.values_mut().for_each(|(id, it)| it.in_flight = in_flight.contains(id));
             let mut entries = Vec::new();
             for wish in wishes {
                 let found = found.get(&wish.serial_number);
@@ -148,10 +173,13 @@ impl Store {
     pub async fn devices_of(&self, token: &TokenName, since: Option<Timestamp>) -> Result<u64, Error> {
         let token = token.clone();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT count(*) FROM device WHERE token = ?1 AND gone = 0 AND (?2 IS NULL OR seen_at > ?2)",
+            let numbers = Numbers::of(connection, &token)?;
+            let Some(since) = since else { return numbers.devices(connection) };
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM numbered_device WHERE id > ?1 AND id <= ?2 AND gone = 0 AND seen_at > ?3",
             )?;
-            Ok(statement.query_row(params![token.as_str(), since.map(millis)], |row| row.get(0))?)
+            let range = params![numbers.before_first(), numbers.keyed, millis(since)];
+            Ok(count.query_row(range, |row| row.get(0))?)
         })
         .await
     }
@@ -166,13 +194,19 @@ impl Store {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {CANDIDATE} FROM device d WHERE d.token = ?1 AND d.serial_number = ?2 AND d.gone = 0"
+                "SELECT {CANDIDATE} FROM {CANDIDATES} WHERE n.device =
+                     (SELECT device FROM serial s JOIN token t ON t.number = s.token
+                      WHERE t.name = ?1 AND s.serial_number = ?2)"
             ))?;
+            let mut standings = Standings::new(connection);
             let mut found = BTreeMap::new();
             for serial in serials {
                 let mut rows = statement.query([token.as_str(), serial.as_str()])?;
-                if let Some(row) = rows.next()? {
-                    found.insert(serial, (row.get(6)?, candidate(row)?));
+                let Some(row) = rows.next()? else { continue };
+                let standing = standings.get(row.get(5)?)?;
+                if !standing.gone {
+                    let on = standing.on().cloned();
+                    found.insert(serial, (row.get(4)?, Candidate { on, ..candidate(row)? }));
                 }
             }
             Ok(found)
@@ -186,25 +220,13 @@ impl Store {
         }
         let Maker { run, token, place } = maker.clone();
         self.write(move |connection| {
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO action (run, token, device, profile, from_uuid, reason, to_uuid, place)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?;
+            let mut writing = actions::Writing::of(connection, &run, &token, Some(place))?;
             for (device, action) in actions {
-                let exactly = match &action.to {
-                    Target::Ours(_) => None,
-                    Target::Exactly { id, .. } => Some(id.as_str()),
-                };
-                insert.execute(params![
-                    run.as_str(),
-                    token.as_str(),
+                let (profile, id) = columns(&action.to);
+                writing.put(
                     device,
-                    action.to.name().map_or("", ProfileName::as_str),
-                    action.from.as_ref().map(ProfileId::as_str),
-                    &*action.reason,
-                    exactly,
-                    place,
-                ])?;
+                    Deed { kind: None, profile, id, from: action.from, reason: action.reason },
+                )?;
             }
             Ok(())
         })
@@ -220,8 +242,10 @@ impl Store {
     async fn forget_actions(&self, maker: Maker) -> Result<(), Error> {
         let Maker { run, token, place } = maker;
         self.write(move |connection| {
+            // Its actions go with it.
             connection.execute(
-                "DELETE FROM action WHERE run = ?1 AND token = ?2 AND place = ?3 AND state = 'planned'",
+                "DELETE FROM plan WHERE run = ?1 AND token = ?2 AND place = ?3
+                     AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.plan = plan.id)",
                 params![run.as_str(), token.as_str(), place],
             )?;
             Ok(())
@@ -262,7 +286,7 @@ impl Store {
             let moves = moves(connection, &run, &token, place, &profiles)?;
             let mut first = connection.prepare_cached(
                 "SELECT serial_number, from_uuid, profile, reason, to_uuid
-                 FROM action a JOIN device d ON d.id = a.device
+                 FROM action a JOIN device_record d ON d.id = a.device
                  WHERE run = ?1 AND a.token = ?2 AND (?3 IS NULL OR a.place = ?3)
                  ORDER BY from_uuid IS NULL, serial_number LIMIT ?4",
             )?;
@@ -298,7 +322,7 @@ impl Store {
         from: &RunId,
         profiles: Vec<ProfileName>,
     ) -> Result<Differs, Error> {
-        let RecordedPlan { run, token, .. } = plan.clone();
+        let RecordedPlan { run, token, place, .. } = plan.clone();
         let from = from.clone();
         self.read(move |connection| {
             let mut differs = Differs {
@@ -309,17 +333,21 @@ impl Store {
                 examples: Vec::new(),
                 profiles,
             };
+            let numbers = |run: &RunId| actions::plan_of(connection, run, &token, Some(place));
+            let (Some(ours), Some(theirs)) = (numbers(&run)?, numbers(&from)?) else { return Ok(differs) };
             // Both ways: what only this one has or has otherwise, then what only the other has.
             let mut statement = connection.prepare_cached(
-                "SELECT d.serial_number, b.id IS NULL FROM action a JOIN device d ON d.id = a.device
-                     LEFT JOIN action b ON b.device = a.device AND b.run = ?2
-                 WHERE a.run = ?1 AND a.token = ?3
-                     AND (b.id IS NULL OR (?4 AND (a.profile, a.to_uuid, a.from_uuid)
-                                              IS NOT (b.profile, b.to_uuid, b.from_uuid)))",
+                "SELECT d.serial_number, b.id IS NULL
+                 FROM action_record a JOIN device_record d ON d.id = a.device JOIN deed x ON x.id = a.deed
+                     LEFT JOIN action_record b ON b.device = a.device AND b.id >= ?2 << 32 AND b.id < (?2 + 1) << 32
+                     LEFT JOIN deed y ON y.id = b.deed
+                 WHERE a.id >= ?1 << 32 AND a.id < (?1 + 1) << 32
+                     AND (b.id IS NULL OR (?3 AND (x.profile, x.to_uuid, x.from_uuid)
+                                              IS NOT (y.profile, y.to_uuid, y.from_uuid)))
+                 ORDER BY a.id",
             )?;
-            for (one, other, this) in [(&run, &from, true), (&from, &run, false)] {
-                let mut rows =
-                    statement.query(params![one.as_str(), other.as_str(), token.as_str(), this])?;
+            for (one, other, this) in [(ours, theirs, true), (theirs, ours, false)] {
+                let mut rows = statement.query(params![one, other, this])?;
                 while let Some(row) = rows.next()? {
                     let only_here: bool = row.get(1)?;
                     match (this, only_here) {
@@ -344,7 +372,7 @@ impl Store {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT serial_number, from_uuid, profile, to_uuid, reason
-                 FROM action a JOIN device d ON d.id = a.device
+                 FROM action a JOIN device_record d ON d.id = a.device
                  WHERE run = ?1 AND a.token = ?2 AND kind = 'assign' ORDER BY a.id",
             )?;
             let mut rows = statement.query([run.as_str(), token.as_str()])?;
@@ -371,7 +399,7 @@ impl Store {
             let mut statement = connection.prepare_cached(
                 "SELECT a.token, serial_number, kind, from_uuid, p.name, a.uuid, gone,
                      coalesce(d.ours_profile, iif(d.profile_status IN ('assigned', 'pushed'), d.profile_uuid, NULL))
-                 FROM action a JOIN device d ON d.id = a.device
+                 FROM action a JOIN numbered_device d ON d.id = a.device
                      LEFT JOIN profile p ON p.token = a.token AND p.uuid = a.from_uuid
                  WHERE run = ?1 AND state = 'succeeded' ORDER BY a.id",
             )?;
@@ -400,11 +428,12 @@ impl Store {
     pub async fn targets(&self, plan: &RecordedPlan) -> Result<BTreeSet<Target>, Error> {
         let RecordedPlan { run, token, place, .. } = plan.clone();
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT DISTINCT profile, to_uuid FROM action
-                 WHERE run = ?1 AND token = ?2 AND place = ?3 AND state = 'planned'",
-            )?;
-            let mut rows = statement.query(params![run.as_str(), token.as_str(), place])?;
+            let Some(plan) = actions::plan_of(connection, &run, &token, Some(place))? else {
+                return Ok(BTreeSet::new());
+            };
+            let mut statement =
+                connection.prepare_cached("SELECT DISTINCT profile, to_uuid FROM deed WHERE plan = ?1")?;
+            let mut rows = statement.query([plan])?;
             let mut targets = BTreeSet::new();
             while let Some(row) = rows.next()? {
                 targets.extend(target_of(row.get(0)?, row.get(1)?)?);
@@ -414,27 +443,33 @@ impl Store {
         .await
     }
 
-    /// The next actions of a plan that are not sent yet, all for one profile.
+    /// The next actions of a plan, after one, that are not sent yet, all for one profile.
     pub async fn next_actions(
         &self,
         plan: &RecordedPlan,
         target: &Target,
+        after: Option<&QueuedAction>,
         limit: u32,
     ) -> Result<Vec<QueuedAction>, Error> {
         let RecordedPlan { run, token, place, .. } = plan.clone();
         let (name, id) = columns(target);
+        let after = after.map(|action| action.id);
         self.read(move |connection| {
+            let Some(plan) = actions::plan_of(connection, &run, &token, Some(place))? else {
+                return Ok(Vec::new());
+            };
             let mut statement = connection.prepare_cached(
-                "SELECT a.id, serial_number FROM action a JOIN device d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND profile = ?3 AND to_uuid IS ?4 AND state = 'planned'
-                     AND a.place = ?5
-                 ORDER BY a.id LIMIT ?6",
+                "SELECT a.id, r.serial_number, a.device
+                 FROM action_record a JOIN device_record r ON r.id = a.device
+                 WHERE a.id > coalesce(?2, ?1 << 32) AND a.id < (?1 + 1) << 32 AND outcome IS NULL
+                     AND deed IN (SELECT id FROM deed WHERE plan = ?1 AND profile = ?3 AND to_uuid IS ?4)
+                 ORDER BY a.id LIMIT ?5",
             )?;
-            let mut rows = statement.query(params![run.as_str(), token.as_str(), name, id, place, limit])?;
+            let mut rows = statement.query(params![plan, after, name, id, limit])?;
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
-                actions.push(QueuedAction { id: row.get(0)?, serial_number });
+                actions.push(QueuedAction { id: row.get(0)?, device: row.get(2)?, serial_number });
             }
             Ok(actions)
         })
@@ -444,55 +479,108 @@ impl Store {
     /// Drops what is left of a plan for one profile, or for all: it will not be sent.
     pub async fn drop_actions(&self, plan: &RecordedPlan, target: Option<&Target>) -> Result<u64, Error> {
         let RecordedPlan { run, token, place, .. } = plan.clone();
-        let (name, id) = target.map(columns).map_or((None, None), |(name, id)| (Some(name), id));
-        self.write(move |connection| {
-            let dropped = connection.execute(
-                "UPDATE action SET state = 'dropped'
-                 WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR (profile = ?3 AND to_uuid IS ?4))
-                     AND state = 'planned' AND place = ?5",
-                params![run.as_str(), token.as_str(), name, id, place],
-            )?;
-            Ok(dropped as u64)
+        let target = target.map(columns);
+        self.write(move |connection| match actions::plan_of(connection, &run, &token, Some(place))? {
+            Some(plan) => actions::drop_planned(connection, plan, target),
+            None => Ok(0),
         })
         .await
     }
 
-    /// What the planner looks at, a stretch of devices at a time.
+    /// The ways in which a token's devices stand, with what these verdicts make of them.
+    async fn stands(&self, token: &TokenName, verdicts: Verdicts) -> Result<Stands, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let numbers = Numbers::of(connection, &token)?;
+            let present = standing::present(connection, numbers.token)?;
+            let counts = match verdicts.book {
+                Book::Live => {
+                    present.iter().map(|(id, (it, devices))| ((*id, it.opinion), *devices)).collect()
+                }
+                // Nobody counts those apart.
+                Book::Shadow => shadow_counts(connection, numbers)?,
+            };
+            let mut stands = Stands::new();
+            for ((id, opinion), devices) in counts {
+                let Some((standing, _)) = present.get(&id) else { continue };
+                let said = opinion.map(|opinion| verdicts::opinion(connection, opinion)).transpose()?;
+                let is_of =
+                    |policies: &[PluginName]| said.as_ref().is_some_and(|(_, by)| policies.contains(by));
+                let ignored = said.as_ref().is_some_and(|(it, _)| it.decision == Decision::Ignore);
+                let (of, before) = (is_of(&verdicts.of), !ignored && is_of(&verdicts.not_of));
+                let stand = Stand {
+                    on: standing.on().cloned(),
+                    // What another policy said is still there only if all of these ignored the device.
+                    verdict: said.map(|(it, _)| if of { it } else { Verdict::ignore() }),
+                    decided_before: before,
+                    devices,
+                };
+                stands.insert((id, opinion), stand);
+            }
+            Ok(stands)
+        })
+        .await
+    }
+
+    /// The devices that stand so, a stretch at a time.
     async fn candidates(
         &self,
         token: &TokenName,
         after: Option<DeviceId>,
+        book: Book,
+        stands: Arc<Stands>,
         limit: u32,
-        verdicts: Verdicts,
     ) -> Result<Vec<(DeviceId, Candidate)>, Error> {
         let token = token.clone();
         self.read(move |connection| {
+            let numbers = Numbers::of(connection, &token)?;
+            let (opinion, shadow) = match book {
+                Book::Live => ("g.opinion", "JOIN standing g ON g.id = n.standing"),
+                Book::Shadow => ("v.opinion", "LEFT JOIN shadow_state v ON v.device = n.device"),
+            };
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {CANDIDATE}, v.decision, v.profile, v.hold_until, v.reason, v.fault, v.policy
-                 FROM device d LEFT JOIN {} v ON v.device = d.id
-                 WHERE d.token = ?1 AND d.id > ?2 AND d.gone = 0
-                 ORDER BY d.id LIMIT ?3",
-                verdicts.book.table(),
+                "SELECT {CANDIDATE}, {opinion} FROM {CANDIDATES} {shadow}
+                 WHERE n.device > ?1 AND n.device <= ?2 AND n.standing IN (SELECT value FROM json_each(?3))
+                 ORDER BY n.device"
             ))?;
-            let mut rows = statement.query(params![token.as_str(), after.unwrap_or_default(), limit])?;
+            let among: Vec<i64> = stands.keys().map(|(standing, _)| *standing).collect();
+            let after = after.unwrap_or(numbers.before_first());
+            let mut rows = statement.query(params![after, numbers.keyed, to_json(&among)])?;
             let mut candidates = Vec::new();
             while let Some(row) = rows.next()? {
-                let policy = row.get_ref(12)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-                let is_of = |policies: &[PluginName]| policies.iter().any(|it| policy == Some(it.as_str()));
-                let said = verdict(row, 7)?;
-                let ignored = said.as_ref().is_some_and(|it| it.decision == Decision::Ignore);
+                let Some(stand) = stands.get(&(row.get(5)?, row.get(6)?)) else { continue };
                 let candidate = Candidate {
-                    decided_before: !ignored && is_of(&verdicts.not_of),
-                    // What another policy said is still there only if all of these ignored the device.
-                    verdict: said.map(|said| if is_of(&verdicts.of) { said } else { Verdict::ignore() }),
+                    on: stand.on.clone(),
+                    verdict: stand.verdict.clone(),
+                    decided_before: stand.decided_before,
                     ..candidate(row)?
                 };
-                candidates.push((row.get(6)?, candidate));
+                candidates.push((row.get(4)?, candidate));
+                if candidates.len() >= limit as usize {
+                    break;
+                }
             }
             Ok(candidates)
         })
         .await
     }
+}
+
+/// How many devices stand how, by what policies say in shadow mode.
+fn shadow_counts(
+    connection: &Connection,
+    numbers: Numbers,
+) -> Result<BTreeMap<(i64, Option<i64>), u64>, Error> {
+    let mut all = connection.prepare_cached(
+        "SELECT n.standing, v.opinion FROM device_state n LEFT JOIN shadow_state v ON v.device = n.device
+         WHERE n.device > ?1 AND n.device <= ?2",
+    )?;
+    let mut rows = all.query(params![numbers.before_first(), numbers.keyed])?;
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        *counts.entry((row.get(0)?, row.get(1)?)).or_default() += 1;
+    }
+    Ok(counts)
 }
 
 /// Those of the entries that are actions.
@@ -504,14 +592,13 @@ fn actions(entries: impl Iterator<Item = (DeviceId, Entry)>) -> Vec<(DeviceId, A
     actions.collect()
 }
 
-/// A candidate without a verdict, from the columns of [`CANDIDATE`].
+/// A candidate without what follows from its standing, from the columns of [`CANDIDATE`].
 fn candidate(row: &Row<'_>) -> Result<Candidate, Error> {
-    let on: Option<String> = row.get(1)?;
     Ok(Candidate {
         serial_number: typed(row.get(0)?, "serial number")?,
-        on: on.map(|text| typed(text, "profile id")).transpose()?,
-        pause: pause(row, 2)?,
-        in_flight: row.get(5)?,
+        on: None,
+        pause: pause(row, 1)?,
+        in_flight: false,
         verdict: None,
         decided_before: false,
     })
@@ -550,7 +637,7 @@ fn target(profiles: &Profiles, name: String, id: Option<String>) -> String {
     }
 }
 
-/// Counted in the order of the rows: nothing is sorted, however many they are.
+/// Counted as the rows come: nothing is sorted, however many they are.
 fn moves(
     connection: &Connection,
     run: &RunId,
@@ -558,16 +645,20 @@ fn moves(
     place: Option<u32>,
     profiles: &Profiles,
 ) -> Result<Moves, Error> {
-    let mut all = connection.prepare_cached(
-        "SELECT from_uuid, profile, to_uuid FROM action WHERE run = ?1 AND token = ?2 AND (?3 IS NULL OR place = ?3)",
-    )?;
-    let mut rows = all.query(params![run.as_str(), token.as_str(), place])?;
-    let mut counts: BTreeMap<(Option<String>, String, Option<String>), u64> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        *counts.entry((row.get(0)?, row.get(1)?, row.get(2)?)).or_default() += 1;
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut all = connection
+        .prepare_cached("SELECT deed FROM action_record WHERE id >= ?1 << 32 AND id < (?1 + 1) << 32")?;
+    for plan in actions::plans_of(connection, run, token, place)? {
+        let mut rows = all.query([plan])?;
+        while let Some(row) = rows.next()? {
+            *counts.entry(row.get(0)?).or_default() += 1;
+        }
     }
+    let mut deed = connection.prepare_cached("SELECT from_uuid, profile, to_uuid FROM deed WHERE id = ?1")?;
     let mut moves = Moves::new();
-    for ((from, to, id), devices) in counts {
+    for (id, devices) in counts {
+        let (from, to, id): (Option<String>, String, Option<String>) =
+            deed.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let key = (from.as_deref().map(|id| named(profiles, id)), target(profiles, to, id));
         *moves.entry(key).or_default() += devices;
     }

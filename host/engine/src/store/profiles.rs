@@ -152,8 +152,10 @@ impl Store {
                      iif(ours_profile IS NULL
                              OR (ours_profile = profile_uuid AND profile_status IN ('assigned', 'pushed')),
                          profile_status, 'assigned') s,
-                     count(*)
-                 FROM device WHERE token = ?1 AND gone = 0 AND p IS NOT NULL GROUP BY p, s",
+                     sum(devices)
+                 FROM standing
+                 WHERE token = (SELECT number FROM token WHERE name = ?1) AND gone = 0 AND p IS NOT NULL
+                 GROUP BY p, s",
             )?;
             let mut rows = statement.query([token.as_str()])?;
             let mut counts = StatusCounts::new();

@@ -7,6 +7,7 @@ use domain::run::{Decided, Outcome, Run, SkippedTimes, State, StepRecord, Trigge
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use super::actions::drop_planned;
 use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed, waiting};
 
 /// A run about to be opened.
@@ -116,12 +117,14 @@ impl Store {
                 "UPDATE run SET state = ?2, ended_at = ?3 WHERE id = ?1 AND state = 'running'",
                 params![run.as_str(), state.as_str(), millis(now)],
             )?;
-            connection.execute(
-                "UPDATE action SET state = 'dropped' WHERE run = ?1 AND state = 'planned'
-                     AND (SELECT NOT dry AND NOT shadow FROM run WHERE id = ?1)
+            let mut plans = connection.prepare_cached(
+                "SELECT id FROM plan WHERE run = ?1 AND (SELECT NOT dry AND NOT shadow FROM run WHERE id = ?1)
                      AND token NOT IN (SELECT token FROM waiting WHERE run = ?1 AND came_to IS NULL)",
-                [run.as_str()],
             )?;
+            let plans = plans.query_map([run.as_str()], |row| row.get(0))?;
+            for plan in plans.collect::<Result<Vec<i64>, _>>()? {
+                drop_planned(connection, plan, None)?;
+            }
             // However it ended, it waits while a plan of it does; and no longer than that.
             connection.execute(
                 "UPDATE run SET state = 'waiting'
@@ -308,7 +311,9 @@ impl Store {
                 steps.push(token.map_or_else(|| uses.clone(), |token| format!("{uses} for {token}")));
             }
             let in_flight = connection.query_row(
-                "SELECT count(*) FROM action WHERE run = ?1 AND state = 'sent'",
+                "SELECT count(*) FROM outcome o JOIN plan p ON p.id = o.plan
+                     JOIN action_record a ON a.id >= o.first AND a.id <= o.last AND a.outcome = o.id
+                 WHERE o.state = 'sent' AND p.run = ?1",
                 [run.as_str()],
                 |row| row.get(0),
             )?;

@@ -96,8 +96,8 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, synced_at,
-                     (SELECT count(*) FROM device d WHERE d.token = name AND gone = 0),
-                     (SELECT count(*) FROM device d WHERE d.token = name AND gone = 0
+                     (SELECT coalesce(sum(devices), 0) FROM standing g WHERE g.token = number AND gone = 0),
+                     (SELECT coalesce(sum(devices), 0) FROM standing g WHERE g.token = number AND gone = 0
                           AND (ours_profile IS NOT NULL OR profile_status IN ('assigned', 'pushed')))
                  FROM token ORDER BY name"
             ))?;

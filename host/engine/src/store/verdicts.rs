@@ -1,12 +1,16 @@
 //! What policies said of each device: the last verdict, rewritten only when it changes, and those before it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use domain::id::{Digest, PluginName, RunId, SerialNumber, TokenName};
 use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::devices::DeviceId;
-use super::{Error, Store, maybe_time, millis, to_json, typed};
+use super::standing::{Standing, Standings};
+use super::{Error, Store, maybe_time, millis, typed};
 
 /// Where verdicts are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub enum Book {
 }
 
 impl Book {
-    /// The table.
+    /// Whole verdicts, by device.
     pub(super) fn table(self) -> &'static str {
         match self {
             Self::Live => "verdict",
@@ -56,44 +60,24 @@ impl Store {
         verdicts: Vec<(DeviceId, Verdict)>,
         now: Timestamp,
     ) -> Result<u64, Error> {
-        let (run, later) = (run.clone(), to_json(&later));
+        let (run, later) = (run.clone(), later.to_vec());
         self.write(move |connection| {
-            let mut upsert = connection.prepare_cached(&format!(
-                "INSERT INTO {} (device, decision, profile, hold_until, reason, fault, policy, digest, run,
-                     decided_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (device) DO UPDATE SET decision = excluded.decision,
-                     profile = excluded.profile, hold_until = excluded.hold_until, reason = excluded.reason,
-                     fault = excluded.fault, policy = excluded.policy, digest = excluded.digest,
-                     run = excluded.run, decided_at = excluded.decided_at
-                 WHERE (decision, profile, hold_until, reason, fault, policy) IS NOT
-                     (excluded.decision, excluded.profile, excluded.hold_until, excluded.reason, excluded.fault,
-                      excluded.policy)
-                     AND NOT (excluded.decision = 'ignore'
-                              AND policy IN (SELECT value FROM json_each(?11)))",
-                book.table(),
-            ))?;
+            let mut opinions = Opinions::new(connection, &policy.0);
+            let asking = Asking { connection, run: &run, digest: &policy.1, at: now, id: None };
+            let mut writing = Writing { book, connection, asking, standings: Standings::new(connection) };
             let mut differently = 0;
             for (device, verdict) in verdicts {
-                let (decision, profile, until) = match &verdict.decision {
-                    Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
-                    Decision::Hold { until } => ("hold", None, until.map(millis)),
-                    Decision::Ignore => ("ignore", None, None),
-                };
-                differently += upsert.execute(params![
-                    device,
-                    decision,
-                    profile,
-                    until,
-                    &*verdict.reason,
-                    verdict.fault,
-                    policy.0.as_str(),
-                    policy.1.as_str(),
-                    run.as_str(),
-                    millis(now),
-                    later,
-                ])? as u64;
+                let before = writing.opinion_on(device)?;
+                let opinion = opinions.enter(&verdict)?;
+                // What one of these said may be what it will say again.
+                let is_theirs = verdict.decision == Decision::Ignore
+                    && before.map_or(Ok(false), |before| opinions.is_of(before, &later))?;
+                if before != Some(opinion) && !is_theirs {
+                    writing.put(device, opinion)?;
+                    differently += 1;
+                }
             }
+            writing.standings.settle()?;
             Ok(differently)
         })
         .await
@@ -118,12 +102,13 @@ impl Store {
         let (token, serial) = (token.clone(), serial.clone());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "WITH it AS (SELECT id FROM device WHERE token = ?1 AND serial_number = ?2)
+                "WITH it AS (SELECT device FROM serial s JOIN token t ON t.number = s.token
+                             WHERE t.name = ?1 AND serial_number = ?2)
                  SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at,
                      9223372036854775807 AS number FROM verdict WHERE device IN it
                  UNION ALL
                  SELECT decision, profile, hold_until, reason, fault, policy, digest, run, decided_at, number
-                     FROM verdict_history WHERE device IN it
+                     FROM earlier_verdict WHERE device IN it
                  ORDER BY number DESC LIMIT ?3",
             )?;
             let mut rows = statement.query(params![token.as_str(), serial.as_str(), limit])?;
@@ -149,7 +134,7 @@ impl Store {
                  WHERE device = ?1 AND decided_at <= ?2",
             )?;
             let mut before = connection.prepare_cached(
-                "SELECT decision, profile, hold_until, reason, fault, policy FROM verdict_history
+                "SELECT decision, profile, hold_until, reason, fault, policy FROM earlier_verdict
                  WHERE device = ?1 AND decided_at <= ?2 ORDER BY number DESC LIMIT 1",
             )?;
             let mut found = Vec::with_capacity(devices.len());
@@ -165,6 +150,166 @@ impl Store {
         })
         .await
     }
+}
+
+/// Verdicts on their way into a book.
+struct Writing<'c> {
+    book: Book,
+    connection: &'c Connection,
+    asking: Asking<'c>,
+    standings: Standings<'c>,
+}
+
+impl Writing<'_> {
+    /// What was said of a device until now.
+    fn opinion_on(&mut self, device: DeviceId) -> Result<Option<i64>, Error> {
+        match self.book {
+            Book::Live => {
+                let mut select =
+                    self.connection.prepare_cached("SELECT standing FROM device_state WHERE device = ?1")?;
+                let standing = select.query_row([device], |row| row.get(0))?;
+                Ok(self.standings.get(standing)?.opinion)
+            }
+            Book::Shadow => {
+                let mut select =
+                    self.connection.prepare_cached("SELECT opinion FROM shadow_state WHERE device = ?1")?;
+                Ok(select.query_row([device], |row| row.get(0)).optional()?)
+            }
+        }
+    }
+
+    /// Writes what is said of a device now, and keeps what was said before.
+    fn put(&mut self, device: DeviceId, opinion: i64) -> Result<(), Error> {
+        let asking = self.asking.enter()?;
+        if self.book == Book::Shadow {
+            let mut put = self.connection.prepare_cached(
+                "INSERT OR REPLACE INTO shadow_state (device, opinion, asking) VALUES (?1, ?2, ?3)",
+            )?;
+            put.execute(params![device, opinion, asking])?;
+            return Ok(());
+        }
+        let mut before = None;
+        let standing = self.standings.change(device, |standing| {
+            before = standing.opinion;
+            Standing { opinion: Some(opinion), ..standing.clone() }
+        })?;
+        if let Some(before) = before {
+            let mut keep = self.connection.prepare_cached(
+                "INSERT INTO verdict_history (device, number, opinion, asking)
+                 SELECT device,
+                     (SELECT coalesce(max(number), 0) + 1 FROM verdict_history WHERE device = ?1), ?2, asking
+                 FROM device_state WHERE device = ?1",
+            )?;
+            keep.execute(params![device, before])?;
+        }
+        let mut put = self
+            .connection
+            .prepare_cached("UPDATE device_state SET standing = ?2, asking = ?3 WHERE device = ?1")?;
+        put.execute(params![device, standing, asking])?;
+        Ok(())
+    }
+}
+
+/// What a policy says, each in all its words once.
+struct Opinions<'c> {
+    connection: &'c Connection,
+    policy: &'c PluginName,
+    ids: HashMap<(Decision, Arc<str>, bool), i64>,
+    /// Which of those that were there are of somebody else that will be asked.
+    others: HashMap<i64, bool>,
+}
+
+impl<'c> Opinions<'c> {
+    fn new(connection: &'c Connection, policy: &'c PluginName) -> Self {
+        Self { connection, policy, ids: HashMap::new(), others: HashMap::new() }
+    }
+
+    /// The number of this opinion.
+    fn enter(&mut self, verdict: &Verdict) -> Result<i64, Error> {
+        let Verdict { decision, reason, fault } = verdict;
+        let key = (decision.clone(), reason.clone(), *fault);
+        if let Some(id) = self.ids.get(&key) {
+            return Ok(*id);
+        }
+        let (word, profile, until) = match decision {
+            Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
+            Decision::Hold { until } => ("hold", None, until.map(millis)),
+            Decision::Ignore => ("ignore", None, None),
+        };
+        let all = params![word, profile, until, &**reason, fault, self.policy.as_str()];
+        let mut find = self.connection.prepare_cached(
+            "SELECT id FROM opinion WHERE reason = ?4 AND profile IS ?2 AND decision = ?1 AND hold_until IS ?3
+                 AND fault = ?5 AND policy = ?6",
+        )?;
+        let id = match find.query_row(all, |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => {
+                let mut insert = self.connection.prepare_cached(
+                    "INSERT INTO opinion (decision, profile, hold_until, reason, fault, policy)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+                )?;
+                insert.query_row(all, |row| row.get(0))?
+            }
+        };
+        self.ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// Whether one of these policies said it.
+    fn is_of(&mut self, opinion: i64, policies: &[PluginName]) -> Result<bool, Error> {
+        if policies.is_empty() {
+            return Ok(false);
+        }
+        if let Some(known) = self.others.get(&opinion) {
+            return Ok(*known);
+        }
+        let mut select = self.connection.prepare_cached("SELECT policy FROM opinion WHERE id = ?1")?;
+        let policy: String = select.query_row([opinion], |row| row.get(0))?;
+        let is_theirs = policies.iter().any(|it| it.as_str() == policy);
+        self.others.insert(opinion, is_theirs);
+        Ok(is_theirs)
+    }
+}
+
+/// In which run a policy is asked, written once something comes of it.
+struct Asking<'c> {
+    connection: &'c Connection,
+    run: &'c RunId,
+    digest: &'c Digest,
+    at: Timestamp,
+    id: Option<i64>,
+}
+
+impl Asking<'_> {
+    fn enter(&mut self) -> Result<i64, Error> {
+        if let Some(id) = self.id {
+            return Ok(id);
+        }
+        let key = params![self.run.as_str(), self.digest.as_str(), millis(self.at)];
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT id FROM asking WHERE run = ?1 AND digest = ?2 AND decided_at = ?3")?;
+        let id = match find.query_row(key, |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => {
+                let mut insert = self.connection.prepare_cached(
+                    "INSERT INTO asking (run, digest, decided_at) VALUES (?1, ?2, ?3) RETURNING id",
+                )?;
+                insert.query_row(key, |row| row.get(0))?
+            }
+        };
+        self.id = Some(id);
+        Ok(id)
+    }
+}
+
+/// An opinion in all its words, and whose it is.
+pub(super) fn opinion(connection: &Connection, id: i64) -> Result<(Verdict, PluginName), Error> {
+    let mut select = connection.prepare_cached(
+        "SELECT decision, profile, hold_until, reason, fault, policy FROM opinion WHERE id = ?1",
+    )?;
+    let found = select.query_row([id], |row| Ok(whose(row)))??;
+    found.ok_or(Error::Corrupt { what: "opinion", text: id.to_string() })
 }
 
 fn whose(row: &Row<'_>) -> Result<Option<(Verdict, PluginName)>, Error> {

@@ -10,6 +10,7 @@ use domain::run::{Outcome, State};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use super::actions::drop_planned;
 use super::runs::run;
 use super::{Error, Store, absent, from_json, maybe_time, millis, time, typed};
 
@@ -355,8 +356,11 @@ pub(super) fn close(connection: &Connection, id: &RunId) -> Result<(), Error> {
     }
     let state = ends.into_iter().max().unwrap_or(State::Replaced).max(others.end_but_for_waiting());
     connection.execute("UPDATE run SET state = ?2 WHERE id = ?1", [id.as_str(), state.as_str()])?;
-    connection
-        .execute("UPDATE action SET state = 'dropped' WHERE run = ?1 AND state = 'planned'", [id.as_str()])?;
+    let mut plans = connection.prepare_cached("SELECT id FROM plan WHERE run = ?1")?;
+    let plans = plans.query_map([id.as_str()], |row| row.get(0))?;
+    for plan in plans.collect::<Result<Vec<i64>, _>>()? {
+        drop_planned(connection, plan, None)?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,71 @@
+//! What many devices have in common, written once: the words for what they are, and how they came.
+
+use std::collections::HashMap;
+
+use domain::device::Device;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::history::Seen;
+use super::{Error, millis};
+
+/// The words that a device shares with others of its kind, in the order of the table.
+type Words = [Option<String>; 6];
+
+/// The kinds that a transaction meets.
+pub(super) struct Kinds<'c> {
+    connection: &'c Connection,
+    ids: HashMap<Words, i64>,
+}
+
+impl<'c> Kinds<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection, ids: HashMap::new() }
+    }
+
+    /// The number of a device's kind.
+    pub(super) fn enter(&mut self, device: &Device) -> Result<i64, Error> {
+        let words = [
+            device.model.clone(),
+            device.description.clone(),
+            device.color.clone(),
+            device.os.clone(),
+            device.device_family.clone(),
+            device.device_assigned_by.clone(),
+        ];
+        if let Some(id) = self.ids.get(&words) {
+            return Ok(*id);
+        }
+        let mut find = self.connection.prepare_cached(
+            "SELECT id FROM kind WHERE description IS ?2 AND color IS ?3 AND device_assigned_by IS ?6
+                 AND model IS ?1 AND os IS ?4 AND device_family IS ?5",
+        )?;
+        let all = params![words[0], words[1], words[2], words[3], words[4], words[5]];
+        let id = match find.query_row(all, |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => {
+                let mut insert = self.connection.prepare_cached(
+                    "INSERT INTO kind (model, description, color, os, device_family, device_assigned_by)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+                )?;
+                insert.query_row(all, |row| row.get(0))?
+            }
+        };
+        self.ids.insert(words, id);
+        Ok(id)
+    }
+}
+
+/// How a device comes that is first listed now; one that is heard of only because it left was never here.
+pub(super) fn arrival(connection: &Connection, seen: Option<&Seen>, round: i64) -> Result<i64, Error> {
+    let (at, run) = (seen.map(|seen| millis(seen.at)), seen.map(|seen| seen.run.as_str()));
+    let mut last = connection.prepare_cached(
+        "SELECT id FROM (SELECT * FROM arrival ORDER BY id DESC LIMIT 1)
+         WHERE seen_at IS ?1 AND seen_run IS ?2 AND round = ?3",
+    )?;
+    if let Some(id) = last.query_row(params![at, run, round], |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    let mut insert = connection
+        .prepare_cached("INSERT INTO arrival (seen_at, seen_run, round) VALUES (?1, ?2, ?3) RETURNING id")?;
+    Ok(insert.query_row(params![at, run, round], |row| row.get(0))?)
+}
