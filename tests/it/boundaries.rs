@@ -186,6 +186,12 @@ fn killed_at_every_boundary_and_in_the_middle_of_each_step_the_next_start_goes_o
           plan     define executive-mac, lab-ipad, standard, 1200 first assignments
           apply    defined executive-mac, lab-ipad, standard, 1200 assigned, 4 calls
           remind   1 token, 1 reminder sent
+        in sync, when all devices are there and none can be found
+          note: run RUN of everything was interrupted in sync for main; the next run goes on
+          sync     1200 devices: 0 new, 0 changed, 0 gone (every device, 3 pages)
+          plan     define executive-mac, lab-ipad, standard, 1200 first assignments
+          apply    defined executive-mac, lab-ipad, standard, 1200 assigned, 4 calls
+          remind   1 token, 1 reminder sent
         at the end of sync
           note: run RUN of everything was interrupted in sync for main; the next run goes on
           sync     1200 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
@@ -237,14 +243,14 @@ fn killed_at_every_boundary_and_in_the_middle_of_each_step_the_next_start_goes_o
         in apply, before the second call is on record
           note: run RUN of everything was interrupted in apply for main; the next run goes on
           sync     1200 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
-          plan     define standard, 1168 first assignments, 32 already right
-          apply    defined standard, 1168 assigned, 3 calls
+          plan     define standard, 1178 first assignments, 22 already right
+          apply    defined standard, 1178 assigned, 3 calls
           remind   1 token, 1 reminder sent
         in apply, when Apple has done it and nobody has noted it
-          note: run RUN of everything was interrupted in apply for main; the next run asks first what became of what was sent for 22 devices
-          sync     1200 devices: 0 new, 0 changed, 0 gone (the changes, 1 page); 22 in flight read back
-          plan     define lab-ipad, standard, 1178 first assignments, 22 already right
-          apply    defined lab-ipad, standard, 1178 assigned, 3 calls
+          note: run RUN of everything was interrupted in apply for main; the next run asks first what became of what was sent for 23 devices
+          sync     1200 devices: 0 new, 0 changed, 0 gone (the changes, 1 page); 23 in flight read back
+          plan     define lab-ipad, standard, 1177 first assignments, 23 already right
+          apply    defined lab-ipad, standard, 1177 assigned, 3 calls
           remind   1 token, 1 reminder sent
         at the end of apply
           note: run RUN of everything was interrupted in apply for main; the next run goes on

@@ -41,7 +41,7 @@ fn killed_between_two_pages_the_next_run_goes_on_at_the_page_after_the_last_it_s
     env.apple().fault(Fault::hang().on(Endpoint::Fetch).after(1));
     let run = env.start(&["run", "auto-assign"], "run.log");
     env.until("the first page is stored", || {
-        let devices = env.store().query_row("SELECT count(*) FROM device", [], |row| row.get(0));
+        let devices = env.store().query_row("SELECT count(*) FROM device_record", [], |row| row.get(0));
         devices.unwrap_or(0) == 2
     });
     env.until("the second page is asked for", || env.calls(Endpoint::Fetch).len() == 2);

@@ -617,7 +617,8 @@ impl TokenRun {
             Uses::Sync { full, retry } => Outcome::Synced(step::sync::sync(lane, *full, *retry).await?),
             Uses::Decide { policy, on_fault } => {
                 let others = Others { before: so_far.asked(), later: self.asked_after(place) };
-                let decided = step::decide::decide(lane, policy, on_fault, &others).await?;
+                let (decided, changed) = step::decide::decide(lane, policy, on_fault, &others).await?;
+                so_far.verdicts.changed = changed;
                 // One that failed has said nothing: whoever is asked instead is asked about every device.
                 so_far.verdicts.of.push(policy.clone());
                 Outcome::Decided(decided)
@@ -748,6 +749,7 @@ impl SoFar {
     /// The verdicts so far belong to a plan: what comes after makes another.
     fn next_plan(&mut self) {
         self.plan = None;
+        self.verdicts.changed = None;
         self.verdicts.not_of.append(&mut self.verdicts.of);
     }
 }

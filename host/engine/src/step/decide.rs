@@ -12,13 +12,13 @@ use domain::id::{Digest, PluginName, ProfileName, SerialNumber};
 use domain::policy::{Policy, Question};
 use domain::rest::Health;
 use domain::run::{Decided, FaultNote, Resting};
-use domain::verdict::{Context, Decision, Verdict};
+use domain::verdict::{Context, Decision, Lasting, Verdict};
 use domain::workflow::OnFault;
 
 use super::Lane;
 use crate::failure::Error;
 use crate::settings::Unusable;
-use crate::store::{DeviceId, Work};
+use crate::store::{self, Book, DeviceId, Mark, Ranges, Work};
 
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
@@ -36,12 +36,13 @@ pub(crate) struct Others {
     pub(crate) later: Vec<PluginName>,
 }
 
+/// Returns also which devices were asked about, if not all of them: what was said of the others still holds.
 pub(crate) async fn decide(
     lane: &Lane<'_>,
     policy: &PluginName,
     on_fault: &OnFault,
     others: &Others,
-) -> Result<Decided, Error> {
+) -> Result<(Decided, Option<Ranges>), Error> {
     let policy = find(lane, policy, Question::Assignment)?;
     let (name, digest, store) = (policy.name().clone(), policy.digest().clone(), &lane.engine.store);
     let profiles: Vec<ProfileName> = lane.engine.settings.profiles.keys().cloned().collect();
@@ -60,10 +61,17 @@ pub(crate) async fn decide(
         defined: defined.into_iter().map(|(id, (name, _))| (id, name)).collect(),
         tables: tables.clone(),
     });
+    let mark = lane.engine.settings.mark_with(&name, &tables);
+    let basis = basis(&digest, &mark, &context);
+    let changed = match looks_at_changes(lane, others) {
+        true => store.changed_since_look(&lane.token, &basis, lane.now).await?,
+        false => None,
+    };
     let mut deciding = Deciding {
         lane,
         others,
-        mark: lane.engine.settings.mark_with(&name, &tables),
+        changed: changed.as_ref().map(|changed| &changed.devices),
+        mark,
         health: Health::default(),
         failed_lately: false,
         faults: BTreeMap::new(),
@@ -83,8 +91,14 @@ pub(crate) async fn decide(
         },
         policy,
     };
-    let all = deciding.all(context, on_fault).await;
-    let Deciding { mut decided, faults, mut work, .. } = deciding;
+    // What is said from here on may be on another basis.
+    let from = match &changed {
+        Some(changed) => changed.mark,
+        None if lane.about.book() == Book::Live => store.begin_look(&lane.token).await?,
+        None => Mark::default(),
+    };
+    let all = deciding.all(context.clone(), on_fault).await;
+    let Deciding { mut decided, faults, mut work, policy, .. } = deciding;
     let failed_on = faults.values().map(|note| note.devices).sum();
     decided.faults = faults.into_values().collect();
     work.usage = decided.usage;
@@ -97,6 +111,19 @@ pub(crate) async fn decide(
         tracing::warn!(token = %lane.token, run = %lane.run, "{reason}; {devices} held, such as {example}");
     }
     all?;
+    if lane.about.book() == Book::Live {
+        if looks_at_changes(lane, others) && decided.faults.is_empty() && decided.resting.is_none() {
+            // Counts fuel, not much; a policy is not asked beside what serves others.
+            let lasting = tokio::task::spawn_blocking(move || policy.lasting(&context)).await;
+            let lasting = lasting.map_or(Lasting::NotSaid, |answered| answered.answer);
+            store.looked(&lane.token, &basis, (lane.now, lasting), from).await?;
+        } else {
+            store.forget_look(&lane.token).await?;
+        }
+    }
+    if changed.is_some() {
+        count_all(lane, &mut decided).await?;
+    }
     match decided.faults.first() {
         Some(fault) if *on_fault == OnFault::Fail => Err(Error::PolicyFailed {
             policy: name,
@@ -104,7 +131,53 @@ pub(crate) async fn decide(
             example: fault.example.clone(),
             reason: fault.reason.clone(),
         }),
-        _ => Ok(decided),
+        _ => Ok((decided, changed.map(|changed| changed.devices))),
+    }
+}
+
+/// Whether it is enough to ask about devices that changed: where one policy decides about all of them. What it says
+/// in shadow mode is kept apart, and nobody knows what became of that.
+fn looks_at_changes(lane: &Lane<'_>, others: &Others) -> bool {
+    lane.about.book() == Book::Live && others.before.is_empty() && others.later.is_empty()
+}
+
+/// All that a policy's verdicts follow from, besides the devices and the time.
+fn basis(digest: &Digest, mark: &Digest, context: &Context) -> Digest {
+    let Context { now: _, utc_offset, token, profiles, defined, tables } = context;
+    let tables: BTreeMap<_, _> = tables.0.iter().map(|(name, table)| (name, table.digest())).collect();
+    let all = (digest, mark, utc_offset.seconds(), token, profiles, defined, tables);
+    Digest::of(&serde_json::to_vec(&all).expect("names and digests are always JSON"))
+}
+
+/// Counts what is said of all devices, those too that were not asked about.
+async fn count_all(lane: &Lane<'_>, decided: &mut Decided) -> Result<(), Error> {
+    decided.assign.clear();
+    (decided.devices, decided.held, decided.ignored) = (0, 0, 0);
+    for (said, devices) in lane.engine.store.said_of(&lane.token).await? {
+        decided.devices += devices;
+        match said.map(|(verdict, _)| (verdict.fault, verdict.decision)) {
+            Some((false, Decision::Assign { profile })) => {
+                *decided.assign.entry(profile).or_default() += devices;
+            }
+            Some((false, Decision::Ignore)) | None => decided.ignored += devices,
+            Some(_) => decided.held += devices,
+        }
+    }
+    Ok(())
+}
+
+/// The next devices to be asked about.
+async fn next(
+    lane: &Lane<'_>,
+    others: &Others,
+    changed: Option<&Ranges>,
+    after: Option<DeviceId>,
+) -> Result<Vec<(DeviceId, Device)>, store::Error> {
+    let store = &lane.engine.store;
+    match (changed, others.before.as_slice()) {
+        (Some(changed), _) => store.devices_among(changed, after, BATCH).await,
+        (None, []) => store.devices_after(&lane.token, after, BATCH).await,
+        (None, before) => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await,
     }
 }
 
@@ -129,6 +202,8 @@ pub(crate) fn find(lane: &Lane<'_>, name: &PluginName, question: Question) -> Re
 struct Deciding<'a> {
     lane: &'a Lane<'a>,
     others: &'a Others,
+    /// Only these are asked about.
+    changed: Option<&'a Ranges>,
     policy: Arc<dyn Policy>,
     mark: Digest,
     health: Health,
@@ -146,39 +221,52 @@ impl Deciding<'_> {
         self.failed_lately = store.plugin_failed_lately(self.policy.name()).await?;
         self.health = store.plugin_health(self.policy.name(), Some(&lane.token), &self.mark).await?;
         self.rest(false);
-        let mut after: Option<DeviceId> = None;
-        loop {
+        let (others, changed) = (self.others, self.changed);
+        let by = (self.policy.name().clone(), self.policy.digest().clone());
+        let write = |verdicts| {
+            let (book, by) = (lane.about.book(), by.clone());
+            store.store_verdicts(lane.run, book, by, &others.later, verdicts, lane.now)
+        };
+        let mut devices = next(lane, others, changed, None).await?;
+        let mut verdicts = Vec::new();
+        // While a batch is asked about, what was said of the one before is written, and the one after it is read.
+        while let Some((last, _)) = devices.last() {
             lane.go_on()?;
-            let devices = match self.others.before.as_slice() {
-                [] => store.devices_after(&lane.token, after, BATCH).await?,
-                before => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await?,
-            };
-            let Some((last, _)) = devices.last() else { return Ok(()) };
-            after = Some(*last);
-            let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
-            let (devices, verdicts) = match &self.decided.resting {
-                None => self.ask(&context, devices).await?,
-                Some(resting) => {
-                    let reason: Arc<str> =
-                        format!("{}; it rests, having failed on everything", resting.why).into();
-                    let verdicts = devices.iter().map(|_| Verdict::fault(reason.clone())).collect();
-                    (devices, verdicts)
-                }
-            };
-            for (device, verdict) in devices.iter().zip(&verdicts) {
-                self.count(&device.serial_number, verdict);
-            }
-            let verdicts = verdicts.into_iter().map(|verdict| on_fault.over(verdict));
-            let verdicts = ids.into_iter().zip(verdicts).collect();
-            let by = (self.policy.name().clone(), self.policy.digest().clone());
-            let later = &self.others.later;
-            self.decided.differently +=
-                store.store_verdicts(lane.run, lane.about.book(), by, later, verdicts, lane.now).await?;
+            let following = next(lane, others, changed, Some(*last));
+            let (differently, following, asked) =
+                tokio::join!(write(verdicts), following, self.verdicts(&context, devices));
+            self.decided.differently += differently?;
+            devices = following?;
+            verdicts = asked?.into_iter().map(|(id, verdict)| (id, on_fault.over(verdict))).collect();
             lane.progress("decide", self.decided.devices, None);
             if *on_fault == OnFault::Fail && !self.faults.is_empty() {
-                return Ok(());
+                break;
             }
         }
+        self.decided.differently += write(verdicts).await?;
+        Ok(())
+    }
+
+    /// What is said of a batch, as the policy says it.
+    async fn verdicts(
+        &mut self,
+        context: &Arc<Context>,
+        devices: Vec<(DeviceId, Device)>,
+    ) -> Result<Vec<(DeviceId, Verdict)>, Error> {
+        let (ids, devices): (Vec<DeviceId>, Vec<Device>) = devices.into_iter().unzip();
+        let (devices, verdicts) = match &self.decided.resting {
+            None => self.ask(context, devices).await?,
+            Some(resting) => {
+                let reason: Arc<str> =
+                    format!("{}; it rests, having failed on everything", resting.why).into();
+                let verdicts = devices.iter().map(|_| Verdict::fault(reason.clone())).collect();
+                (devices, verdicts)
+            }
+        };
+        for (device, verdict) in devices.iter().zip(&verdicts) {
+            self.count(&device.serial_number, verdict);
+        }
+        Ok(ids.into_iter().zip(verdicts).collect())
     }
 
     /// One batch, and what it says of the plugin.

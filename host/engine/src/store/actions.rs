@@ -17,6 +17,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params}
 use super::devices::{DeviceId, pause};
 use super::history::Seen;
 use super::inventory::{Inventory, set_pause};
+use super::looks::{Touched, add, touch};
+use super::ranges::Ranges;
 use super::standing::{Standing, Standings};
 use super::{Error, Store, maybe_time, millis, time, typed};
 
@@ -316,7 +318,7 @@ impl Store {
         let run = run.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at, kind, sent_at
+                "SELECT a.token, serial_number, profile, from_uuid, reason, state, uuid, answered_at, a.kind, sent_at
                  FROM action a JOIN device_record d ON d.id = a.device
                  WHERE run = ?1 ORDER BY a.token, serial_number LIMIT ?2",
             )?;
@@ -538,6 +540,7 @@ fn answered(
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut standings = Standings::new(connection);
+    let mut touched = Touched::new();
     let mut given: HashMap<i64, Option<ProfileId>> = HashMap::new();
     let mut state =
         connection.prepare_cached("UPDATE device_state SET standing = ?2, ours_at = ?3 WHERE device = ?1")?;
@@ -562,6 +565,7 @@ fn answered(
                 let standing =
                     standings.change(action.device, |it| Standing { ours: profile, ..it.clone() })?;
                 state.execute(params![action.device, standing, millis(now)])?;
+                add(&mut touched, action.device);
                 set_pause(connection, action.device, None)?;
                 continue;
             }
@@ -572,6 +576,7 @@ fn answered(
         set_pause(connection, action.device, Some(Pause::after(why, before, asked, now)))?;
     }
     standings.settle()?;
+    touch(connection, Ranges::of(touched))?;
     let states: Vec<_> = answers.iter().map(|(action, state)| (action.id, *state)).collect();
     settled(connection, &states, now)
 }

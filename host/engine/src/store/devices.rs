@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Row, Rows, ToSql, params};
 
+use super::ranges::Ranges;
 use super::standing::Numbers;
 use super::verdicts::Book;
 use super::{Error, Store, from_json, maybe_time, millis, time, typed};
@@ -28,6 +29,16 @@ impl DeviceId {
     /// All devices of this token come after it.
     pub(super) fn before_first(token: i64) -> Self {
         Self(token << 32)
+    }
+
+    /// The number of its token.
+    pub(super) fn token(self) -> i64 {
+        self.0 >> 32
+    }
+
+    #[cfg(test)]
+    pub(super) fn plus(self, number: i64) -> Self {
+        Self(self.0 + number)
     }
 
     /// The next one of the same token.
@@ -103,6 +114,32 @@ impl Store {
             ))?;
             let after = after.unwrap_or(numbers.before_first());
             present(&mut statement.query(params![after, numbers.keyed, limit])?)
+        })
+        .await
+    }
+
+    /// [`Store::devices_after`], of these.
+    pub async fn devices_among(
+        &self,
+        devices: &Ranges,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<(DeviceId, Device)>, Error> {
+        let devices = devices.clone();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, id FROM numbered_device
+                 WHERE id >= ?1 AND id <= ?2 AND gone = 0 ORDER BY id LIMIT ?3"
+            ))?;
+            let mut found = Vec::new();
+            for (first, last) in devices.after(after.unwrap_or_default()) {
+                let left = (limit as usize).saturating_sub(found.len());
+                if left == 0 {
+                    break;
+                }
+                found.append(&mut present(&mut statement.query(params![first, last, left as u64])?)?);
+            }
+            Ok(found)
         })
         .await
     }

@@ -12,6 +12,8 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 use super::devices::{COLUMNS, DeviceId, known};
 use super::history::{self, Happened, Seen};
 use super::kinds::{Kinds, arrival};
+use super::looks::{Touched, add, touch};
+use super::ranges::Ranges;
 use super::standing::{Numbers, Standing, Standings};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
@@ -154,6 +156,7 @@ pub(super) struct Inventory<'c> {
     pub(super) standings: Standings<'c>,
     /// How a device comes that is here, and one that is only heard of.
     arrivals: [Option<i64>; 2],
+    touched: Touched,
     find: CachedStatement<'c>,
     insert_record: CachedStatement<'c>,
     insert_state: CachedStatement<'c>,
@@ -208,6 +211,7 @@ impl<'c> Inventory<'c> {
             kinds: Kinds::new(connection),
             standings: Standings::new(connection),
             arrivals: [None; 2],
+            touched: Touched::new(),
             find: connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, id, standing FROM numbered_device
                  WHERE id = (SELECT device FROM serial WHERE token = ?1 AND serial_number = ?2)"
@@ -235,6 +239,7 @@ impl<'c> Inventory<'c> {
             .connection
             .prepare_cached("UPDATE token SET keyed = ?2 WHERE number = ?1 AND keyed <> ?2")?;
         found.execute(params![self.numbers.token, self.numbers.keyed])?;
+        touch(self.connection, Ranges::of(self.touched))?;
         self.standings.settle()
     }
 
@@ -344,6 +349,7 @@ impl<'c> Inventory<'c> {
             device.profile_assign_time.map(millis),
             device.profile_push_time.map(millis),
         ])?;
+        add(&mut self.touched, id);
         self.last = id;
         Ok(id)
     }
@@ -408,6 +414,7 @@ impl<'c> Inventory<'c> {
 
     /// Writes what is different of a device.
     fn rewrite(&mut self, held: &Stored, known: &Known) -> Result<(), Error> {
+        add(&mut self.touched, held.id);
         let (before, now) = (&held.known.device, &known.device);
         let kind = |device: &Device| {
             let Device { model, description, color, os, device_family, device_assigned_by, .. } = device;

@@ -1,6 +1,6 @@
 //! Plans: what a run will do, action by action, before any of it is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use domain::id::{Digest, PluginName, ProfileId, ProfileName, RunId, SerialNumber, TokenName};
@@ -16,6 +16,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::actions::{self, Deed, QueuedAction};
 use super::devices::{DeviceId, pause};
+use super::ranges::Ranges;
 use super::standing::{self, Numbers, Standings};
 use super::verdicts::{self, Book};
 use super::{Error, Store, millis, to_json, typed};
@@ -50,6 +51,8 @@ pub struct Verdicts {
     pub not_of: Vec<PluginName>,
     /// Where they are kept.
     pub book: Book,
+    /// The devices that have changed since the last look at all of them, where only these were decided about.
+    pub changed: Option<Ranges>,
 }
 
 impl RecordedPlan {
@@ -112,10 +115,11 @@ impl Store {
         });
         let stands = Arc::new(stands);
         let in_flight = self.devices_in_flight(&maker.token).await?;
+        let among = self.among(maker, &verdicts, &stands, &in_flight).await?;
         let mut after: Option<DeviceId> = None;
         while !stands.is_empty() {
             let mut candidates =
-                self.candidates(&maker.token, after, verdicts.book, stands.clone(), PLAN_BATCH).await?;
+                self.candidates(among.clone(), after, verdicts.book, stands.clone(), PLAN_BATCH).await?;
             let Some((last, _)) = candidates.last() else { break };
             after = Some(*last);
             candidates.iter_mut().for_each(|(id, it)| it.in_flight = in_flight.contains(id));
@@ -373,7 +377,7 @@ impl Store {
             let mut statement = connection.prepare_cached(
                 "SELECT serial_number, from_uuid, profile, to_uuid, reason
                  FROM action a JOIN device_record d ON d.id = a.device
-                 WHERE run = ?1 AND a.token = ?2 AND kind = 'assign' ORDER BY a.id",
+                 WHERE run = ?1 AND a.token = ?2 AND a.kind = 'assign' ORDER BY a.id",
             )?;
             let mut rows = statement.query([run.as_str(), token.as_str()])?;
             let mut actions = Vec::new();
@@ -522,42 +526,79 @@ impl Store {
         .await
     }
 
+    /// Where the devices that stand so are: among those that changed, that are paused or in flight, if these are
+    /// all of them; it is seen by their number whether that is so. Else anywhere among the token's.
+    async fn among(
+        &self,
+        maker: &Maker,
+        verdicts: &Verdicts,
+        stands: &Arc<Stands>,
+        in_flight: &HashSet<DeviceId>,
+    ) -> Result<Ranges, Error> {
+        let (token, stands) = (maker.token.clone(), stands.clone());
+        let (changed, in_flight) = (verdicts.changed.clone(), in_flight.clone());
+        self.read(move |connection| {
+            let numbers = Numbers::of(connection, &token)?;
+            let all = Ranges::of(vec![(numbers.before_first().next(), numbers.keyed)]);
+            let Some(changed) = changed else { return Ok(all) };
+            let mut paused =
+                connection.prepare_cached("SELECT device FROM pause WHERE device > ?1 AND device <= ?2")?;
+            let paused =
+                paused.query_map(params![numbers.before_first(), numbers.keyed], |row| row.get(0))?;
+            let few = changed.and(paused.collect::<Result<Vec<_>, _>>()?).and(in_flight);
+            let mut select = connection
+                .prepare_cached("SELECT standing FROM device_state WHERE device >= ?1 AND device <= ?2")?;
+            let mut found = 0;
+            for (first, last) in few.iter() {
+                let mut rows = select.query([first, last])?;
+                while let Some(row) = rows.next()? {
+                    let standing: i64 = row.get(0)?;
+                    let mut of_standing = stands.range((standing, None)..=(standing, Some(i64::MAX)));
+                    found += u64::from(of_standing.next().is_some());
+                }
+            }
+            let sought: u64 = stands.values().map(|stand| stand.devices).sum();
+            Ok(if found == sought { few } else { all })
+        })
+        .await
+    }
+
     /// The devices that stand so, a stretch at a time.
     async fn candidates(
         &self,
-        token: &TokenName,
+        among: Ranges,
         after: Option<DeviceId>,
         book: Book,
         stands: Arc<Stands>,
         limit: u32,
     ) -> Result<Vec<(DeviceId, Candidate)>, Error> {
-        let token = token.clone();
         self.read(move |connection| {
-            let numbers = Numbers::of(connection, &token)?;
-            let (opinion, shadow) = match book {
+            let (opinion, book) = match book {
                 Book::Live => ("g.opinion", "JOIN standing g ON g.id = n.standing"),
                 Book::Shadow => ("v.opinion", "LEFT JOIN shadow_state v ON v.device = n.device"),
             };
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {CANDIDATE}, {opinion} FROM {CANDIDATES} {shadow}
-                 WHERE n.device > ?1 AND n.device <= ?2 AND n.standing IN (SELECT value FROM json_each(?3))
+                "SELECT {CANDIDATE}, {opinion} FROM {CANDIDATES} {book}
+                 WHERE n.device >= ?1 AND n.device <= ?2 AND n.standing IN (SELECT value FROM json_each(?3))
                  ORDER BY n.device"
             ))?;
-            let among: Vec<i64> = stands.keys().map(|(standing, _)| *standing).collect();
-            let after = after.unwrap_or(numbers.before_first());
-            let mut rows = statement.query(params![after, numbers.keyed, to_json(&among)])?;
+            let standings: Vec<i64> = stands.keys().map(|(standing, _)| *standing).collect();
+            let standings = to_json(&standings);
             let mut candidates = Vec::new();
-            while let Some(row) = rows.next()? {
-                let Some(stand) = stands.get(&(row.get(5)?, row.get(6)?)) else { continue };
-                let candidate = Candidate {
-                    on: stand.on.clone(),
-                    verdict: stand.verdict.clone(),
-                    decided_before: stand.decided_before,
-                    ..candidate(row)?
-                };
-                candidates.push((row.get(4)?, candidate));
-                if candidates.len() >= limit as usize {
-                    break;
+            for (first, last) in among.after(after.unwrap_or_default()) {
+                let mut rows = statement.query(params![first, last, standings])?;
+                while let Some(row) = rows.next()? {
+                    let Some(stand) = stands.get(&(row.get(5)?, row.get(6)?)) else { continue };
+                    let candidate = Candidate {
+                        on: stand.on.clone(),
+                        verdict: stand.verdict.clone(),
+                        decided_before: stand.decided_before,
+                        ..candidate(row)?
+                    };
+                    candidates.push((row.get(4)?, candidate));
+                    if candidates.len() >= limit as usize {
+                        return Ok(candidates);
+                    }
                 }
             }
             Ok(candidates)

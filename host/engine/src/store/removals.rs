@@ -14,6 +14,8 @@ use super::actions::{Deed, Writing, deed_of, listed, settled};
 use super::devices::{COLUMNS, known};
 use super::history::{self, Happened, Seen};
 use super::inventory::{Inventory, depart, set_pause};
+use super::looks::touch;
+use super::ranges::Ranges;
 use super::standing::{Standing, Standings};
 use super::{ActionState, Error, QueuedAction, ReadBack, Store, time, typed};
 
@@ -176,6 +178,7 @@ fn answer(
             connection
                 .prepare_cached("UPDATE device_state SET standing = ?2, ours_at = NULL WHERE device = ?1")?
                 .execute(params![device, standing])?;
+            touch(connection, Ranges::from_iter([device]))?;
             set_pause(connection, device, None)
         }
         // No sync would tell; but one may still tell of what happened to the device before.

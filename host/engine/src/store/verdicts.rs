@@ -1,6 +1,6 @@
 //! What policies said of each device: the last verdict, rewritten only when it changes, and those before it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use domain::id::{Digest, PluginName, RunId, SerialNumber, TokenName};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::devices::DeviceId;
-use super::standing::{Standing, Standings};
+use super::standing::{self, Numbers, Standing, Standings};
 use super::{Error, Store, maybe_time, millis, typed};
 
 /// Where verdicts are kept.
@@ -79,6 +79,26 @@ impl Store {
             }
             writing.standings.settle()?;
             Ok(differently)
+        })
+        .await
+    }
+
+    /// What policies say of the devices a token has, and of how many; none where nobody was asked.
+    pub async fn said_of(
+        &self,
+        token: &TokenName,
+    ) -> Result<Vec<(Option<(Verdict, PluginName)>, u64)>, Error> {
+        let token = token.clone();
+        self.read(move |connection| {
+            let present = standing::present(connection, Numbers::of(connection, &token)?.token)?;
+            let mut counts: BTreeMap<Option<i64>, u64> = BTreeMap::new();
+            for (standing, devices) in present.values() {
+                *counts.entry(standing.opinion).or_default() += devices;
+            }
+            let said = counts
+                .into_iter()
+                .map(|(id, devices)| Ok((id.map(|id| opinion(connection, id)).transpose()?, devices)));
+            said.collect()
         })
         .await
     }

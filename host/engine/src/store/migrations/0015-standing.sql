@@ -288,7 +288,27 @@ UPDATE keeping SET place = 0 WHERE what IN ('actions', 'device-history', 'verdic
 CREATE TRIGGER token_forgotten AFTER DELETE ON token BEGIN
     DELETE FROM device_record WHERE id > OLD.number << 32 AND id < (OLD.number + 1) << 32;
     DELETE FROM standing WHERE token = OLD.number;
+    DELETE FROM look WHERE token = OLD.number;
+    DELETE FROM device_change WHERE token = OLD.number;
 END;
+
+-- The last look at all devices of a token: on what basis they were decided about, and for how long that lasts.
+CREATE TABLE look (
+    token  INTEGER PRIMARY KEY, -- its number
+    basis  TEXT NOT NULL,    -- the digest of all that verdicts follow from besides devices; empty while it goes on
+    at     INTEGER NOT NULL,
+    always INTEGER NOT NULL, -- verdicts do not depend on the time,
+    until  INTEGER,          -- or not before this
+    mark   INTEGER NOT NULL  -- changes up to this one have been looked at
+) STRICT;
+-- Which devices have changed since.
+CREATE TABLE device_change (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    token  INTEGER NOT NULL, -- its number
+    first  INTEGER NOT NULL, -- device
+    last   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX device_change_of_token ON device_change (token, number);
 
 -- Whole devices, verdicts and actions, for whoever looks at a few.
 CREATE VIEW numbered_device AS
