@@ -268,9 +268,20 @@ fn what_was_in_flight_is_asked_about_when_the_daemon_starts() {
     assert_eq!((sent(&env), env.end(daemon, "-TERM")), (0, Some(0)), "{}", env.read("serve.log"));
     let runs = env.json(&["runs", "list"])["runs"].as_array().unwrap().len();
     assert_eq!(runs, 1, "settled without another run");
-    env.run(&["runs", "show", "last"]).succeeds(expect![""]);
+    env.run(&["runs", "show", "last"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: interrupted; the next run goes on
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     define standard, 2 first assignments
+          apply    broken off
+          read-back found in flight: 2 devices; 2 done
+
+        SERIAL  TOKEN  PROFILE   CAME TO    BECAUSE
+        MAC1    main   standard  succeeded  everybody else
+        MAC2    main   standard  succeeded  everybody else
+    "#]]);
     let log = env.normal(&env.read("serve.log"));
-    expect![""]
+    expect!["TIME  INFO main: found in flight: 2 devices; 2 done token=main run=RUN"]
         .assert_eq(&log.lines().filter(|line| line.contains("in flight")).collect::<Vec<_>>().join("\n"));
 }
 

@@ -317,7 +317,7 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
           sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by rules: lab-ipad 3
           plan     define lab-ipad, 1 first assignment, 2 reassignments
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined lab-ipad, 3 assigned, 1 call
     "#]]);
     expect![[r#"
@@ -350,7 +350,7 @@ fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
                    rail: 2 reassignments, 1 allowed
                    guest asks for a person: 2 devices change:
                      [31msee
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
                    hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
                    it lapses TIME
         TIME ERROR run RUN of auto-assign, by hand: waits for a person
@@ -360,7 +360,7 @@ fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
                    rail: 2 reassignments, 1 allowed
                    guest asks for a person: 2 devices change:
                      [31msee
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
                    hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
                    it lapses TIME
     "#]]);
@@ -371,7 +371,7 @@ fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
 }

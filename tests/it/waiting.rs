@@ -60,8 +60,8 @@ fn a_plan_that_breaks_a_rail_waits_and_goes_ahead_when_a_person_approves_it() {
                    it lapses TIME
 
         SERIAL  TOKEN  PROFILE   CAME TO  BECAUSE
-        MAC1    main   standard  planned  everybody else
-        MAC2    main   standard  planned  everybody else
+        MAC1    main   standard  waits    everybody else
+        MAC2    main   standard  waits    everybody else
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
@@ -77,7 +77,7 @@ fn a_plan_that_breaks_a_rail_waits_and_goes_ahead_when_a_person_approves_it() {
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     assert_eq!(env.apple().most_assignments_of_one_device(), 2);
@@ -121,7 +121,7 @@ fn the_same_plan_waits_on_and_nobody_is_asked_again() {
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
@@ -161,7 +161,7 @@ fn another_plan_takes_its_place_and_says_how_it_differs() {
     env.run(&["approve", &first, "--yes"]).fails(
         2,
         expect![[r#"
-        error: the plan of run RUN gave its place to that of run RUN
+        error: the plan of run RUN is over: approved by anna, and replaced by the plan of run RUN before it was carried out, TIME
         hint: `deputy approve` shows what waits
     "#]],
     );
@@ -193,7 +193,7 @@ fn a_person_can_refuse_and_change_their_mind() {
     let env = that_waits();
     env.run(&["run", "auto-assign"]).ends_with(4);
     env.run(&["approve", "last", "--refuse"]).succeeds(expect![[r#"
-        run RUN of auto-assign, by hand: refused by a person; nothing was changed
+        run RUN of auto-assign, by hand: refused by anna; nothing was changed
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person
@@ -202,11 +202,11 @@ fn a_person_can_refuse_and_change_their_mind() {
     env.run(&["run", "auto-assign"]).fails(
         3,
         expect![[r#"
-        run RUN of auto-assign, by hand: refused by a person; nothing was changed
+        run RUN of auto-assign, by hand: refused by anna; nothing was changed
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     refused: define standard, 2 reassignments
-                   a person has refused this very plan, of run RUN
+                   anna has refused this very plan, of run RUN
                    hint: `deputy approve RUN` lets it through after all
     "#]],
     );
@@ -214,7 +214,7 @@ fn a_person_can_refuse_and_change_their_mind() {
     env.run(&["approve", "last", "--refuse"]).fails(
         2,
         expect![[r#"
-        error: the plan of run RUN was refused before
+        error: the plan of run RUN was refused by anna before
     "#]],
     );
     env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
@@ -223,7 +223,7 @@ fn a_person_can_refuse_and_change_their_mind() {
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     env.run(&["runs", "list"]).succeeds(expect![[r#"
@@ -246,20 +246,20 @@ fn a_plan_that_nobody_approves_lapses_and_says_so() {
     env.run(&["approve", &run, "--yes"]).fails(
         2,
         expect![[r#"
-        error: the plan of run RUN lapsed at TIME: nobody approved it in time
+        error: the plan of run RUN is over: lapsed, since nobody approved it in time, TIME
         hint: `deputy run auto-assign` asks again, if it is still so
     "#]],
     );
     env.run(&["runs", "show", &run]).succeeds(expect![[r#"
-        run RUN of auto-assign, by hand: waited for a person, and nobody approved it in time; nothing was changed
+        run RUN of auto-assign, by hand: waited for a person; lapsed, since nobody approved it in time; nothing was changed
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
-          plan     waits for a person: define standard, 2 reassignments
+          plan     lapsed, since nobody approved it in time: define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
 
         SERIAL  TOKEN  PROFILE   CAME TO  BECAUSE
-        MAC1    main   standard  dropped  everybody else
-        MAC2    main   standard  dropped  everybody else
+        MAC1    main   standard  lapsed   everybody else
+        MAC2    main   standard  lapsed   everybody else
     "#]]);
     expect![[r#"
         run RUN of auto-assign, by hand: waits for a person
@@ -289,10 +289,20 @@ fn what_a_dry_run_asks_is_not_carried_out_in_passing() {
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person
     "#]]);
-    env.run(&["approve", "last", "--yes"]).fails(4, expect![[r#"
-        error: run RUN was a dry run, only to see: nothing waits for an answer
-        hint: `deputy approve RUN --yes` carries auto-assign out in earnest, and lets through exactly that plan
-    "#]]);
+    env.run(&["approve", "last"]).fails(
+        4,
+        expect![[r#"
+        auto-assign for main: define standard, 2 reassignments
+          rail: 2 reassignments, 1 allowed
+          2 devices: standard (older content) -> standard
+        SERIAL  HAS                       GETS      BECAUSE
+        MAC1    standard (older content)  standard  everybody else
+        MAC2    standard (older content)  standard  everybody else
+        note: run RUN was a dry run, only to see: nothing waits for an answer
+        error: it was not confirmed, so nothing was changed
+        hint: `deputy approve RUN --yes` confirms it
+    "#]],
+    );
     assert_eq!(env.calls(Endpoint::Assign), []);
     env.run(&["approve", "last", "--yes"]).is_done();
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
@@ -351,7 +361,7 @@ fn each_token_waits_for_itself() {
           decide   2 devices by rules: standard 2
           plan     define standard, 2 first assignments
                    rail: 2 first assignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     assert_eq!(env.with_profile("emea"), 2);
@@ -445,12 +455,12 @@ fn two_plans_of_one_token_wait_and_are_approved_together() {
           decide   4 devices by libraries: lab-ipad 2, ignored 2
           plan     define lab-ipad, 2 first assignments, 2 ignored by the policy
                    rail: 2 first assignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined lab-ipad, 2 assigned, 1 call
           decide-2 2 devices by rules: executive-mac 1, standard 1
           plan-2   define executive-mac, standard, 2 first assignments, 2 of an earlier plan
                    rail: 2 first assignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply-2  defined executive-mac, standard, 2 assigned, 2 calls
     "#]]);
     assert_eq!(env.with_profile("main"), 4);

@@ -94,7 +94,7 @@ impl Waited {
             (None, None) => "waits for a person".to_owned(),
             (None, Some(approved)) => match self.begun_by {
                 None => format!("{approved}, not carried out yet; the next run tries again"),
-                Some(_) => format!("{approved}, carried out in part; the next run goes on"),
+                Some(_) => format!("{approved}, not carried out in full yet; the next run goes on"),
             },
             (Some(End { came_to: CameTo::Approved, by: run, .. }), approved) => {
                 let approved = approved.map_or_else(String::new, |approved| format!("{approved}, and "));
@@ -119,8 +119,14 @@ impl Waited {
         }
     }
 
-    /// The same of one of its actions that was not sent by the run that asked: in few words, for a column.
+    /// The same of one of its actions that was not sent by the run that asked.
     pub fn of_an_action(&self) -> String {
+        let sent = if self.end.is_none() { "not sent yet" } else { "not sent by this run" };
+        format!("{sent}: {}", self.in_words())
+    }
+
+    /// The same in few words, for a column.
+    pub fn in_brief(&self) -> String {
         let by = |by: &Option<RunId>| by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
         match &self.end {
             None if self.answer.is_some() => "approved".to_owned(),
@@ -162,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// How it is told of a plan: `by anna`, `because TEXT`, `begun` and the word for its end.
+    /// How it is told of a plan, of which the words say: `anna` and `since` (with a reason), `begun`, its end, and `by` a run.
     #[track_caller]
     fn check(story: &str, expected: Expect) {
         let (at, run): (_, RunId) = (Timestamp::UNIX_EPOCH, "20260109-091320-k3f9wq".parse().unwrap());
@@ -176,58 +182,91 @@ mod tests {
                 end => waited.end = Some(End { came_to: end.parse().unwrap(), at, by: None }),
             }
         }
-        expected.assert_eq(&format!("{}\n{}\n", waited.in_words(), waited.of_an_action()));
+        expected.assert_eq(&format!("{}\n{}\n", waited.of_an_action(), waited.in_brief()));
     }
 
     #[test]
     fn what_is_approved_is_not_carried_out_before_it_is() {
-        check("", expect![[r#"
-            waits for a person
+        check(
+            "",
+            expect![[r#"
+            not sent yet: waits for a person
             waits
-        "#]]);
-        check("anna", expect![[r#"
-            approved by anna, not carried out yet; the next run tries again
+        "#]],
+        );
+        check(
+            "anna",
+            expect![[r#"
+            not sent yet: approved by anna, not carried out yet; the next run tries again
             approved
-        "#]]);
-        check("anna since begun", expect![[r#"
-            approved by anna (the library moves), carried out in part; the next run goes on
+        "#]],
+        );
+        check(
+            "anna since begun",
+            expect![[r#"
+            not sent yet: approved by anna (the library moves), not carried out in full yet; the next run goes on
             approved
-        "#]]);
-        check("anna begun approved by", expect![[r#"
-            approved by anna, and carried out by run 20260109-091320-k3f9wq
+        "#]],
+        );
+        check(
+            "anna begun approved by",
+            expect![[r#"
+            not sent by this run: approved by anna, and carried out by run 20260109-091320-k3f9wq
             carried out by 20260109-091320-k3f9wq
-        "#]]);
-        check("approved by", expect![[r#"
-            carried out by run 20260109-091320-k3f9wq
+        "#]],
+        );
+        check(
+            "approved by",
+            expect![[r#"
+            not sent by this run: carried out by run 20260109-091320-k3f9wq
             carried out by 20260109-091320-k3f9wq
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn what_was_never_carried_out_says_what_became_of_it() {
-        check("anna since refused", expect![[r#"
-            refused by anna (the library moves)
+        check(
+            "anna since refused",
+            expect![[r#"
+            not sent by this run: refused by anna (the library moves)
             refused
-        "#]]);
-        check("refused", expect![[r#"
-            refused by a person
+        "#]],
+        );
+        check(
+            "refused",
+            expect![[r#"
+            not sent by this run: refused by a person
             refused
-        "#]]);
-        check("lapsed", expect![[r#"
-            lapsed, since nobody approved it in time
+        "#]],
+        );
+        check(
+            "lapsed",
+            expect![[r#"
+            not sent by this run: lapsed, since nobody approved it in time
             lapsed
-        "#]]);
-        check("anna lapsed", expect![[r#"
-            approved by anna, and lapsed before it was carried out
+        "#]],
+        );
+        check(
+            "anna lapsed",
+            expect![[r#"
+            not sent by this run: approved by anna, and lapsed before it was carried out
             lapsed
-        "#]]);
-        check("replaced by", expect![[r#"
-            replaced by the plan of run 20260109-091320-k3f9wq
+        "#]],
+        );
+        check(
+            "replaced by",
+            expect![[r#"
+            not sent by this run: replaced by the plan of run 20260109-091320-k3f9wq
             replaced by 20260109-091320-k3f9wq
-        "#]]);
-        check("anna replaced by", expect![[r#"
-            approved by anna, and replaced by the plan of run 20260109-091320-k3f9wq before it was carried out
+        "#]],
+        );
+        check(
+            "anna replaced by",
+            expect![[r#"
+            not sent by this run: approved by anna, and replaced by the plan of run 20260109-091320-k3f9wq before it was carried out
             replaced by 20260109-091320-k3f9wq
-        "#]]);
+        "#]],
+        );
     }
 }

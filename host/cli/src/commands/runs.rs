@@ -155,13 +155,14 @@ fn state(run: &Run) -> String {
 async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {
     let run = find(app, wanted).await?;
     let mut actions = app.engine.store.actions_of_run(&run.id, limit).await?;
-    let waiting = app.engine.store.waiting(Some(&run.id)).await?;
+    let mut waiting = app.engine.store.waiting(Some(&run.id)).await?;
     let mut elsewhere = None;
     // A plan that was made before is not kept twice.
     if actions.is_empty()
         && let Some(same) = run.steps.iter().find_map(same_as)
     {
         actions = app.engine.store.actions_of_run(same, limit).await?;
+        waiting = app.engine.store.waiting(Some(same)).await?;
         elsewhere = Some(format!("the same plan as that of run {same}, which has its devices:"));
     }
     if common.json {
@@ -188,7 +189,7 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
         print("");
         elsewhere.iter().for_each(|line| print(line));
         let rows = actions.iter().map(|(token, serial, action)| {
-            let state = waited(&waiting, token, action).map(Waited::of_an_action);
+            let state = waited(&waiting, token, action).map(Waited::in_brief);
             let state = state.unwrap_or_else(|| action.state.as_str().to_owned());
             [serial.to_string(), token.to_string(), action.target(), state, action.reason.clone()]
         });

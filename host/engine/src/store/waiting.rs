@@ -457,3 +457,67 @@ fn waiting(row: &Row<'_>) -> Result<Waiting, Error> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite_migration::Migrations;
+
+    use super::super::MIGRATIONS;
+    use super::*;
+    use crate::secrets::Key;
+
+    /// A store of before approvals were kept, with what waits in it.
+    async fn before(waiting: &str) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deputy.db");
+        let mut old = Connection::open(&path).unwrap();
+        Migrations::from_slice(MIGRATIONS).to_version(&mut old, 13).unwrap();
+        let (run, digest) = ("20260109-091320-k3f9wq", "0".repeat(64));
+        old.execute_batch(&format!(
+            "INSERT INTO run (id, workflow, trigger, dry, started_at, ended_at, state)
+                 VALUES ('{run}', 'w', '{{\"by\":\"hand\"}}', 0, 0, 1, 'waiting');
+             INSERT INTO step (run, number, place, uses, token, started_at, id) VALUES
+                 ('{run}', 0, 1, 'plan', 'emea', 0, 'early'), ('{run}', 1, 3, 'plan', 'emea', 0, NULL),
+                 ('{run}', 2, 1, 'plan', 'amer', 0, NULL), ('{run}', 3, 3, 'plan', 'amer', 0, NULL);"
+        ))
+        .unwrap();
+        for row in waiting.split(';') {
+            let (token, place) = row.trim().split_once(' ').unwrap();
+            old.execute(
+                "INSERT INTO waiting (run, workflow, token, place, plan, reviewed, since, until)
+                     VALUES (?1, 'w', ?2, ?3, ?4, 0, 5, 15)",
+                params![run, token, place, digest],
+            )
+            .unwrap();
+        }
+        drop(old);
+        let store = Store::open(&path, Key::from_text(&"0".repeat(64), "a test").unwrap()).await.unwrap();
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn what_waited_before_steps_had_ids_waits_for_them_now() {
+        let (_folder, store) = before("emea 1; emea 3; amer 1; amer 3").await;
+        let waiting = store.waiting(None).await.unwrap();
+        let keys = waiting.iter().map(|it| format!("{} {} {}", it.asker.token, it.place, it.asker.step));
+        let keys: Vec<String> = keys.collect();
+        // Without an id of its own a step was the only one of its kind, or came from before there were any.
+        assert_eq!(keys, ["emea 1 early", "emea 3 plan-2", "amer 1 plan", "amer 3 plan-2"]);
+    }
+
+    #[tokio::test]
+    async fn an_approval_gives_the_whole_time_again_however_often_it_is_given() {
+        let (_folder, store) = before("emea 1").await;
+        let run: RunId = "20260109-091320-k3f9wq".parse().unwrap();
+        for at in [7, 9, 14] {
+            let answer = Answer { who: "anna".to_owned(), at: time(at).unwrap(), reason: None };
+            assert_eq!(store.approve(&run, answer).await.unwrap().len(), 1);
+            let waiting = store.waiting(None).await.unwrap().remove(0);
+            assert_eq!(
+                (waiting.waited.since, waiting.waited.until),
+                (time(5).unwrap(), time(at + 10).unwrap())
+            );
+            assert_eq!(store.approved(&waiting.asker).await.unwrap(), Some(waiting));
+        }
+    }
+}

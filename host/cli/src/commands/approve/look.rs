@@ -49,7 +49,8 @@ fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
     print(&format!("{} for {token}: {}", run.workflow, lines.next().unwrap_or_default()));
     lines.for_each(|line| print(&format!("  {line}")));
     for it in &plan.moves {
-        print(&format!("  {}: {} -> {}", devices(it.devices), has(it), it.to));
+        let from = it.from.as_ref().map_or_else(|| "nothing".to_owned(), |_| has(it));
+        print(&format!("  {}: {from} -> {}", devices(it.devices), it.to));
     }
     let more = planned.totals.actions().saturating_sub(SHOWN as u64);
     let rows = plan.actions.into_iter().take(SHOWN).map(|action| {

@@ -299,6 +299,10 @@ impl<'a> Explanation<'a> {
             Some(Past::Here(known)) => Some(known.clone().present()),
             _ => None,
         };
+        let mut actions = Vec::new();
+        for action in &self.actions {
+            actions.push(action_json(app, token, action).await?);
+        }
         let mut value = json!({
             "token": token, "device": known.device, "gone": known.gone, "on": known.on(),
             "profile": profile_words(app, token, known.on()).await?,
@@ -307,7 +311,7 @@ impl<'a> Explanation<'a> {
             "saw": saw,
             "forgotten": self.is_forgotten || matches!(self.saw, Some(Past::Forgotten)),
             "verdict": self.verdict.as_ref().map(verdict_json),
-            "actions": self.actions.iter().map(action_json).collect::<Vec<_>>(),
+            "actions": actions,
             "since": self.since,
         });
         if !self.is_past {
@@ -356,7 +360,7 @@ fn asked_json(asked: &Asking) -> Value {
 fn action_words(action: &ActionRecord, waited: Option<&Waited>) -> String {
     let sent = action.sent_at.map_or(String::new(), |at| format!("sent {}, ", time(at)));
     let came = match action.state {
-        _ if let Some(waited) = waited => format!("the plan {}", waited.in_words()),
+        _ if let Some(waited) = waited => waited.of_an_action(),
         ActionState::Planned => "not sent yet".to_owned(),
         ActionState::Sent => format!("{sent}the answer was lost and is asked for at the next run"),
         ActionState::Dropped if action.removal.is_some() => "not carried out".to_owned(),

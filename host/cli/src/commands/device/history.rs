@@ -31,10 +31,13 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
         let actions = store.actions_of(token, serial, limit).await?;
         let verdicts = store.verdicts_of(token, serial, limit).await?;
         if common.json {
-            let actions: Vec<_> = actions.iter().map(action_json).collect();
+            let mut done = Vec::new();
+            for action in &actions {
+                done.push(action_json(app, token, action).await?);
+            }
             let verdicts: Vec<_> = verdicts.iter().map(verdict_json).collect();
             data.push(json!({
-                "token": token, "changes": changes, "verdicts": verdicts, "actions": actions,
+                "token": token, "changes": changes, "verdicts": verdicts, "actions": done,
             }));
             continue;
         }
@@ -106,8 +109,7 @@ fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
 
 /// What was done and what came of it; by when it was answered, or sent, or planned.
 fn action_words(action: ActionRecord, waited: Option<&Waited>) -> Option<(Timestamp, RunId, String)> {
-    let came = waited
-        .map_or_else(|| action.state.as_str().to_owned(), |waited| format!("the plan {}", waited.in_words()));
+    let came = waited.map_or_else(|| action.state.as_str().to_owned(), |waited| waited.of_an_action());
     let what = format!("{}: {came}", action.attempted());
     let at = action.answered_at.or(action.sent_at).or_else(|| action.run.began())?;
     Some((at, action.run, what))
