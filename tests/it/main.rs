@@ -25,6 +25,7 @@ mod field;
 mod files;
 mod invalid;
 mod languages;
+mod lasting;
 mod many;
 mod memory;
 mod moving_in;
