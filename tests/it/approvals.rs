@@ -125,7 +125,7 @@ fn an_approval_that_apple_keeps_from_being_carried_out_holds_and_the_next_run_do
           TIME  run RUN: assignment of standard: not sent by this run: approved by anna (the library opens), and carried out by run RUN
           TIME  run RUN: assignment of standard: dropped
           TIME  run RUN: assignment of standard: succeeded"#]].assert_eq(
-        &history.lines().filter(|line| line.contains("assignment")).collect::<Vec<_>>().join("\n"),
+        &history.lines().map(str::trim).filter(|line| line.contains("assignment")).collect::<Vec<_>>().join("\n"),
     );
 }
 
