@@ -29,7 +29,7 @@ pub enum Decision {
 }
 
 /// A policy's decision on one device, and its reason in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Verdict {
     /// What is to become of the device.
     pub decision: Decision,

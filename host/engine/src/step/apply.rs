@@ -1,7 +1,10 @@
 //! Carries out a plan, and chooses nothing.
 //!
 //! An action is marked as sent before the call and settled after it. When an answer is lost, Apple
-//! is asked what became of the devices before any of them is sent again.
+//! is asked what became of the devices before any of them is sent again. What is marked and never sent, because the
+//! process ends, is asked about like the rest.
+
+use std::time::Duration;
 
 use domain::id::{ProfileId, ProfileName, SerialNumber};
 use domain::plan::Target;
@@ -129,87 +132,155 @@ async fn assign_all(
     lane: &Lane<'_>,
     plan: &RecordedPlan,
     target: &Target,
-    mut id: ProfileId,
+    id: ProfileId,
     retry: Retry,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let store = &lane.engine.store;
-    let limit = store.sync_state(&lane.token).await?.limits.assign.map_or(BATCH, |limit| limit.min(BATCH));
-    let mut tries = Tries::new(retry);
-    let (mut redefined, mut after) = (false, None);
-    loop {
-        let actions = store.next_actions(plan, target, after.as_ref(), limit).await?;
-        if actions.is_empty() {
-            return Ok(());
-        }
-        lane.go_on()?;
-        lane.may_change()?;
-        store.actions_sent(&actions, &id, lane.engine.now()).await?;
-        let serials: Vec<SerialNumber> = actions.iter().map(|action| action.serial_number.clone()).collect();
-        applied.calls += 1;
-        // If a stop does not wait for the answer, they stay in flight: the next run asks.
-        match lane.call(lane.client.assign(&id, &serials)).await? {
-            Ok(answer) => {
-                after = actions.last().cloned();
-                settle(lane, actions, answer, retry, applied).await?;
-                tries = Tries::new(retry);
-            }
-            Err(error) if may_be_done(&error) => {
-                lane.wait_or_give_up(&mut tries, error).await?;
-                ask_what_became(lane, actions, &id, retry, applied).await?;
-            }
-            Err(error) if matches!(error.next(), Next::Retry { .. }) => {
-                store.actions_not_sent(&actions).await?;
-                lane.wait_or_give_up(&mut tries, error).await?;
-            }
-            Err(error) if error.next() == Next::DefineProfile && !redefined => {
-                store.actions_not_sent(&actions).await?;
-                store.forget_profile(&lane.token, &id).await?;
-                redefined = true;
-                match target {
-                    Target::Ours(profile) => id = define(lane, profile, retry, applied).await?,
-                    Target::Exactly { .. } => return Err(error.into()),
-                }
-            }
-            Err(error) => {
-                // Apple said no to the call, so none of it was carried out.
-                store.actions_not_sent(&actions).await?;
-                return Err(error.into());
-            }
-        }
-        let done = applied.succeeded + applied.failed + applied.throttled + applied.not_accessible;
-        lane.progress("apply", done, Some(plan.totals().actions()));
-    }
+    let limits = lane.engine.store.sync_state(&lane.token).await?.limits;
+    let limit = limits.assign.map_or(BATCH, |limit| limit.min(BATCH));
+    let (ready, answered) = (Vec::new(), Answered::default());
+    let mut sending = Sending { lane, plan, target, retry, limit, ready, answered };
+    let done = sending.all(id, applied).await;
+    // However it ended: what Apple answered is kept, and what was not sent after all is on record as that.
+    sending.note_answers().await?;
+    sending.take_back().await?;
+    done
 }
 
-/// Records what Apple answered.
-async fn settle(
-    lane: &Lane<'_>,
-    actions: Vec<QueuedAction>,
-    answer: Assigned,
+/// The actions for one profile, sent batch by batch. While Apple works on a batch, the answers to the one before are
+/// noted, and the next is made ready, on record as sent: so Apple never waits for our disk.
+struct Sending<'a, 'b> {
+    lane: &'a Lane<'b>,
+    plan: &'a RecordedPlan,
+    target: &'a Target,
     retry: Retry,
-    applied: &mut Applied,
-) -> Result<(), Error> {
-    let mut succeeded = Vec::new();
-    let outcomes = actions.into_iter().map(|action| {
-        let state = match answer.outcomes.get(&action.serial_number) {
-            Some(AssignStatus::Success) => ActionState::Succeeded,
-            Some(AssignStatus::NotAccessible) => ActionState::NotAccessible,
-            Some(AssignStatus::Throttled) => ActionState::Throttled,
-            Some(AssignStatus::Failed(_)) | None => ActionState::Failed,
-        };
-        if state == ActionState::Succeeded {
-            succeeded.push(action.serial_number.clone());
+    limit: u32,
+    /// The next batch, already on record as sent.
+    ready: Vec<QueuedAction>,
+    answered: Answered,
+}
+
+/// What Apple answered and nobody has noted yet.
+#[derive(Default)]
+struct Answered {
+    states: Vec<(QueuedAction, ActionState)>,
+    retry_after: Option<Duration>,
+}
+
+impl Sending<'_, '_> {
+    async fn all(&mut self, mut id: ProfileId, applied: &mut Applied) -> Result<(), Error> {
+        let (lane, store) = (self.lane, &self.lane.engine.store);
+        let mut tries = Tries::new(self.retry);
+        let mut redefined = false;
+        loop {
+            lane.go_on()?;
+            lane.may_change()?;
+            if self.ready.is_empty() {
+                self.make_ready(None, &id).await?;
+            }
+            let actions = std::mem::take(&mut self.ready);
+            if actions.is_empty() {
+                return Ok(());
+            }
+            let serials: Vec<SerialNumber> =
+                actions.iter().map(|action| action.serial_number.clone()).collect();
+            applied.calls += 1;
+            // If a stop does not wait for the answer, they stay in flight: the next run asks.
+            let call = lane.call(lane.client.assign(&id, &serials));
+            let (answer, prepared) = tokio::join!(call, self.prepare(actions.last(), &id));
+            prepared?;
+            match answer? {
+                Ok(answer) => {
+                    self.hear(actions, answer, applied).await?;
+                    tries = Tries::new(self.retry);
+                }
+                Err(error) if may_be_done(&error) => {
+                    self.take_back().await?;
+                    lane.wait_or_give_up(&mut tries, error).await?;
+                    ask_what_became(lane, actions, &id, self.retry, applied).await?;
+                }
+                Err(error) if matches!(error.next(), Next::Retry { .. }) => {
+                    self.take_back().await?;
+                    store.actions_not_sent(&actions).await?;
+                    lane.wait_or_give_up(&mut tries, error).await?;
+                }
+                Err(error) if error.next() == Next::DefineProfile && !redefined => {
+                    self.take_back().await?;
+                    store.actions_not_sent(&actions).await?;
+                    store.forget_profile(&lane.token, &id).await?;
+                    redefined = true;
+                    match self.target {
+                        Target::Ours(profile) => id = define(lane, profile, self.retry, applied).await?,
+                        Target::Exactly { .. } => return Err(error.into()),
+                    }
+                }
+                Err(error) => {
+                    // Apple said no to the call, so none of it was carried out.
+                    store.actions_not_sent(&actions).await?;
+                    return Err(error.into());
+                }
+            }
+            let done = applied.succeeded + applied.failed + applied.throttled + applied.not_accessible;
+            lane.progress("apply", done, Some(self.plan.totals().actions()));
         }
-        count(state, applied);
-        (action, state)
-    });
-    let outcomes: Vec<_> = outcomes.collect();
-    lane.engine.store.actions_answered(outcomes, answer.retry_after, lane.engine.now()).await?;
-    if applied.confirmed.is_some() {
-        read_successes_back(lane, &succeeded, retry, applied).await?;
     }
-    Ok(())
+
+    /// What is done while Apple works on a batch, whose last action this is.
+    async fn prepare(&mut self, last: Option<&QueuedAction>, id: &ProfileId) -> Result<(), Error> {
+        self.note_answers().await?;
+        self.make_ready(last, id).await
+    }
+
+    /// Makes the next batch ready, of those after an action.
+    async fn make_ready(&mut self, after: Option<&QueuedAction>, id: &ProfileId) -> Result<(), Error> {
+        let store = &self.lane.engine.store;
+        let next = store.next_actions(self.plan, self.target, after, self.limit).await?;
+        store.actions_sent(&next, id, self.lane.engine.now()).await?;
+        self.ready = next;
+        Ok(())
+    }
+
+    /// The batch that was made ready is not sent now.
+    async fn take_back(&mut self) -> Result<(), Error> {
+        let ready = std::mem::take(&mut self.ready);
+        Ok(self.lane.engine.store.actions_not_sent(&ready).await?)
+    }
+
+    /// Takes what Apple answered.
+    async fn hear(
+        &mut self,
+        actions: Vec<QueuedAction>,
+        answer: Assigned,
+        applied: &mut Applied,
+    ) -> Result<(), Error> {
+        let mut succeeded = Vec::new();
+        for action in actions {
+            let state = match answer.outcomes.get(&action.serial_number) {
+                Some(AssignStatus::Success) => ActionState::Succeeded,
+                Some(AssignStatus::NotAccessible) => ActionState::NotAccessible,
+                Some(AssignStatus::Throttled) => ActionState::Throttled,
+                Some(AssignStatus::Failed(_)) | None => ActionState::Failed,
+            };
+            if state == ActionState::Succeeded && applied.confirmed.is_some() {
+                succeeded.push(action.serial_number.clone());
+            }
+            count(state, applied);
+            self.answered.states.push((action, state));
+        }
+        self.answered.retry_after = answer.retry_after;
+        if applied.confirmed.is_some() {
+            self.note_answers().await?;
+            read_successes_back(self.lane, &succeeded, self.retry, applied).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts on record what Apple answered.
+    async fn note_answers(&mut self) -> Result<(), Error> {
+        let Answered { states, retry_after } = std::mem::take(&mut self.answered);
+        let (store, now) = (&self.lane.engine.store, self.lane.engine.now());
+        Ok(store.actions_answered(states, retry_after, now).await?)
+    }
 }
 
 /// Stores what Apple shows of devices it says are assigned: the profile and its times. Apple's word

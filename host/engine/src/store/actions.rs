@@ -155,6 +155,9 @@ impl Store {
         profile: Option<ProfileId>,
         now: Timestamp,
     ) -> Result<(), Error> {
+        if actions.is_empty() {
+            return Ok(());
+        }
         let ids = ids(actions);
         self.write(move |connection| {
             let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
@@ -172,6 +175,9 @@ impl Store {
 
     /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
     pub async fn actions_not_sent(&self, actions: &[QueuedAction]) -> Result<(), Error> {
+        if actions.is_empty() {
+            return Ok(());
+        }
         let ids = ids(actions);
         self.write(move |connection| {
             let mut outcomes = BTreeSet::new();
@@ -189,7 +195,8 @@ impl Store {
         .await
     }
 
-    /// Records what Apple answered for actions that were sent. A success is also kept with the
+    /// Records what Apple answered for actions that were sent; should that be lost, they are still on record as
+    /// sent, and Apple is asked. A success is also kept with the
     /// device, and so is the pause that follows a refusal; `asked` is how long Apple wants throttled
     /// devices left alone.
     pub async fn actions_answered(
@@ -198,7 +205,10 @@ impl Store {
         asked: Option<Duration>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.write(move |connection| answered(connection, &answers, asked, now)).await
+        if answers.is_empty() {
+            return Ok(());
+        }
+        self.write_soon(move |connection| answered(connection, &answers, asked, now)).await
     }
 
     /// Actions of a token that were sent and never answered: a process died, or the answer was lost.
@@ -499,12 +509,12 @@ fn outcome_size(connection: &Connection, outcome: i64) -> Result<usize, Error> {
 /// it is that row which changes, and only of the others which row they have.
 pub(super) fn settled(
     connection: &Connection,
-    actions: &[(i64, ActionState)],
+    actions: impl IntoIterator<Item = (i64, ActionState)>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut groups: BTreeMap<(Option<i64>, &str), Vec<i64>> = BTreeMap::new();
     for (id, state) in actions {
-        groups.entry((outcome_of(connection, *id)?, state.as_str())).or_default().push(*id);
+        groups.entry((outcome_of(connection, id)?, state.as_str())).or_default().push(id);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, ids)| ids.len());
@@ -539,8 +549,9 @@ fn answered(
     asked: Option<Duration>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut standings = Standings::new(connection);
+    let mut standings = Standings::new(connection)?;
     let mut touched = Touched::new();
+    let are_paused = connection.prepare_cached("SELECT 1 FROM pause")?.exists([])?;
     let mut given: HashMap<i64, Option<ProfileId>> = HashMap::new();
     let mut state =
         connection.prepare_cached("UPDATE device_state SET standing = ?2, ours_at = ?3 WHERE device = ?1")?;
@@ -566,7 +577,9 @@ fn answered(
                     standings.change(action.device, |it| Standing { ours: profile, ..it.clone() })?;
                 state.execute(params![action.device, standing, millis(now)])?;
                 add(&mut touched, action.device);
-                set_pause(connection, action.device, None)?;
+                if are_paused {
+                    set_pause(connection, action.device, None)?;
+                }
                 continue;
             }
             ActionState::Planned | ActionState::Sent | ActionState::Dropped => continue,
@@ -577,8 +590,7 @@ fn answered(
     }
     standings.settle()?;
     touch(connection, Ranges::of(touched))?;
-    let states: Vec<_> = answers.iter().map(|(action, state)| (action.id, *state)).collect();
-    settled(connection, &states, now)
+    settled(connection, answers.iter().map(|(action, state)| (action.id, *state)), now)
 }
 
 fn pause_of(connection: &Connection, device: DeviceId) -> Result<Option<Pause>, Error> {

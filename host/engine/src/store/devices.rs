@@ -41,6 +41,11 @@ impl DeviceId {
         Self(self.0 + number)
     }
 
+    /// How many numbers of the same token lie between it and an earlier one.
+    pub(super) fn since(self, earlier: Self) -> i64 {
+        self.0 - earlier.0
+    }
+
     /// The next one of the same token.
     pub(super) fn next(self) -> Self {
         Self(self.0 + 1)

@@ -5,6 +5,7 @@ use domain::id::TokenName;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
+use super::standing::Numbers;
 use super::{Error, Store, maybe_time, millis, time, typed};
 
 impl Store {
@@ -22,22 +23,32 @@ impl Store {
             if synced.unwrap_or(imported) < before {
                 return Ok(Some(Freshness::NotSynced { at: synced }));
             }
+            // How many stand so is counted; who, and since when, is looked up only if there are any.
+            const WAITING: &str =
+                "gone = 0 AND ours_profile IS NULL AND profile_status NOT IN ('assigned', 'pushed')
+                AND (o.id IS NULL OR o.decision = 'assign' OR o.fault)";
+            let mut any = connection.prepare_cached(&format!(
+                "SELECT 1 FROM standing g LEFT JOIN opinion o ON o.id = g.opinion
+                 WHERE token = (SELECT number FROM token WHERE name = ?1) AND {WAITING}"
+            ))?;
+            if !any.exists([token.as_str()])? {
+                return Ok(Some(Freshness::Met));
+            }
+            let numbers = Numbers::of(connection, &token)?;
             // Without a profile since it came, came back, or lost the one it had.
-            let mut select = connection.prepare_cached(
+            let mut select = connection.prepare_cached(&format!(
                 "WITH waiting AS (
                      SELECT serial_number, max(
                          coalesce(d.seen_at, d.device_assigned_date, 0),
                          coalesce((SELECT max(h.seen_at) FROM device_history h WHERE h.device = d.id
                              AND (kind IN ('returned', 'not-shown', 'done')
                                   OR instr(coalesce(fields, ''), '\"profile_status\"') > 0)), 0)) AS since
-                     FROM device d LEFT JOIN verdict v ON v.device = d.id
-                     WHERE d.token = ?1 AND gone = 0 AND ours_profile IS NULL
-                         AND profile_status NOT IN ('assigned', 'pushed')
-                         AND (v.device IS NULL OR v.decision = 'assign' OR v.fault))
-                 SELECT count(*), serial_number, min(since) FROM waiting WHERE since < ?2",
-            )?;
+                     FROM numbered_device d LEFT JOIN opinion o ON o.id = d.opinion
+                     WHERE d.id > ?1 AND d.id <= ?2 AND {WAITING})
+                 SELECT count(*), serial_number, min(since) FROM waiting WHERE since < ?3"
+            ))?;
             select
-                .query_row(params![token.as_str(), millis(before)], |row| {
+                .query_row(params![numbers.before_first(), numbers.keyed, millis(before)], |row| {
                     let (devices, example, since): (u64, Option<String>, Option<i64>) =
                         (row.get(0)?, row.get(1)?, row.get(2)?);
                     Ok((devices, example.zip(since)))

@@ -2,7 +2,7 @@
 //!
 //! A million devices come this way, so what is done for each of them is prepared once.
 
-use domain::device::{Change, Cursor, Device, Folded, Known, fold};
+use domain::device::{Change, Cursor, Folded, Known, fold};
 use domain::history::{PastKind, news};
 use domain::id::{SerialNumber, TokenName};
 use domain::pause::Pause;
@@ -11,12 +11,15 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::devices::{COLUMNS, DeviceId, known};
 use super::history::{self, Happened, Seen};
-use super::kinds::{Kinds, arrival};
+use super::kinds::{Kinds, arrival, words};
 use super::looks::{Touched, add, touch};
 use super::ranges::Ranges;
 use super::standing::{Numbers, Standing, Standings};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
+
+/// So many serial numbers are sorted and entered at a time: few enough to be held in memory.
+const SERIALS: i64 = 200_000;
 
 /// What pages of changes made of the inventory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl Store {
         seen: Seen,
     ) -> Result<PageResult, Error> {
         let token = token.clone();
-        self.write(move |connection| {
+        self.write_soon(move |connection| {
             let Pages { mut changes, unread, cursor, phase } = pages;
             let mut inventory = match phase {
                 Phase::Fetch => Inventory::of_fetch(connection, &token, &seen)?,
@@ -93,6 +96,9 @@ impl Store {
             }
             if phase == Phase::Fetch {
                 inventory.listed_unread(&unread)?;
+            }
+            if inventory.appended() >= SERIALS {
+                result.added -= inventory.enter_serials()?;
             }
             inventory.settle()?;
             set_sync_state(connection, &token, cursor.as_ref(), phase)?;
@@ -209,7 +215,7 @@ impl<'c> Inventory<'c> {
             round,
             is_first,
             kinds: Kinds::new(connection),
-            standings: Standings::new(connection),
+            standings: Standings::new(connection)?,
             arrivals: [None; 2],
             touched: Touched::new(),
             find: connection.prepare_cached(&format!(
@@ -367,6 +373,11 @@ impl<'c> Inventory<'c> {
         }
     }
 
+    /// How many devices were appended that cannot be found yet.
+    fn appended(&self) -> i64 {
+        self.last.since(self.numbers.keyed)
+    }
+
     /// Enters the serial numbers of devices that were only appended: sorted, for they come in no order, and a
     /// table is written all over for every page of them. Of one that Apple listed twice the later counts. Returns
     /// how many these are.
@@ -416,13 +427,10 @@ impl<'c> Inventory<'c> {
     fn rewrite(&mut self, held: &Stored, known: &Known) -> Result<(), Error> {
         add(&mut self.touched, held.id);
         let (before, now) = (&held.known.device, &known.device);
-        let kind = |device: &Device| {
-            let Device { model, description, color, os, device_family, device_assigned_by, .. } = device;
-            [model, description, color, os, device_family, device_assigned_by].map(Clone::clone)
-        };
-        let rest =
-            |device: &Device| (device.asset_tag.clone(), device.device_assigned_date, device.extra.clone());
-        if kind(before) != kind(now) || rest(before) != rest(now) {
+        let is_as_it_was = words(before) == words(now)
+            && (&before.asset_tag, &before.device_assigned_date, &before.extra)
+                == (&now.asset_tag, &now.device_assigned_date, &now.extra);
+        if !is_as_it_was {
             let extra = (!now.extra.is_empty()).then(|| to_json(&now.extra));
             let mut update = self.connection.prepare_cached(
                 "UPDATE device_record SET kind = ?2, asset_tag = ?3, device_assigned_date = ?4, extra = ?5

@@ -1,6 +1,7 @@
 //! What many devices have in common, written once: the words for what they are, and how they came.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 
 use domain::device::Device;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -9,12 +10,13 @@ use super::history::Seen;
 use super::{Error, millis};
 
 /// The words that a device shares with others of its kind, in the order of the table.
-type Words = [Option<String>; 6];
+type Words<'a> = [Option<&'a str>; 6];
 
 /// The kinds that a transaction meets.
 pub(super) struct Kinds<'c> {
     connection: &'c Connection,
-    ids: HashMap<Words, i64>,
+    /// By the hash of their words: those of a device are compared as they are, not copied.
+    ids: HashMap<u64, Vec<([Option<String>; 6], i64)>>,
 }
 
 impl<'c> Kinds<'c> {
@@ -24,15 +26,11 @@ impl<'c> Kinds<'c> {
 
     /// The number of a device's kind.
     pub(super) fn enter(&mut self, device: &Device) -> Result<i64, Error> {
-        let words = [
-            device.model.clone(),
-            device.description.clone(),
-            device.color.clone(),
-            device.os.clone(),
-            device.device_family.clone(),
-            device.device_assigned_by.clone(),
-        ];
-        if let Some(id) = self.ids.get(&words) {
+        let words = words(device);
+        let hash = self.ids.hasher().hash_one(words);
+        let same = self.ids.entry(hash).or_default();
+        let found = same.iter().find(|(held, _)| held.each_ref().map(Option::as_deref) == words);
+        if let Some((_, id)) = found {
             return Ok(*id);
         }
         let mut find = self.connection.prepare_cached(
@@ -50,9 +48,15 @@ impl<'c> Kinds<'c> {
                 insert.query_row(all, |row| row.get(0))?
             }
         };
-        self.ids.insert(words, id);
+        same.push((words.map(|word| word.map(str::to_owned)), id));
         Ok(id)
     }
+}
+
+/// What tells a device's kind.
+pub(super) fn words(device: &Device) -> Words<'_> {
+    let Device { model, description, color, os, device_family, device_assigned_by, .. } = device;
+    [model, description, color, os, device_family, device_assigned_by].map(Option::as_deref)
 }
 
 /// How a device comes that is first listed now; one that is heard of only because it left was never here.

@@ -68,7 +68,7 @@ pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
 pub use verdicts::{Book, StoredVerdict};
-pub use waiting::{Asked, Asker, CameTo, End, Waiting};
+pub use waiting::{Asked, Asker, Question, Waiting};
 
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
@@ -84,6 +84,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0011-memory.sql")),
     M::up(include_str!("migrations/0012-step-ids.sql")),
     M::up(include_str!("migrations/0013-plan-of-step.sql")),
+    M::up(include_str!("migrations/0014-approvals.sql")),
     M::up(include_str!("migrations/0015-standing.sql")),
 ];
 
@@ -232,13 +233,22 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
+        self.send(move |connection| transact(connection, job)).await
+    }
+
+    /// As [`write`](Self::write), for what costs no more than the work if it is lost: when the power fails, the
+    /// last of these transactions may never have been. Those before a [`write`](Self::write) are as safe as that.
+    async fn write_soon<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    {
         self.send(move |connection| {
-            // Immediate: two processes that both read first could otherwise not both write.
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let value = job(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
+            // Not written through to the disk at once, which takes as long as the work.
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let done = transact(connection, job);
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            done
         })
         .await
     }
@@ -251,13 +261,7 @@ impl Store {
     {
         self.send(move |connection| {
             connection.pragma_update(None, "secure_delete", true)?;
-            let done = (|| {
-                let transaction =
-                    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-                let value = job(&transaction)?;
-                transaction.commit()?;
-                Ok(value)
-            })();
+            let done = transact(connection, job);
             connection.pragma_update(None, "secure_delete", false)?;
             done
         })
@@ -294,6 +298,17 @@ impl Store {
         })
         .await
     }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    job: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    // Immediate: two processes that both read first could otherwise not both write.
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let value = job(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {

@@ -74,7 +74,7 @@ impl RecordedPlan {
 
 /// How many devices are planned in one transaction: enough to be quick, few enough that nobody
 /// else waits long.
-const PLAN_BATCH: u32 = 2_000;
+const PLAN_BATCH: u32 = 8_000;
 
 /// As many devices in which two plans differ are named.
 const NAMED: usize = 3;
@@ -202,7 +202,7 @@ impl Store {
                      (SELECT device FROM serial s JOIN token t ON t.number = s.token
                       WHERE t.name = ?1 AND s.serial_number = ?2)"
             ))?;
-            let mut standings = Standings::new(connection);
+            let mut standings = Standings::new(connection)?;
             let mut found = BTreeMap::new();
             for serial in serials {
                 let mut rows = statement.query([token.as_str(), serial.as_str()])?;
@@ -223,7 +223,7 @@ impl Store {
             return Ok(());
         }
         let Maker { run, token, place } = maker.clone();
-        self.write(move |connection| {
+        self.write_soon(move |connection| {
             let mut writing = actions::Writing::of(connection, &run, &token, Some(place))?;
             for (device, action) in actions {
                 let (profile, id) = columns(&action.to);

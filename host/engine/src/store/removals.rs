@@ -31,7 +31,7 @@ impl Store {
         let (run, token, serials) = (run.clone(), token.clone(), serials.to_vec());
         self.write(move |connection| {
             let mut writing = Writing::of(connection, &run, &token, None)?;
-            let mut standings = Standings::new(connection);
+            let mut standings = Standings::new(connection)?;
             let mut find = connection.prepare_cached(
                 "SELECT device, standing FROM serial JOIN token t ON t.number = serial.token
                      JOIN device_state USING (device)
@@ -69,13 +69,12 @@ impl Store {
         seen: Seen,
     ) -> Result<(), Error> {
         self.write(move |connection| {
-            let mut standings = Standings::new(connection);
+            let mut standings = Standings::new(connection)?;
             for (action, state, why) in &answers {
                 answer(connection, &mut standings, what, (action, *state), why.as_deref(), &seen)?;
             }
             standings.settle()?;
-            let states: Vec<_> = answers.iter().map(|(action, state, _)| (action.id, *state)).collect();
-            settled(connection, &states, seen.at)
+            settled(connection, answers.iter().map(|(action, state, _)| (action.id, *state)), seen.at)
         })
         .await
     }
@@ -138,7 +137,7 @@ impl Store {
                 states.push(state);
             }
             inventory.settle()?;
-            settled(connection, &settling, seen.at)?;
+            settled(connection, settling, seen.at)?;
             Ok(states)
         })
         .await

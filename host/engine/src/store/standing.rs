@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::device::{Known, ProfileStatus};
 use domain::id::{ProfileId, TokenName};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
 use super::devices::DeviceId;
 use super::{Error, typed};
@@ -58,11 +58,19 @@ pub(super) struct Standings<'c> {
     by_id: HashMap<i64, Standing>,
     ids: HashMap<Standing, i64>,
     more: BTreeMap<i64, i64>,
+    of_device: CachedStatement<'c>,
 }
 
 impl<'c> Standings<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, by_id: HashMap::new(), ids: HashMap::new(), more: BTreeMap::new() }
+    pub(super) fn new(connection: &'c Connection) -> Result<Self, Error> {
+        let of_device = connection.prepare_cached("SELECT standing FROM device_state WHERE device = ?1")?;
+        let (by_id, ids, more) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        Ok(Self { connection, by_id, ids, more, of_device })
+    }
+
+    /// The number of a device's standing.
+    pub(super) fn of(&mut self, device: DeviceId) -> Result<i64, Error> {
+        Ok(self.of_device.query_row([device], |row| row.get(0))?)
     }
 
     /// What a device's standing is.
@@ -106,9 +114,7 @@ impl<'c> Standings<'c> {
         device: DeviceId,
         to: impl FnOnce(&Standing) -> Standing,
     ) -> Result<i64, Error> {
-        let mut select =
-            self.connection.prepare_cached("SELECT standing FROM device_state WHERE device = ?1")?;
-        let from = select.query_row([device], |row| row.get(0))?;
+        let from = self.of(device)?;
         let standing = to(self.get(from)?);
         self.leave(from);
         self.enter(standing)

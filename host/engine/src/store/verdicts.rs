@@ -1,12 +1,11 @@
 //! What policies said of each device: the last verdict, rewritten only when it changes, and those before it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use domain::id::{Digest, PluginName, RunId, SerialNumber, TokenName};
 use domain::verdict::{Decision, Verdict};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
 use super::devices::DeviceId;
 use super::standing::{self, Numbers, Standing, Standings};
@@ -61,10 +60,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<u64, Error> {
         let (run, later) = (run.clone(), later.to_vec());
-        self.write(move |connection| {
+        self.write_soon(move |connection| {
             let mut opinions = Opinions::new(connection, &policy.0);
             let asking = Asking { connection, run: &run, digest: &policy.1, at: now, id: None };
-            let mut writing = Writing { book, connection, asking, standings: Standings::new(connection) };
+            let put = connection
+                .prepare_cached("UPDATE device_state SET standing = ?2, asking = ?3 WHERE device = ?1")?;
+            let mut writing =
+                Writing { book, connection, asking, standings: Standings::new(connection)?, put };
             let mut differently = 0;
             for (device, verdict) in verdicts {
                 let before = writing.opinion_on(device)?;
@@ -178,6 +180,7 @@ struct Writing<'c> {
     connection: &'c Connection,
     asking: Asking<'c>,
     standings: Standings<'c>,
+    put: CachedStatement<'c>,
 }
 
 impl Writing<'_> {
@@ -185,9 +188,7 @@ impl Writing<'_> {
     fn opinion_on(&mut self, device: DeviceId) -> Result<Option<i64>, Error> {
         match self.book {
             Book::Live => {
-                let mut select =
-                    self.connection.prepare_cached("SELECT standing FROM device_state WHERE device = ?1")?;
-                let standing = select.query_row([device], |row| row.get(0))?;
+                let standing = self.standings.of(device)?;
                 Ok(self.standings.get(standing)?.opinion)
             }
             Book::Shadow => {
@@ -222,10 +223,7 @@ impl Writing<'_> {
             )?;
             keep.execute(params![device, before])?;
         }
-        let mut put = self
-            .connection
-            .prepare_cached("UPDATE device_state SET standing = ?2, asking = ?3 WHERE device = ?1")?;
-        put.execute(params![device, standing, asking])?;
+        self.put.execute(params![device, standing, asking])?;
         Ok(())
     }
 }
@@ -234,7 +232,7 @@ impl Writing<'_> {
 struct Opinions<'c> {
     connection: &'c Connection,
     policy: &'c PluginName,
-    ids: HashMap<(Decision, Arc<str>, bool), i64>,
+    ids: HashMap<Verdict, i64>,
     /// Which of those that were there are of somebody else that will be asked.
     others: HashMap<i64, bool>,
 }
@@ -246,11 +244,10 @@ impl<'c> Opinions<'c> {
 
     /// The number of this opinion.
     fn enter(&mut self, verdict: &Verdict) -> Result<i64, Error> {
-        let Verdict { decision, reason, fault } = verdict;
-        let key = (decision.clone(), reason.clone(), *fault);
-        if let Some(id) = self.ids.get(&key) {
+        if let Some(id) = self.ids.get(verdict) {
             return Ok(*id);
         }
+        let Verdict { decision, reason, fault } = verdict;
         let (word, profile, until) = match decision {
             Decision::Assign { profile } => ("assign", Some(profile.as_str()), None),
             Decision::Hold { until } => ("hold", None, until.map(millis)),
@@ -271,7 +268,7 @@ impl<'c> Opinions<'c> {
                 insert.query_row(all, |row| row.get(0))?
             }
         };
-        self.ids.insert(key, id);
+        self.ids.insert(verdict.clone(), id);
         Ok(id)
     }
 

@@ -92,7 +92,7 @@ CREATE TABLE device_record (
 
 -- How it stands. Written again and again, so it is small.
 CREATE TABLE device_state (
-    device              INTEGER PRIMARY KEY REFERENCES device_record (id) ON DELETE CASCADE,
+    device              INTEGER PRIMARY KEY,
     standing            INTEGER NOT NULL,
     asking              INTEGER, -- null where nobody was asked
     ours_at             INTEGER,
@@ -104,13 +104,13 @@ CREATE TABLE device_state (
 CREATE TABLE serial (
     token         INTEGER NOT NULL, -- its number
     serial_number TEXT NOT NULL,
-    device        INTEGER NOT NULL REFERENCES device_record (id) ON DELETE CASCADE,
+    device        INTEGER NOT NULL,
     PRIMARY KEY (token, serial_number)
 ) STRICT, WITHOUT ROWID;
 
 -- Devices that Apple would not assign, and for how long they are left alone.
 CREATE TABLE pause (
-    device     INTEGER PRIMARY KEY REFERENCES device_record (id) ON DELETE CASCADE,
+    device     INTEGER PRIMARY KEY,
     wait_until INTEGER NOT NULL,
     wait_why   TEXT NOT NULL CHECK (wait_why IN ('failed', 'throttled', 'not-accessible')),
     wait_times INTEGER NOT NULL -- refusals in a row
@@ -153,13 +153,13 @@ UPDATE token SET keyed = max(number << 32,
     coalesce((SELECT max(id) FROM device_record r WHERE r.id >> 32 = number), 0));
 
 CREATE TABLE listing_new (
-    device INTEGER PRIMARY KEY REFERENCES device_record (id) ON DELETE CASCADE,
+    device INTEGER PRIMARY KEY,
     round  INTEGER NOT NULL
 ) STRICT;
 INSERT INTO listing_new SELECT new, round FROM listing JOIN renumbered ON old = device ORDER BY new;
 
 CREATE TABLE device_history_new (
-    device  INTEGER NOT NULL REFERENCES device_record (id) ON DELETE CASCADE,
+    device  INTEGER NOT NULL,
     number  INTEGER NOT NULL, -- in the order they were seen
     kind    TEXT NOT NULL CHECK (kind IN ('changed', 'gone', 'returned', 'shown', 'not-shown', 'done')),
     seen_at INTEGER NOT NULL,
@@ -176,7 +176,7 @@ FROM device_history JOIN renumbered ON old = device ORDER BY new, number;
 
 -- Verdicts that others took the place of.
 CREATE TABLE verdict_history_new (
-    device  INTEGER NOT NULL REFERENCES device_record (id) ON DELETE CASCADE,
+    device  INTEGER NOT NULL,
     number  INTEGER NOT NULL, -- in the order they were given
     opinion INTEGER NOT NULL,
     asking  INTEGER NOT NULL,
@@ -192,7 +192,7 @@ ORDER BY new, number;
 
 -- What policies say in shadow mode: no reason for what is there.
 CREATE TABLE shadow_state (
-    device  INTEGER PRIMARY KEY REFERENCES device_record (id) ON DELETE CASCADE,
+    device  INTEGER PRIMARY KEY,
     opinion INTEGER NOT NULL,
     asking  INTEGER NOT NULL
 ) STRICT;
@@ -251,7 +251,7 @@ CREATE INDEX outcome_in_flight ON outcome (plan) WHERE state = 'sent';
 -- One device in a plan. Here before it is sent; without an outcome until then.
 CREATE TABLE action_record (
     id      INTEGER PRIMARY KEY, -- the plan's number in the upper half
-    device  INTEGER NOT NULL REFERENCES device_record (id) ON DELETE CASCADE,
+    device  INTEGER NOT NULL,
     deed    INTEGER NOT NULL,
     outcome INTEGER
 ) STRICT;
@@ -284,6 +284,18 @@ ALTER TABLE listing_new RENAME TO listing;
 -- Rounds of forgetting begin anew: the numbers they had come to are others now.
 UPDATE keeping SET place = 0 WHERE what IN ('actions', 'device-history', 'verdicts');
 
+-- What is of a device goes with it. No foreign keys: they would look for the device at every row that is
+-- written, a million times in a first run, and each row is written by what has just found its device.
+CREATE TRIGGER device_forgotten AFTER DELETE ON device_record BEGIN
+    DELETE FROM device_state WHERE device = OLD.id;
+    DELETE FROM serial WHERE token = OLD.id >> 32 AND serial_number = OLD.serial_number AND device = OLD.id;
+    DELETE FROM pause WHERE device = OLD.id;
+    DELETE FROM listing WHERE device = OLD.id;
+    DELETE FROM device_history WHERE device = OLD.id;
+    DELETE FROM verdict_history WHERE device = OLD.id;
+    DELETE FROM shadow_state WHERE device = OLD.id;
+    DELETE FROM action_record WHERE device = OLD.id;
+END;
 -- What is of a token goes with it.
 CREATE TRIGGER token_forgotten AFTER DELETE ON token BEGIN
     DELETE FROM device_record WHERE id > OLD.number << 32 AND id < (OLD.number + 1) << 32;
