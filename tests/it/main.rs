@@ -9,6 +9,7 @@ mod hook;
 mod net;
 mod postbox;
 
+mod approvals;
 mod assign;
 mod author;
 mod boundaries;

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 
 use domain::history::{FieldChange, PastChange, PastKind};
 use domain::id::{Digest, ProfileId, ProfileName, RunId, SerialNumber};
+use domain::waiting::Waited;
 use engine::store::{ActionRecord, StoredDevice};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::explain::said;
+
 use super::{action_json, find, verdict_json};
 use crate::Common;
 use crate::app::App;
+use crate::commands::runs;
 use crate::exit::{Exit, Outcome};
 use crate::output::{print, print_json, time};
 
@@ -28,10 +31,13 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
         let actions = store.actions_of(token, serial, limit).await?;
         let verdicts = store.verdicts_of(token, serial, limit).await?;
         if common.json {
-            let actions: Vec<_> = actions.iter().map(action_json).collect();
+            let mut done = Vec::new();
+            for action in &actions {
+                done.push(action_json(app, token, action).await?);
+            }
             let verdicts: Vec<_> = verdicts.iter().map(verdict_json).collect();
             data.push(json!({
-                "token": token, "changes": changes, "verdicts": verdicts, "actions": actions,
+                "token": token, "changes": changes, "verdicts": verdicts, "actions": done,
             }));
             continue;
         }
@@ -48,7 +54,11 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
             let what = format!("{} {}: {}", verdict.policy, said(&verdict), verdict.verdict.reason);
             entries.push((at, verdict.run, what));
         }
-        entries.extend(actions.into_iter().rev().filter_map(action_words));
+        for action in actions.into_iter().rev() {
+            let waiting = store.waiting(Some(&action.run)).await?;
+            let waited = runs::waited(&waiting, token, &action).cloned();
+            entries.extend(action_words(action, waited.as_ref()));
+        }
         entries.sort_by_key(|(at, ..)| *at);
         let mut words = format!("{serial} of token {token}\n");
         if entries.is_empty() {
@@ -98,8 +108,9 @@ fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
 }
 
 /// What was done and what came of it; by when it was answered, or sent, or planned.
-fn action_words(action: ActionRecord) -> Option<(Timestamp, RunId, String)> {
-    let what = format!("{}: {}", action.attempted(), action.state.as_str());
+fn action_words(action: ActionRecord, waited: Option<&Waited>) -> Option<(Timestamp, RunId, String)> {
+    let came = waited.map_or_else(|| action.state.as_str().to_owned(), |waited| waited.of_an_action());
+    let what = format!("{}: {came}", action.attempted());
     let at = action.answered_at.or(action.sent_at).or_else(|| action.run.began())?;
     Some((at, action.run, what))
 }
