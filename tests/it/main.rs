@@ -26,6 +26,7 @@ mod files;
 mod invalid;
 mod languages;
 mod lasting;
+mod looks;
 mod many;
 mod memory;
 mod moving_in;
