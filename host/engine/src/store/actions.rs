@@ -3,7 +3,7 @@
 //! An action is here before it is sent: `planned`, then `sent` with the call, then what Apple
 //! answered. Whatever is still `sent` when nobody works on it was in flight when a process died.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use domain::device::{Change, ChangeKind, Device};
 use domain::id::{ProfileId, ProfileName, RunId, SerialNumber, TokenName};
 use domain::pause::{Pause, Refusal};
 use domain::removal::Removal;
+use foldhash::HashMap;
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
@@ -390,7 +391,7 @@ impl<'c> Writing<'c> {
             .query_row([plan], |row| row.get(0))?;
         let insert =
             connection.prepare_cached("INSERT INTO action_record (id, device, deed) VALUES (?1, ?2, ?3)")?;
-        Ok(Self { connection, plan, last: last.unwrap_or(plan << 32), deeds: HashMap::new(), insert })
+        Ok(Self { connection, plan, last: last.unwrap_or(plan << 32), deeds: HashMap::default(), insert })
     }
 
     /// One action more. Returns its number.
@@ -552,7 +553,7 @@ fn answered(
     let mut standings = Standings::new(connection)?;
     let mut touched = Touched::new();
     let are_paused = connection.prepare_cached("SELECT 1 FROM pause")?.exists([])?;
-    let mut given: HashMap<i64, Option<ProfileId>> = HashMap::new();
+    let mut given: HashMap<i64, Option<ProfileId>> = HashMap::default();
     let mut state =
         connection.prepare_cached("UPDATE device_state SET standing = ?2, ours_at = ?3 WHERE device = ?1")?;
     for (action, came) in answers {

@@ -19,7 +19,7 @@ use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
 
 /// So many serial numbers are sorted and entered at a time: few enough to be held in memory.
-const SERIALS: i64 = 200_000;
+const SERIALS: i64 = 100_000;
 
 /// What pages of changes made of the inventory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -386,30 +386,28 @@ impl<'c> Inventory<'c> {
         if from >= to {
             return Ok(0);
         }
-        let range = params![from, to, self.numbers.token];
-        let mut enter = self.connection.prepare_cached(
-            "INSERT OR IGNORE INTO serial (token, serial_number, device)
-             SELECT ?3, serial_number, id FROM device_record WHERE id > ?1 AND id <= ?2
-             ORDER BY serial_number, id",
-        )?;
-        let mut count = self
+        let mut select = self
             .connection
-            .prepare_cached("SELECT count(*) FROM device_record WHERE id > ?1 AND id <= ?2")?;
-        let all: u64 = count.query_row(params![from, to], |row| row.get(0))?;
-        let twice = all - enter.execute(range)? as u64;
-        self.numbers.keyed = to;
-        if twice > 0 {
-            let mut again = self.connection.prepare_cached(
-                "SELECT id FROM device_record r WHERE id > ?1 AND id <= ?2 AND id <>
-                     (SELECT device FROM serial s WHERE s.token = ?3 AND s.serial_number = r.serial_number)
-                 ORDER BY id",
-            )?;
-            let again = again.query_map(range, |row| row.get(0))?.collect::<Result<Vec<DeviceId>, _>>()?;
-            for device in again {
-                self.merge(device)?;
+            .prepare_cached("SELECT serial_number, id FROM device_record WHERE id > ?1 AND id <= ?2")?;
+        let rows = select.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut serials = rows.collect::<Result<Vec<(String, DeviceId)>, _>>()?;
+        serials.sort_unstable();
+        let mut enter = self.connection.prepare_cached(
+            "INSERT INTO serial (token, serial_number, device) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?;
+        let mut again = Vec::new();
+        for (serial, device) in serials {
+            if enter.execute(params![self.numbers.token, serial, device])? == 0 {
+                again.push(device);
             }
         }
-        Ok(twice)
+        self.numbers.keyed = to;
+        // In the order in which Apple listed them.
+        again.sort_unstable();
+        for device in &again {
+            self.merge(*device)?;
+        }
+        Ok(again.len() as u64)
     }
 
     /// A device that is there a second time becomes what Apple said later of the first.

@@ -1,9 +1,9 @@
 //! What many devices have in common, written once: the words for what they are, and how they came.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use domain::device::Device;
+use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::history::Seen;
@@ -21,7 +21,7 @@ pub(super) struct Kinds<'c> {
 
 impl<'c> Kinds<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection, ids: HashMap::new() }
+        Self { connection, ids: HashMap::default() }
     }
 
     /// The number of a device's kind.

@@ -5,10 +5,11 @@
 //! them. The invariant: that number is right at the end of every transaction, which is why a device's standing
 //! is changed through [`Standings`] and nowhere else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use domain::device::{Known, ProfileStatus};
 use domain::id::{ProfileId, TokenName};
+use foldhash::HashMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
 use super::devices::DeviceId;
@@ -64,7 +65,7 @@ pub(super) struct Standings<'c> {
 impl<'c> Standings<'c> {
     pub(super) fn new(connection: &'c Connection) -> Result<Self, Error> {
         let of_device = connection.prepare_cached("SELECT standing FROM device_state WHERE device = ?1")?;
-        let (by_id, ids, more) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        let (by_id, ids, more) = (HashMap::default(), HashMap::default(), BTreeMap::new());
         Ok(Self { connection, by_id, ids, more, of_device })
     }
 

@@ -1,9 +1,10 @@
 //! What policies said of each device: the last verdict, rewritten only when it changes, and those before it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use domain::id::{Digest, PluginName, RunId, SerialNumber, TokenName};
 use domain::verdict::{Decision, Verdict};
+use foldhash::HashMap;
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
@@ -239,7 +240,7 @@ struct Opinions<'c> {
 
 impl<'c> Opinions<'c> {
     fn new(connection: &'c Connection, policy: &'c PluginName) -> Self {
-        Self { connection, policy, ids: HashMap::new(), others: HashMap::new() }
+        Self { connection, policy, ids: HashMap::default(), others: HashMap::default() }
     }
 
     /// The number of this opinion.
