@@ -261,6 +261,28 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// The same at a part of that value, a text: these bytes of what was typed.
+    pub fn at_part(
+        &mut self,
+        pointer: &str,
+        typed: &str,
+        part: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let before = self.list.len();
+        self.at(pointer, message, help);
+        for mistake in &mut self.list[before..] {
+            let text = self.sources.get(mistake.file).map_or("", |source| source.text);
+            // Where it is written with escapes, all of it is shown.
+            let written = text.get(mistake.span.clone()).and_then(|value| value.find(typed));
+            if let Some(quotes) = written.filter(|_| !part.is_empty() && part.len() < typed.len()) {
+                let start = mistake.span.start + quotes;
+                mistake.span = start + part.start..start + part.end;
+            }
+        }
+    }
+
     /// Whether something of the table or list at this JSON pointer did not fit and was left out.
     pub fn lacks_some_of(&self, pointer: &str) -> bool {
         self.left_out.iter().any(|path| path.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/')))

@@ -68,11 +68,13 @@ rails = { first_assigments = 5 }
             2 | name = "Auto Assign"
               |        ^^^^^^^^^^^^^
 
-            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+            error: a cron expression has five fields, and this one has 4
              --> workflows/w.toml:4:8
               |
             4 | cron = "*/15 * * *"
               |        ^^^^^^^^^^^^
+              |
+              = help: minute hour day month weekday; six with seconds in front, seven with years behind as well
 
             error: no time zone is called `Europe/Pariss`
              --> workflows/w.toml:5:12
@@ -158,11 +160,13 @@ policy = "Rules"
             2 | name = "Auto Assign"
               |        ^^^^^^^^^^^^^
 
-            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+            error: a cron expression has five fields, and this one has 4
              --> workflows/w.toml:4:8
               |
             4 | cron = "*/15 * * *"
               |        ^^^^^^^^^^^^
+              |
+              = help: minute hour day month weekday; six with seconds in front, seven with years behind as well
 
             error: no time zone is called `Europe/Pariss`
              --> workflows/w.toml:5:12
