@@ -149,6 +149,9 @@ pub struct StepRecord {
     pub outcome: Option<Outcome>,
 }
 
+/// The word for what is no step of the workflow: that the run was stopped at its time limit.
+pub const LIMIT: &str = "limit";
+
 /// What a step came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]

@@ -14,7 +14,7 @@ use domain::duration::Span;
 use domain::freeze::Frozen;
 use domain::id::{ChannelName, Digest, PluginName, RunId, TokenName, WorkflowName};
 use domain::rails::RailsOverride;
-use domain::run::{Failure, Outcome, Planned, Run, State, Trigger};
+use domain::run::{Failure, LIMIT, Outcome, Planned, Run, State, Trigger};
 use domain::table::Tables;
 use domain::token_facts::Heard;
 use domain::workflow::{Came, Condition, Mode, Retry, Step, Uses, Workflow};
@@ -341,7 +341,7 @@ impl Running<'_> {
             at_limit: true,
         };
         let place = u32::try_from(self.workflow.steps.len()).unwrap_or(u32::MAX);
-        let number = engine.store.begin_step(run, place, "limit", None, None, engine.now()).await?;
+        let number = engine.store.begin_step(run, place, LIMIT, None, None, engine.now()).await?;
         Ok(engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?)
     }
 
