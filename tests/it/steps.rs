@@ -162,6 +162,11 @@ fn each_plan_is_about_the_devices_of_its_own_policies_and_has_its_own_rails() {
           plan-2   nothing to do, 1 already right, 2 of an earlier plan
           apply-2  a dry run ends with the plan
     "#]]);
+    env.run(&["plan", "w", "--out", "plan.json"]).fails(2, expect![[r#"
+        error: w plans 2 times, and a file holds one plan
+        hint: copy its file for each step `plan`, under a `name` of its own, and leave the other steps `plan` and `apply` and what only they need out of it; then `deputy plan NAME --out FILE` for each. `deputy plan w` shows all
+    "#]]);
+    assert!(!env.file("plan.json").exists());
 }
 
 #[test]
@@ -257,7 +262,7 @@ fn a_step_that_takes_too_long_is_stopped_for_its_token_and_what_it_has_is_kept()
         ),
     );
     env.run(&["run", "w"]).fails(1, expect![[r#"
-        run RUN of w, by hand: stopped before its end; the next run goes on
+        run RUN of w, by hand: stopped at the time limit of a step; the next run goes on
           sync     north: failed: stopped at its limit of 300ms: stopped while waiting for Apple's answer to `north`
                    hint: the next run goes on from there; if it takes that long, give the step a longer `timeout`
           sync     south: 1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)

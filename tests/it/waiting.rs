@@ -282,9 +282,9 @@ fn what_a_dry_run_asks_is_not_carried_out_in_passing() {
                    rail: 2 reassignments, 1 allowed
                    hint: `deputy run auto-assign` asks in earnest; `deputy approve RUN --yes` carries out this very plan
 
-        SERIAL  TOKEN  GETS      HAS                       BECAUSE
-        MAC1    main   standard  standard (older content)  everybody else
-        MAC2    main   standard  standard (older content)  everybody else
+        SERIAL  TOKEN  GETS      HAS                BECAUSE
+        MAC1    main   standard  an older standard  everybody else
+        MAC2    main   standard  an older standard  everybody else
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person

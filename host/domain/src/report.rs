@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::id::ProfileName;
-use crate::plan::{Origin, Skip, Totals};
+use crate::plan::{Origin, Skip, Totals, older};
 use crate::rails::{Breach, Exceeded};
 use crate::removal::{Removal, Removed};
 use crate::review::{Decision, Move};
 use crate::run::{
-    Applied, Decided, Differs, Outcome, Planned, Reminded, Reviewed, Run, Shadowed, SkipReason, SkippedTimes,
-    State, StepRecord, Synced, Trigger, Waits,
+    Applied, Decided, Differs, LIMIT, Outcome, Planned, Reminded, Reviewed, Run, Shadowed, SkipReason,
+    SkippedTimes, State, StepRecord, Synced, Trigger, Waits,
 };
 use crate::token::in_words;
 
@@ -68,7 +68,7 @@ pub fn heading(run: &Run) -> String {
         State::Skipped => "skipped",
         State::Succeeded => "succeeded",
         State::Unavailable => "Apple did not answer as it should; the next run tries again",
-        State::Stopped => "stopped before its end; the next run goes on",
+        State::Stopped => stopped_by(run),
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
         State::Refused if run.changed_something() => "refused in part",
@@ -83,6 +83,17 @@ pub fn heading(run: &Run) -> String {
     let unchanged = matches!(run.state, State::Refused | State::Lapsed) && !run.changed_something();
     let unchanged = if unchanged { "; nothing was changed" } else { "" };
     format!("run {} of {}{dry}{why}: {state}{unchanged}", run.id, run.workflow)
+}
+
+/// What stopped it.
+fn stopped_by(run: &Run) -> &'static str {
+    let at_limit =
+        |step: &&StepRecord| matches!(&step.outcome, Some(Outcome::Failed(failure)) if failure.at_limit);
+    match run.steps.iter().rfind(at_limit) {
+        Some(step) if step.uses == LIMIT => "stopped at its time limit; the next run goes on",
+        Some(_) => "stopped at the time limit of a step; the next run goes on",
+        None => "stopped before its end; the next run goes on",
+    }
 }
 
 /// Who or what refused it.
@@ -194,7 +205,7 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
         }
         Some(Outcome::Outdated(outdated)) => {
             let mut lines = outdated.lines();
-            lines.push("hint: make the plan anew, and look at it".to_owned());
+            lines.push(format!("hint: {}", outdated.hint()));
             lines
         }
         Some(Outcome::Shadowed(shadowed)) => {
@@ -378,7 +389,13 @@ const MOVES: usize = 10;
 
 fn move_lines(moves: &[Move]) -> Vec<String> {
     let line = |it: &Move| {
-        format!("{} on {}, it wants {}", devices(it.devices), it.from.as_deref().unwrap_or("nothing"), it.to)
+        let from = match &it.from {
+            None => "nothing".to_owned(),
+            // Of one name, and yet not the same.
+            Some(from) if *from == it.to => older(from),
+            Some(from) => from.clone(),
+        };
+        format!("{} on {from}, it wants {}", devices(it.devices), it.to)
     };
     let mut lines: Vec<String> = moves.iter().take(MOVES).map(line).collect();
     let more: u64 = moves.iter().skip(MOVES).map(|it| it.devices).sum();

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use domain::device::Device;
 use domain::history::{Past, PastChange, PastKind, fields};
 use domain::id::{RunId, SerialNumber};
+use domain::plan::Profiles;
 use domain::run::Decided;
 use domain::verdict::Decision;
 use engine::store::{ActionRecord, ActionState, Asking, StoredDevice, StoredVerdict};
@@ -193,6 +194,7 @@ impl<'a> Explanation<'a> {
     async fn words(&self, app: &App) -> Outcome<String> {
         let StoredDevice { token, known } = self.stored;
         let device = &known.device;
+        let profiles = app.engine.profiles(token).await?;
         let mut words = format!("{} of token {token}\n", device.serial_number);
         let width = width().unwrap_or(usize::MAX);
         let mut line = |what: &str, text: String| {
@@ -214,7 +216,7 @@ impl<'a> Explanation<'a> {
                 "at Apple",
                 format!("on this server since {since}{by}; profile {}", device.profile_status.as_str()),
             );
-            let on = profile_words(app, token, known.on()).await?;
+            let on = known.on().map_or("none".to_owned(), |on| profiles.in_words(on));
             line("profile", if known.gone { "none: it has left this server".to_owned() } else { on });
         }
         match (&self.asked, &self.verdict) {
@@ -244,15 +246,14 @@ impl<'a> Explanation<'a> {
             }
         }
         for (index, action) in self.actions.iter().enumerate() {
-            line(if index == 0 { "done" } else { "" }, action_words(action));
+            line(if index == 0 { "done" } else { "" }, action_words(action, &profiles));
         }
         if self.is_past && self.actions.is_empty() && self.verdict.is_some() {
             line("done", "nothing".to_owned());
         }
         if !self.since.is_empty() {
-            let defined = app.engine.store.defined_profiles(token).await?;
             for (index, change) in self.since.iter().take(CHANGES).enumerate() {
-                let what = change_words(change, &defined).replace('\n', "\n      ");
+                let what = change_words(change, &profiles).replace('\n', "\n      ");
                 line(if index == 0 { "since" } else { "" }, format!("{}: {what}", time(change.seen_at)));
             }
             let more = self.since.len().saturating_sub(CHANGES);
@@ -348,7 +349,7 @@ fn asked_json(asked: &Asking) -> Value {
 }
 
 /// What was sent, when, and what Apple answered.
-fn action_words(action: &ActionRecord) -> String {
+fn action_words(action: &ActionRecord, profiles: &Profiles) -> String {
     let sent = action.sent_at.map_or(String::new(), |at| format!("sent {}, ", time(at)));
     let came = match action.state {
         ActionState::Planned => "not sent yet".to_owned(),
@@ -357,8 +358,9 @@ fn action_words(action: &ActionRecord) -> String {
         ActionState::Dropped => "not carried out; the next run looks again".to_owned(),
         state => format!("{sent}{}, {}", state.as_str(), maybe(action.answered_at, "no time")),
     };
-    let what = match (&action.removal, &action.profile) {
-        (None, Some(profile)) => format!("to {profile}"),
+    let what = match (&action.removal, &action.sent, &action.profile) {
+        (None, Some(sent), _) => format!("to {}", profiles.in_words(sent)),
+        (None, None, Some(profile)) => format!("to {profile}"),
         _ => action.attempted(),
     };
     format!("run {}: {what}: {came}", action.run)

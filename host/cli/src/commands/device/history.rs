@@ -1,10 +1,10 @@
 //! `deputy device history`: what happened to a device, in the order we learned of it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::history::{FieldChange, PastChange, PastKind};
-use domain::id::{Digest, ProfileId, ProfileName, RunId, SerialNumber};
+use domain::id::{ProfileId, RunId, SerialNumber};
+use domain::plan::Profiles;
 use engine::store::{ActionRecord, StoredDevice};
 use jiff::Timestamp;
 use serde_json::json;
@@ -15,9 +15,6 @@ use crate::Common;
 use crate::app::App;
 use crate::exit::{Exit, Outcome};
 use crate::output::{print, print_json, time};
-
-/// Our names for Apple's profiles.
-type Defined = BTreeMap<ProfileId, (ProfileName, Digest)>;
 
 /// Carries the command out.
 pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit: u32) -> Outcome {
@@ -35,11 +32,11 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
             }));
             continue;
         }
-        let defined = store.defined_profiles(token).await?;
+        let profiles = app.engine.profiles(token).await?;
         let mut entries: Vec<(Timestamp, RunId, String)> = Vec::new();
         // Oldest first; what was learned of at the same time stays in its order.
         let told = changes.iter().rev().filter(|change| change.kind != PastKind::Done);
-        entries.extend(told.map(|it| (it.seen_at, it.run.clone(), change_words(it, &defined))));
+        entries.extend(told.map(|it| (it.seen_at, it.run.clone(), change_words(it, &profiles))));
         for verdict in verdicts.into_iter().rev() {
             // A verdict bears the time its run began; the run had synced before it asked.
             let asked = store.askings_of(token, &verdict.run).await?;
@@ -48,7 +45,7 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
             let what = format!("{} {}: {}", verdict.policy, said(&verdict), verdict.verdict.reason);
             entries.push((at, verdict.run, what));
         }
-        entries.extend(actions.into_iter().rev().filter_map(action_words));
+        entries.extend(actions.into_iter().rev().filter_map(|action| action_words(action, &profiles)));
         entries.sort_by_key(|(at, ..)| *at);
         let mut words = format!("{serial} of token {token}\n");
         if entries.is_empty() {
@@ -67,7 +64,7 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
 }
 
 /// What happened at Apple.
-pub(super) fn change_words(change: &PastChange, defined: &Defined) -> String {
+pub(super) fn change_words(change: &PastChange, profiles: &Profiles) -> String {
     let mut words = match change.kind {
         PastKind::Added => "listed for the first time",
         PastKind::Changed => "changed at Apple",
@@ -83,23 +80,25 @@ pub(super) fn change_words(change: &PastChange, defined: &Defined) -> String {
         let _ = write!(words, " at {}", time(at));
     }
     for FieldChange { field, from, to } in &change.fields {
-        let value = |value: &Option<String>| value_words(field, value.as_deref(), defined);
+        let value = |value: &Option<String>| value_words(field, value.as_deref(), profiles);
         let _ = write!(words, "\n      {field}: {} -> {}", value(from), value(to));
     }
     words
 }
 
-/// A value as Apple sent it; a profile of ours by our name for it.
-fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
+/// A value as Apple sent it; a profile in words.
+fn value_words(field: &str, value: Option<&str>, profiles: &Profiles) -> String {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return "nothing".to_owned() };
     let id: Option<ProfileId> = if field == "profile_uuid" { value.parse().ok() } else { None };
-    let ours = id.and_then(|id| defined.get(&id)).map(|(name, _)| name.to_string());
-    ours.unwrap_or_else(|| value.to_owned())
+    id.map_or_else(|| value.to_owned(), |id| profiles.in_words(&id))
 }
 
 /// What was done and what came of it; by when it was answered, or sent, or planned.
-fn action_words(action: ActionRecord) -> Option<(Timestamp, RunId, String)> {
-    let what = format!("{}: {}", action.attempted(), action.state.as_str());
+fn action_words(action: ActionRecord, profiles: &Profiles) -> Option<(Timestamp, RunId, String)> {
+    let sent = action.sent.as_ref().filter(|_| action.removal.is_none());
+    let attempted =
+        sent.map_or_else(|| action.attempted(), |sent| format!("assignment of {}", profiles.in_words(sent)));
+    let what = format!("{attempted}: {}", action.state.as_str());
     let at = action.answered_at.or(action.sent_at).or_else(|| action.run.began())?;
     Some((at, action.run, what))
 }
