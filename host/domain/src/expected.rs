@@ -14,7 +14,7 @@ use crate::policy::{Answered, Policy, Question, Unanswered, Usage};
 use crate::reminder::{self, Reminder};
 use crate::review::{self, Opinion};
 use crate::table::Table;
-use crate::verdict::{Context, Decision, Verdict};
+use crate::verdict::{Context, Decision, Lasting, Verdict};
 
 /// One device that is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,11 @@ impl Policy for ExpectedPolicy {
         Answered { answer, usage: Usage::default() }
     }
 
+    /// A list may say when a device should be here. What the device gets does not depend on that.
+    fn lasting(&self, _: &Context) -> Answered<Lasting> {
+        Answered { answer: Lasting::Always, usage: Usage::default() }
+    }
+
     fn remind(
         &self,
         _: &reminder::Context,
@@ -200,7 +205,11 @@ mod tests {
             tables: Arc::new(Tables(tables)),
         };
         let policy = ExpectedPolicy::new("expected.spring".parse().unwrap(), table, None);
-        let verdict = policy.decide(&context, &[Device::new("A".parse().unwrap())]).answer.remove(0);
+        let devices = [Device::new("A".parse().unwrap())];
+        let verdict = policy.decide(&context, &devices).answer.remove(0);
+        let years_later = Context { now: Timestamp::MAX, ..context.clone() };
+        assert_eq!(policy.lasting(&context).answer, Lasting::Always);
+        assert_eq!(policy.decide(&years_later, &devices).answer, [verdict.clone()]);
         let late = Expected::read(&columns, &row).ok();
         let late = late.and_then(|it| it.late_by("2026-01-05".parse().unwrap()));
         let late = late.map_or(String::new(), |days| format!("; late by {days}"));

@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::id::{ChannelName, Digest, PluginName, ProfileName, TokenName};
 use crate::reminder::{self, Reminder};
 use crate::review::{self, Opinion};
-use crate::verdict::{Context, Verdict};
+use crate::verdict::{Context, Lasting, Verdict};
 
 /// What a policy can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,6 +109,13 @@ pub trait Policy: Send + Sync {
 
     /// A verdict for each device, in order, exactly as many. Never fails: a fault is a verdict.
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>>;
+
+    /// For how long verdicts on devices that do not change stay the same; what counts as a change, [`Lasting`] says.
+    /// Asked with the context of the run that decides. Never fails: a fault is [`Lasting::NotSaid`].
+    fn lasting(&self, context: &Context) -> Answered<Lasting> {
+        let _ = context;
+        Answered { answer: Lasting::NotSaid, usage: Usage::default() }
+    }
 
     /// The reminders that are due for each token, in order, exactly as many answers. A token that the
     /// policy fails on has none; the others keep theirs.

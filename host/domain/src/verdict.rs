@@ -51,6 +51,39 @@ impl Verdict {
     }
 }
 
+/// For how long a policy's verdicts on devices that do not change stay the same.
+///
+/// It is about time alone. Everything else a verdict may follow from has to be what it was when the policy said so:
+/// the policy itself, its settings and setup, the tables granted to it, the token, the profiles, those of them that
+/// Apple's ids stand for, the UTC offset, and of a device its profile status and every field that the policy reads.
+/// [`Verdict::stands`] says it of one verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// The policy does not say. Any verdict may be another one at any moment.
+    NotSaid,
+    /// They are the same at every moment before this one.
+    Until(Timestamp),
+    /// They are the same whenever it is asked: it does not look at the time.
+    Always,
+}
+
+impl Verdict {
+    /// Whether the policy that gave this verdict at the moment `given`, saying then that its verdicts are `lasting`, would
+    /// give it again at `then`, if nothing but the time has changed.
+    ///
+    /// That is never said of a fault, which is no verdict of the policy's, nor of a hold from the moment on until which
+    /// it was to last, nor of the time before the policy was asked.
+    pub fn stands(&self, lasting: Lasting, given: Timestamp, then: Timestamp) -> bool {
+        let is_over = matches!(self.decision, Decision::Hold { until: Some(until) } if until <= then);
+        let lasts = match lasting {
+            Lasting::NotSaid => false,
+            Lasting::Until(end) => then < end,
+            Lasting::Always => true,
+        };
+        lasts && given <= then && !self.fault && !is_over
+    }
+}
+
 /// What a policy is told besides the devices. Recorded with the run, so a run can be repeated.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -66,4 +99,42 @@ pub struct Context {
     pub defined: BTreeMap<ProfileId, ProfileName>,
     /// Where it may look things up.
     pub tables: Arc<Tables>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// At which of the seconds 9 to 13 a verdict of second 10 still stands.
+    #[track_caller]
+    fn check(lasting: Lasting, decision: Decision, fault: bool, expected: &[i64]) {
+        let verdict = Verdict { decision, reason: "".into(), fault };
+        let stands = |then: &i64| verdict.stands(lasting, second(10), second(*then));
+        assert_eq!((9..=13).filter(stands).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_verdict_stands_from_when_it_was_given_for_as_long_as_the_policy_said() {
+        check(Lasting::Always, Decision::Ignore, false, &[10, 11, 12, 13]);
+        check(Lasting::Until(second(12)), Decision::Ignore, false, &[10, 11]);
+        check(Lasting::Until(second(10)), Decision::Ignore, false, &[]);
+        check(Lasting::NotSaid, Decision::Ignore, false, &[]);
+    }
+
+    #[test]
+    fn a_hold_ends_when_it_was_to_end_however_long_verdicts_last() {
+        let held = |until| Decision::Hold { until };
+        check(Lasting::Always, held(Some(second(12))), false, &[10, 11]);
+        check(Lasting::Always, held(None), false, &[10, 11, 12, 13]);
+        check(Lasting::Until(second(11)), held(Some(second(12))), false, &[10]);
+    }
+
+    #[test]
+    fn a_fault_never_stands() {
+        check(Lasting::Always, Decision::Hold { until: None }, true, &[]);
+    }
 }
