@@ -277,15 +277,15 @@ fn mistakes_in_rails_are_told_with_their_place() {
         2,
         expect![[r#"
             error: must be at least 0
-               --> deputy.toml:102:17
+               --> deputy.toml:115:17
                 |
-            102 | reassignments = -1
+            115 | reassignments = -1
                 |                 ^^
 
             error: must be a list or a string, not a whole number
-               --> deputy.toml:103:19
+               --> deputy.toml:116:19
                 |
-            103 | protect_serials = 5
+            116 | protect_serials = 5
                 |                   ^
         "#]],
     );
@@ -303,17 +303,17 @@ fn mistakes_in_rails_are_told_with_their_place() {
         2,
         expect![[r#"
             error: nobody approves in no time
-               --> deputy.toml:102:18
+               --> deputy.toml:115:18
                 |
-            102 | approve_within = "0s"
+            115 | approve_within = "0s"
                 |                  ^^^^
                 |
                 = help: write `3d`, or leave the key out
 
             error: `200%` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
-               --> deputy.toml:104:17
+               --> deputy.toml:117:17
                 |
-            104 | reassignments = "200%"
+            117 | reassignments = "200%"
                 |                 ^^^^^^
 
             error: `a tenth` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`

@@ -88,6 +88,33 @@ fn wrong_settings_are_told_with_their_place_and_what_would_be_right() {
 }
 
 #[test]
+fn a_mistake_in_one_file_hides_none_in_tables_and_settings() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.append("deputy.toml", "\n[tables.assets]\ncsv = \"tables/assets.csv\"\nkey = \"serial_number\"\n");
+    env.write("tables/assets.csv", "serial_number,room\nMAC1,4,5\n");
+    env.edit("deputy.toml", "assign = \"lab-ipad\"", "asign = \"lab-ipad\"");
+    env.edit("profiles/lab-ipad.toml", "supervised = ", "supervisd = ");
+    env.write("workflows/w.toml", "version = 1\nname = \"w\"\n[[steps]]\nuses = \"snyc\"\n");
+    env.run(&["workflow", "check"]).fails(2, expect![[r#""#]]);
+    assert!(!env.file("state/deputy.db").exists(), "a store was made for wrong files");
+    let told = env.run(&["workflow", "check", "--json"]);
+    told.ends_with(2);
+    let told: serde_json::Value = serde_json::from_str(&told.raw()).unwrap();
+    let told = told["mistakes"].as_array().unwrap().iter();
+    let told: Vec<String> = told
+        .map(|it| {
+            format!(
+                "{} {}: {}\n",
+                it["file"],
+                it["line"],
+                it["message"].as_str().unwrap().lines().next().unwrap()
+            )
+        })
+        .collect();
+    expect![[r#""#]].assert_eq(&told.concat());
+}
+
+#[test]
 fn a_file_that_is_far_too_large_is_not_read() {
     let env = TestEnv::before_the_exchange(&["main"]);
     env.write("workflows/w.toml", "# and so on\n".repeat(200_000));

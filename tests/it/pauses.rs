@@ -225,59 +225,59 @@ until = "Christmas"
         2,
         expect![[r#"
             error: it is not said when nothing is to be changed
-               --> deputy.toml:101:1
+               --> deputy.toml:114:1
                 |
-            101 | [[freezes]]
+            114 | [[freezes]]
                 | ^^^^^^^^^^^
                 |
                 = help: write `from` and `until` for one window, or `cron` and `lasts` for one that comes back
 
             error: whoever is refused wants to know why
-               --> deputy.toml:106:10
+               --> deputy.toml:119:10
                 |
-            106 | reason = " "
+            119 | reason = " "
                 |          ^^^
 
             error: it ends before it begins
-               --> deputy.toml:108:9
+               --> deputy.toml:121:9
                 |
-            108 | until = "DATE"
+            121 | until = "DATE"
                 |         ^^^^^^^^^^^^
 
             error: deputy.toml has no token `mian`
-               --> deputy.toml:109:11
+               --> deputy.toml:122:11
                 |
-            109 | tokens = ["mian"]
+            122 | tokens = ["mian"]
                 |           ^^^^^^
                 |
                 = help: did you mean `main`?
 
             error: a window of no time is none
-               --> deputy.toml:114:9
+               --> deputy.toml:127:9
                 |
-            114 | lasts = "0s"
+            127 | lasts = "0s"
                 |         ^^^^
 
             error: no time zone is called `Europe/Pariss`
-               --> deputy.toml:115:12
+               --> deputy.toml:128:12
                 |
-            115 | timezone = "Europe/Pariss"
+            128 | timezone = "Europe/Pariss"
                 |            ^^^^^^^^^^^^^^^
                 |
                 = help: an IANA name, such as `Europe/Paris` or `UTC`
 
             error: this is no time
-               --> deputy.toml:119:8
+               --> deputy.toml:132:8
                 |
-            119 | from = 5
+            132 | from = 5
                 |        ^
                 |
                 = help: write a day such as `DATE`, or a time such as `2026-12-20T18:00`
 
             error: this is no time
-               --> deputy.toml:120:9
+               --> deputy.toml:133:9
                 |
-            120 | until = "Christmas"
+            133 | until = "Christmas"
                 |         ^^^^^^^^^^^
                 |
                 = help: write a day such as `DATE`, or a time such as `2026-12-20T18:00`

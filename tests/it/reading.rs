@@ -9,7 +9,7 @@ fn a_workflow_is_told_in_words_with_all_that_its_file_leaves_out() {
     let env = TestEnv::before_the_exchange(&["main", "second"]);
     env.run(&["workflow", "show", "auto-assign"]).succeeds(expect![[r#"
         auto-assign: Give every device the profile its policy says
-          tokens    main, second, all there are
+          tokens    all: main, second
           runs      every 15 minutes, in Etc/UTC (`*/15 * * * *`)
           missed    times that went by while Deputy was off: one run makes up for them
           overlap   a time that comes during a run is skipped

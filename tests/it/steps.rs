@@ -64,7 +64,8 @@ fn of_two_policies_the_first_that_does_not_ignore_a_device_decides() {
           policy    kiosk says lab-ipad: rule `kiosk`
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of w, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = iPad, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    device_family = iPad, profile_status = empty
+          unseen    asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = LIB1
           done      run RUN: to lab-ipad: sent TIME, succeeded, TIME
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME
     "#]]);
@@ -86,7 +87,8 @@ fn of_two_policies_the_first_that_does_not_ignore_a_device_decides() {
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of w, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = standard
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = assigned
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_uuid = standard, serial_number = MAC1
           done      run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: Apple shows what was assigned
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME

@@ -17,7 +17,7 @@ pub(crate) mod mentions;
 mod profiles;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Mistakes, Source};
@@ -75,6 +75,8 @@ pub(crate) struct Config {
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
     pub profiles: BTreeMap<ProfileName, (Profile, Definition)>,
+    /// The names of all profiles, also of those whose files are wrong.
+    pub profile_names: BTreeSet<ProfileName>,
     /// What is doubtful with them, and what was not so once.
     pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
@@ -115,13 +117,14 @@ impl Config {
     /// Reads `deputy.toml` and the folders `profiles` and `workflows` beside it.
     pub(crate) fn read(path: &Path) -> Outcome<Self> {
         let (config, wrong) = Self::examine(path)?;
-        config.ok_or_else(|| {
+        config.filter(|_| wrong.is_empty()).ok_or_else(|| {
             let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
             Problem::new(Exit::Usage, told.join("\n\n"))
         })
     }
 
-    /// The same, with all that is wrong, file by file. There is no configuration if anything is.
+    /// The same, with all that is wrong, file by file. If anything is, what is left of the configuration is for
+    /// looking further only.
     pub(crate) fn examine(path: &Path) -> Outcome<(Option<Self>, Vec<Mistakes>)> {
         let bytes = std::fs::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Problem::usage(format!("there is no {}", path.display())).hint(
@@ -145,12 +148,14 @@ impl Config {
         if let Some(names) = &mut names {
             names.profiles = profiles.iter().map(|read| read.name.to_string()).collect();
         }
+        let profile_names = profiles.iter().filter(|read| read.is_profile()).map(|read| read.name.clone());
+        let profile_names = profile_names.collect();
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
         let ours = || Defaults::of_machine(machine_zone());
         // Of a file with mistakes they would be told again in every workflow.
         let defaults = meant.as_ref().filter(|_| is_right).map_or_else(ours, |meant| meant.defaults.clone());
         let (workflows, sources) = read_workflows(folder, &defaults, names.as_ref(), &mut wrong)?;
-        let config = meant.filter(|_| wrong.is_empty()).map(|meant| Self {
+        let config = meant.map(|meant| Self {
             path: name,
             store: meant.store,
             min_free: meant.min_free,
@@ -163,6 +168,7 @@ impl Config {
             expected: meant.expected,
             channels: meant.channels,
             profiles,
+            profile_names,
             doubts,
             sources,
             workflows: workflows
@@ -188,7 +194,7 @@ impl Config {
             Uses::Plan { rails, .. } => Some(rails),
             _ => None,
         });
-        let mut files = std::collections::BTreeSet::new();
+        let mut files = BTreeSet::new();
         std::iter::once(&self.defaults.rails)
             .chain(of_plans)
             .filter(move |rails| files.insert(&rails.protect_file))

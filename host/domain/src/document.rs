@@ -415,10 +415,24 @@ impl Mistakes {
         self.list.iter().any(|mistake| mistake.severity == Severity::Error)
     }
 
+    /// Whether they are about this file.
+    pub fn is_of(&self, path: &str) -> bool {
+        self.files.first().is_some_and(|(own, _)| own == path)
+    }
+
     /// Only those that fit.
     #[must_use]
     pub fn only(mut self, fits: impl FnMut(&Mistake) -> bool) -> Self {
         self.list.retain(fits);
+        self
+    }
+
+    /// The same, with excerpts of the files as this shows them: in as many bytes, line by line.
+    #[must_use]
+    pub fn shown_as(mut self, shown: impl Fn(&str) -> String) -> Self {
+        for (_, text) in &mut self.files {
+            *text = shown(text);
+        }
         self
     }
 

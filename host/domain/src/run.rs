@@ -300,6 +300,9 @@ pub struct Decided {
     /// How far the workflow's wall clock was ahead of UTC, in seconds.
     #[serde(default)]
     pub utc_offset: Option<i32>,
+    /// The fields of devices that it was told; none if that was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
     /// What asking it took.
     #[serde(default)]
     pub usage: Usage,

@@ -146,7 +146,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let last = app.engine.store.last_run(&workflow.name).await?;
-        let next = workflow.next_due(now);
+        let next = workflow.next_start(now);
         let pause = pauses.get(&workflow.name).filter(|pause| pause.is_on(now));
         let overdue = schedules.overdue(workflow, now);
         if let Some(times) = overdue.filter(|_| !serving) {

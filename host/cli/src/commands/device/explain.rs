@@ -4,10 +4,11 @@
 //! Apple answered, what the device shows since, and what happens next. An earlier one is worked out from
 //! what is kept; where that does not reach back, it says so.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::device::Device;
-use domain::history::{Past, PastChange, PastKind, fields};
+use domain::history::{Past, PastChange, PastKind, fields, is_told};
 use domain::id::{RunId, SerialNumber};
 use domain::plan::Profiles;
 use domain::run::Decided;
@@ -37,8 +38,8 @@ How far back it can look, `[keep]` in deputy.toml says.
 
 With --json, for each token that has or had the device:
   device, on, profile   as it is now
-  asked                 run, workflow, at, policy, digest, settings, tables, ...
-  saw                   the device as the policy saw it
+  asked                 run, workflow, at, policy, digest, settings, tables, fields, ...
+  saw                   the device as it was then; of that the policy saw asked.fields
   verdict, actions      what it said, what was sent and answered
   since                 what Apple showed after that
   next                  in words; next_at and next_run_of: when, and of what")]
@@ -241,8 +242,8 @@ impl<'a> Explanation<'a> {
                     None => "in a run that is not kept any more".to_owned(),
                 },
             );
-            if self.saw.is_some() {
-                line("then was", self.saw_words(app).await?);
+            for (what, text) in self.saw_words(&profiles) {
+                line(what, text);
             }
         }
         for (index, action) in self.actions.iter().enumerate() {
@@ -267,26 +268,38 @@ impl<'a> Explanation<'a> {
         Ok(words)
     }
 
-    /// What the device was when the policy was asked, field by field; it may have asked for fewer, by Apple's names.
-    async fn saw_words(&self, app: &App) -> Outcome<String> {
-        Ok(match &self.saw {
-            Some(Past::Here(known)) => {
-                let device = known.clone().present();
-                let mut fields = fields(&device);
-                if let Some(id) = &device.profile_uuid {
-                    let named = profile_words(app, &self.stored.token, Some(id)).await?;
-                    fields.insert("profile_uuid".to_owned(), named);
-                }
-                let all: Vec<String> = fields
-                    .iter()
-                    .filter(|(_, value)| !value.is_empty())
-                    .map(|(name, value)| format!("{name} = {value}"))
-                    .collect();
-                all.join(", ")
+    /// What the device was when the policy was asked, by Apple's names: what the policy saw of it, and what not.
+    fn saw_words(&self, profiles: &Profiles) -> Vec<(&'static str, String)> {
+        let known = match &self.saw {
+            None => return Vec::new(),
+            Some(Past::Here(known)) => known,
+            Some(Past::Forgotten) => {
+                return vec![("then was", "what is kept does not reach back so far".to_owned())];
             }
-            Some(Past::Forgotten) => "what is kept does not reach back so far".to_owned(),
-            Some(Past::NotThere) | None => "nothing: it was not on this server then".to_owned(),
-        })
+            Some(Past::NotThere) => {
+                return vec![("then was", "nothing: it was not on this server then".to_owned())];
+            }
+        };
+        let device = known.clone().present();
+        let mut fields = fields(&device);
+        fields.insert("serial_number".to_owned(), device.serial_number.to_string());
+        if let Some(id) = &device.profile_uuid {
+            fields.insert("profile_uuid".to_owned(), profiles.in_words(id));
+        }
+        fields.retain(|_, value| !value.is_empty());
+        let list = |fields: BTreeMap<String, String>| {
+            fields.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+        };
+        match self.asked.as_ref().and_then(|asked| asked.decided.fields.as_ref()) {
+            // It may have been told less.
+            None => vec![("then was", list(fields))],
+            Some(told) => {
+                let (seen, unseen): (BTreeMap<_, _>, _) =
+                    fields.into_iter().partition(|(name, _)| is_told(&device, told, name));
+                let lines = [("it saw", list(seen)), ("unseen", list(unseen))];
+                lines.into_iter().filter(|(_, fields)| !fields.is_empty()).collect()
+            }
+        }
     }
 
     async fn json(&self, app: &App) -> Outcome<Value> {
@@ -344,7 +357,7 @@ fn asked_json(asked: &Asking) -> Value {
     json!({
         "run": run, "workflow": workflow, "at": at, "now": now, "dry": dry, "policy": decided.policy,
         "digest": decided.digest, "settings": decided.settings, "profiles": decided.profiles,
-        "tables": decided.tables, "utc_offset": decided.utc_offset,
+        "tables": decided.tables, "utc_offset": decided.utc_offset, "fields": decided.fields,
     })
 }
 
