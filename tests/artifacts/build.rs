@@ -6,6 +6,7 @@ use std::{env, fs};
 fn main() {
     plugin_build::component_of("../guests/misbehave", "misbehave");
     plugin_build::component_of("../guests/three-questions", "three-questions");
+    plugin_build::component_of("../guests/lasting", "lasting");
 
     let texts = Path::new("../guests/wat");
     println!("cargo::rerun-if-changed={}", texts.display());

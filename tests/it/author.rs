@@ -258,13 +258,14 @@ fn a_check_says_that_a_policy_could_be_run() {
         "info" "made of": "16 instances, 20000 table elements"
         "info" "says": "4MiB an answer, 8KiB of log"
         "info" "compiles": "in 1GiB of memory and 30s"
-        "ok" "contract": "deputy:policy@1.0.0"
+        "ok" "contract": "deputy:policy@1.1.0"
         "ok" "answers": "assignment"
-        "ok" "imports": "deputy:policy/tables@1.0.0"
+        "ok" "imports": "deputy:policy/tables@1.1.0"
         "ok" "describes": "ordered rules over a device's fields; the first that matches decides (1.0.0)"
         "ok" "schema": "its settings have a JSON Schema"
         "ok" "settings": "accepted"
         "ok" "reads": "asset_tag, device_family"
+        "ok" "lasting": "its verdicts do not look at the time"
     "#]]
     .assert_eq(&text.concat());
 }
@@ -334,9 +335,9 @@ fn a_check_of_a_configured_plugin_looks_at_its_digest_and_its_settings() {
               info     made of    16 instances, 20000 table elements
               info     says       4MiB an answer, 8KiB of log
               info     compiles   in 1GiB of memory and 30s
-              ok       contract   deputy:policy@1.0.0
+              ok       contract   deputy:policy@1.1.0
               ok       answers    assignment
-              ok       imports    deputy:policy/tables@1.0.0
+              ok       imports    deputy:policy/tables@1.1.0
               ok       describes  ordered rules over a device's fields; the first that matches decides (1.0.0)
               ok       schema     its settings have a JSON Schema
               error    settings   error: rule `library`: there is no profile `lab-ipda`
@@ -711,8 +712,9 @@ fn the_shipped_rules_hold_what_every_policy_must() {
               ok    it answers the same about each device alone
               ok    it answers the same in batches of 7
               ok    it answers the same in another order
+              ok    its verdicts last for as long as it says
 
-            all 5 are well
+            all 6 are well
         "#]],
     );
 }
@@ -795,8 +797,9 @@ fn cases_that_fail_are_shown_line_by_line_and_written_anew_on_request() {
               ok    it answers the same about each device alone
               ok    it answers the same in batches of 7
               ok    it answers the same in another order
+              ok    its verdicts last for as long as it says
 
-            2 of 8 failed
+            2 of 9 failed
             - was expected, + was found. Where that is right: `deputy plugin test plugins/rules.wasm --update`
         "#]],
     );

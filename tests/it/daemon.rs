@@ -240,3 +240,60 @@ fn a_run_that_waits_for_the_token_of_another_says_which() {
     assert_eq!(env.ended(second), Some(0));
     assert_eq!(env.read("second.log").matches("waiting for").count(), 1);
 }
+
+/// A run is killed when Apple has assigned its devices and not answered; nothing else is due for months.
+fn in_flight() -> TestEnv {
+    let env = TestEnv::new();
+    env.edit("workflows/auto-assign.toml", "cron = \"*/15 * * * *\"", "cron = \"0 0 1 1 *\"");
+    env.add("main", &["MAC1", "MAC2"]);
+    env.apple().fault(Fault::slow(600_000).on(Endpoint::Assign));
+    let run = env.start(&["run", "auto-assign"], "killed.log");
+    in_the_middle(&env);
+    env.kill(run);
+    env.apple().clear_faults();
+    env
+}
+
+/// Actions that were sent and of which nobody knows what became.
+fn sent(env: &TestEnv) -> i64 {
+    env.store().query_row("SELECT count(*) FROM action WHERE state = 'sent'", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_was_in_flight_is_asked_about_when_the_daemon_starts() {
+    let env = in_flight();
+    assert_eq!(sent(&env), 2);
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("it is on record", || env.read("serve.log").contains("found in flight"));
+    assert_eq!((sent(&env), env.end(daemon, "-TERM")), (0, Some(0)), "{}", env.read("serve.log"));
+    let runs = env.json(&["runs", "list"])["runs"].as_array().unwrap().len();
+    assert_eq!(runs, 1, "settled without another run");
+    env.run(&["runs", "show", "last"]).succeeds(expect![[r#"
+        run RUN of auto-assign, by hand: interrupted; the next run goes on
+          sync     2 devices: 2 new, 0 changed, 0 gone (every device, 2 pages)
+          decide   2 devices by rules: standard 2
+          plan     define standard, 2 first assignments
+          apply    broken off
+          read-back found in flight: 2 devices; 2 done
+
+        SERIAL  TOKEN  PROFILE   CAME TO    BECAUSE
+        MAC1    main   standard  succeeded  everybody else
+        MAC2    main   standard  succeeded  everybody else
+    "#]]);
+    let log = env.normal(&env.read("serve.log"));
+    expect!["TIME  INFO main: found in flight: 2 devices; 2 done token=main run=RUN"]
+        .assert_eq(&log.lines().filter(|line| line.contains("in flight")).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_daemon_that_cannot_ask_about_what_was_in_flight_serves_and_the_next_run_asks() {
+    let env = in_flight();
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Details).always());
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("it has asked", || env.read("serve.log").contains("is not known yet"));
+    assert!(env.read("serve.log").contains("serving; tokens: 1"), "{}", env.read("serve.log"));
+    assert_eq!((sent(&env), env.end(daemon, "-TERM")), (2, Some(0)), "{}", env.read("serve.log"));
+    env.apple().clear_faults();
+    env.run(&["run", "auto-assign"]).is_done();
+    assert_eq!((sent(&env), env.apple().most_assignments_of_one_device()), (0, 1));
+}

@@ -241,6 +241,8 @@ impl TestEnv {
     fn at_home<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.current_dir(self.path()).stdin(Stdio::null());
         command.env_remove("DEPUTY_CONFIG").env_remove("DEPUTY_LOG");
+        // Whoever types.
+        command.env("USER", "anna").env_remove("SUDO_USER");
         // Apple speaks no TLS here, and reading the machine's certificates would be most of a command's work.
         command.env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR")
     }

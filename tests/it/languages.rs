@@ -161,8 +161,9 @@ site-policy.wasm
   is         a profile by asset tag, else by family
   version    0.1.0
   sha256     DIGEST
-  contract   1.0.0
+  contract   1.1.0
   answers    assignment
+  lasting    it does not say for how long its verdicts last
 ";
 
 /// The way in this language: `inspect` says this of what comes of it, besides what is the same in all of them.
@@ -184,8 +185,8 @@ fn a_policy_in_rust_imports_the_log_alone() {
     check(
         "rust",
         expect![[r#"
-        imports    deputy:policy/log@1.0.0
-        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        imports    deputy:policy/log@1.1.0
+        exports    deputy:policy/plugin@1.1.0, deputy:policy/assignment@1.1.0
         limits     the preset `compiled`, which is the default
     "#]],
     );
@@ -197,7 +198,7 @@ fn a_policy_in_c_imports_nothing() {
         "c",
         expect![[r#"
         imports    none
-        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        exports    deputy:policy/plugin@1.1.0, deputy:policy/assignment@1.1.0
         limits     the preset `compiled`, which is the default
     "#]],
     );
@@ -208,8 +209,8 @@ fn a_policy_in_typescript_imports_the_contract_alone() {
     check(
         "typescript",
         expect![[r#"
-        imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
-        exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        imports    deputy:policy/log@1.1.0, deputy:policy/tables@1.1.0
+        exports    deputy:policy/plugin@1.1.0, deputy:policy/assignment@1.1.0
         limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }
     "#]],
     );
@@ -220,8 +221,8 @@ fn a_policy_in_python_imports_the_contract_alone() {
     check(
         "python",
         expect![[r#"
-        imports    deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0
-        exports    exports, deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+        imports    deputy:policy/log@1.1.0, deputy:policy/tables@1.1.0
+        exports    exports, deputy:policy/plugin@1.1.0, deputy:policy/assignment@1.1.0
         limits     the preset `interpreter`, for its size; in deputy.toml: limits = { preset = "interpreter" }
     "#]],
     );
@@ -346,8 +347,8 @@ fn a_policy_in_typescript_looks_things_up_and_says_what_it_throws() {
         &[
             (
                 glue,
-                "import { log } from \"deputy:policy/log@1.0.0\";",
-                "import { log } from \"deputy:policy/log@1.0.0\";\nimport { lookup } from \"deputy:policy/tables@1.0.0\";",
+                "import { log } from \"deputy:policy/log@1.1.0\";",
+                "import { log } from \"deputy:policy/log@1.1.0\";\nimport { lookup } from \"deputy:policy/tables@1.1.0\";",
             ),
             (glue, "return [];", "return [{ table: \"assets\", columns: [\"department\"] }];"),
             (glue, "assetTag: true,", "serialNumber: true, assetTag: true,"),

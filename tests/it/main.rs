@@ -9,6 +9,7 @@ mod hook;
 mod net;
 mod postbox;
 
+mod approvals;
 mod assign;
 mod author;
 mod boundaries;
@@ -24,6 +25,7 @@ mod field;
 mod files;
 mod invalid;
 mod languages;
+mod lasting;
 mod many;
 mod memory;
 mod moving_in;

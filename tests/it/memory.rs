@@ -95,7 +95,7 @@ fn a_device_in_a_plan_that_waits_says_so() {
     env.run(&["run", "auto-assign"]).ends_with(4);
     let text = env.run(&["device", "explain", "MAC1"]).text();
     expect![[r#"
-        done      run RUN: to standard: not sent yet
+        done      run RUN: to standard: not sent yet: waits for a person
           next      waits for a person until TIME: `deputy runs show RUN --actions 1000` shows the plan it is in, `deputy approve RUN` lets that go ahead
     "#]]
     .assert_eq(&text[text.find("done").unwrap()..]);

@@ -292,7 +292,7 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
     env.run(&["status"]).ends_with(4);
     // One device more: another plan, which is asked about again.
     env.add("main", &["MAC3"]);
-    env.run(&["approve", "last"]).fails(4, expect![[r#"
+    env.run(&["approve", "last", "--yes"]).fails(4, expect![[r#"
         run RUN of auto-assign, by hand: waits for a person
           sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by rules: lab-ipad 3
@@ -312,12 +312,12 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
                    hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
                    it lapses TIME
     "#]]);
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by rules: lab-ipad 3
           plan     define lab-ipad, 1 first assignment, 2 reassignments
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined lab-ipad, 3 assigned, 1 call
     "#]]);
     expect![[r#"
@@ -326,7 +326,7 @@ fn a_plan_that_its_review_asks_about_goes_ahead_when_a_person_approves_this_very
         MAC3: Lab iPad
     "#]]
     .assert_eq(&env.at_apple("main"));
-    env.run(&["approve", "last"]).fails(
+    env.run(&["approve", "last", "--yes"]).fails(
         2,
         expect![[r#"
         error: run RUN of auto-assign has no plan that waits for a person
@@ -342,7 +342,7 @@ fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
     env.edit("profiles/standard.toml", "department = \"IT\"", "department = \"Workplace\"");
     env.edit("workflows/auto-assign.toml", "reassignments = 25", "reassignments = 1");
     env.run(&["run", "auto-assign"]).ends_with(4);
-    env.run(&["approve", "last"]).fails(4, expect![[r#"
+    env.run(&["approve", "last", "--yes"]).fails(4, expect![[r#"
         run RUN of auto-assign, by hand: waits for a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
@@ -350,7 +350,7 @@ fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
                    rail: 2 reassignments, 1 allowed
                    guest asks for a person: 2 devices change:
                      [31msee
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
                    hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
                    it lapses TIME
         TIME ERROR run RUN of auto-assign, by hand: waits for a person
@@ -360,18 +360,18 @@ fn a_review_has_its_say_when_a_person_has_let_the_plan_pass_the_rails() {
                    rail: 2 reassignments, 1 allowed
                    guest asks for a person: 2 devices change:
                      [31msee
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
                    hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
                    it lapses TIME
     "#]]);
     // Now the person has heard both.
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
 }

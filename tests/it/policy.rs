@@ -206,7 +206,7 @@ fn a_component_of_a_later_contract_is_refused() {
     check_file(
         artifacts::FUTURE_CONTRACT,
         expect![[r#"
-            error: plugin `bad` cannot be used: the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1 and 1.0; if that is a later one, a later Deputy knows it
+            error: plugin `bad` cannot be used: the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1, 1.0 and 1.1; if that is a later one, a later Deputy knows it
         "#]],
     );
 }
@@ -216,7 +216,7 @@ fn a_component_that_answers_no_question_is_refused() {
     check_file(
         artifacts::NO_QUESTION,
         expect![[r#"
-            error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`
+            error: plugin `bad` cannot be used: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`
         "#]],
     );
 }
@@ -320,10 +320,11 @@ fn an_inspection_shows_what_the_shipped_rules_are() {
           is         ordered rules over a device's fields; the first that matches decides
           version    1.0.0
           sha256     DIGEST
-          contract   1.0.0
+          contract   1.1.0
           answers    assignment
-          imports    deputy:policy/tables@1.0.0
-          exports    deputy:policy/plugin@1.0.0, deputy:policy/assignment@1.0.0
+          lasting    it says for how long its verdicts last
+          imports    deputy:policy/tables@1.1.0
+          exports    deputy:policy/lasting@1.1.0, deputy:policy/plugin@1.1.0, deputy:policy/assignment@1.1.0
           limits     the preset `compiled`, which is the default
           a call     at most 64MiB of memory and 10s
           fuel       5000000 a call and 200000 a device

@@ -327,9 +327,9 @@ fn what_deputy_toml_says_for_all_workflows_holds_where_one_says_nothing() {
         2,
         expect![[r#"
             error: deputy.toml has no channel `lgo`
-               --> deputy.toml:103:13
+               --> deputy.toml:116:13
                 |
-            103 | channels = ["lgo"]
+            116 | channels = ["lgo"]
                 |             ^^^^^
                 |
                 = help: one of `log`
@@ -388,53 +388,53 @@ rails = { protect_profiles = ["standard", "standart", "boardroom"] }
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: C02AB: no profile is called `standrad`
-         --> expected.csv:4
-          = help: did you mean `standard`?
+            warning[unasked]: no workflow asks this list, so no device gets its profile from it
+               --> deputy.toml:114:11
+                |
+            114 | [expected.spring]
+                |           ^^^^^^
+                |
+                = help: write `policy = "expected.spring"` into a step `decide`; what is late is told all the same
 
-        error: `C02 AC` is not a serial number: letters and digits, at most 64
-         --> expected.csv:5
-        warning[unasked]: no workflow asks this list, so no device gets its profile from it
-           --> deputy.toml:101:11
-            |
-        101 | [expected.spring]
-            |           ^^^^^^
-            |
-            = help: write `policy = "expected.spring"` into a step `decide`; what is late is told all the same
+            error: cannot read ping-url: No such file or directory (os error 2)
+             --> workflows/odd.toml:3:10
+              |
+            3 | ping = { url_from = { file = "ping-url" } }
+              |          ^^^^^^^^
+              |
+              = help: look at the path in deputy.toml, and whether Deputy's user may read the file
 
-        error: cannot read ping-url: No such file or directory (os error 2)
-         --> workflows/odd.toml:3:10
-          |
-        3 | ping = { url_from = { file = "ping-url" } }
-          |          ^^^^^^^^
-          |
-          = help: look at the path in deputy.toml, and whether Deputy's user may read the file
+            error: `rules` does not answer the question `review`
+              --> workflows/odd.toml:11:10
+               |
+            11 | review = "rules"
+               |          ^^^^^^^
+               |
+               = help: it answers `assignment`; name a plugin that answers this one
 
-        error: `rules` does not answer the question `review`
-          --> workflows/odd.toml:11:10
-           |
-        11 | review = "rules"
-           |          ^^^^^^^
-           |
-           = help: it answers `assignment`; name a plugin that answers this one
+            error: no profile is or was called `standart`, so this protects nothing
+              --> workflows/odd.toml:12:43
+               |
+            12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
+               |                                           ^^^^^^^^^^
+               |
+               = help: did you mean `standard`?
 
-        error: no profile is or was called `standart`, so this protects nothing
-          --> workflows/odd.toml:12:43
-           |
-        12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
-           |                                           ^^^^^^^^^^
-           |
-           = help: did you mean `standard`?
+            warning[protects-nothing]: no profile is or was called `boardroom`, so this protects nothing
+              --> workflows/odd.toml:12:55
+               |
+            12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
+               |                                                       ^^^^^^^^^^^
+               |
+               = help: write the name of a file in profiles/ without `.toml`, or take it out
 
-        warning[protects-nothing]: no profile is or was called `boardroom`, so this protects nothing
-          --> workflows/odd.toml:12:55
-           |
-        12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
-           |                                                       ^^^^^^^^^^^
-           |
-           = help: write the name of a file in profiles/ without `.toml`, or take it out
+            error: C02AB: no profile is called `standrad`
+             --> expected.csv:4
+              = help: did you mean `standard`?
 
-    "#]],
+            error: `C02 AC` is not a serial number: letters and digits, at most 64
+             --> expected.csv:5
+        "#]],
     );
     env.write("expected.csv", "serial_number,profile\nC02AA,standard\n");
     env.edit("workflows/odd.toml", "ping = { url_from = { file = \"ping-url\" } }\n", "");
@@ -443,9 +443,9 @@ rails = { protect_profiles = ["standard", "standart", "boardroom"] }
     env.run(&["workflow", "check"]).succeeds(expect![[r#"
         no mistakes; tokens: 1, profiles: 3, workflows: 4, plugins: 1, lists of expected devices: 1
         warning[unasked]: no workflow asks this list, so no device gets its profile from it
-           --> deputy.toml:101:11
+           --> deputy.toml:114:11
             |
-        101 | [expected.spring]
+        114 | [expected.spring]
             |           ^^^^^^
             |
             = help: write `policy = "expected.spring"` into a step `decide`; what is late is told all the same

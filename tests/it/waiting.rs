@@ -1,7 +1,7 @@
 //! Plans that wait for a person: asked once, approved by their digest, refused, replaced, lapsed.
 
 use expect_test::expect;
-use sim::{Endpoint, Fault};
+use sim::Endpoint;
 
 use crate::env::TestEnv;
 
@@ -60,8 +60,8 @@ fn a_plan_that_breaks_a_rail_waits_and_goes_ahead_when_a_person_approves_it() {
                    it lapses TIME
 
         SERIAL  TOKEN  PROFILE   CAME TO  BECAUSE
-        MAC1    main   standard  planned  everybody else
-        MAC2    main   standard  planned  everybody else
+        MAC1    main   standard  waits    everybody else
+        MAC2    main   standard  waits    everybody else
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
@@ -71,13 +71,13 @@ fn a_plan_that_breaks_a_rail_waits_and_goes_ahead_when_a_person_approves_it() {
     expect![[r#"
         run RUN of auto-assign waits for a word on its plan for main, lapses in 3 days: rail: 2 reassignments, 1 allowed; define standard, 2 reassignments: deputy approve RUN
     "#]].assert_eq(&needs_a_person(&env));
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     assert_eq!(env.apple().most_assignments_of_one_device(), 2);
@@ -115,13 +115,13 @@ fn the_same_plan_waits_on_and_nobody_is_asked_again() {
     "#]]
     .assert_eq(&messages(&env));
     // The run that was not asked leads to the one that was.
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
@@ -133,7 +133,7 @@ fn another_plan_takes_its_place_and_says_how_it_differs() {
     env.run(&["run", "auto-assign"]).ends_with(4);
     let first = env.json(&["runs", "list"])["runs"][0]["id"].as_str().unwrap().to_owned();
     env.add("main", &["MAC3"]);
-    env.run(&["approve", &first]).fails(4, expect![[r#"
+    env.run(&["approve", &first, "--yes"]).fails(4, expect![[r#"
         run RUN of auto-assign, by hand: waits for a person
           sync     3 devices: 1 new, 0 changed, 0 gone (the changes, 1 page)
           decide   3 devices by rules: standard 3
@@ -158,10 +158,10 @@ fn another_plan_takes_its_place_and_says_how_it_differs() {
         RUN  auto-assign  hand  -    TIME  replaced
         RUN  auto-assign  hand  -    TIME  succeeded
     "#]]);
-    env.run(&["approve", &first]).fails(
+    env.run(&["approve", &first, "--yes"]).fails(
         2,
         expect![[r#"
-        error: the plan of run RUN gave its place to that of run RUN
+        error: the plan of run RUN is over: approved by anna, and replaced by the plan of run RUN before it was carried out, TIME
         hint: `deputy approve` shows what waits
     "#]],
     );
@@ -184,7 +184,7 @@ fn another_plan_takes_its_place_and_says_how_it_differs() {
                    hint: `deputy runs show RUN --actions 1000` shows the devices; if it is right, `deputy approve RUN` does it, else `deputy approve RUN --refuse` ends it
                    it lapses TIME
     "#]]);
-    env.run(&["approve", "last"]).is_done();
+    env.run(&["approve", "last", "--yes"]).is_done();
     assert_eq!(env.with_profile("main"), 3);
 }
 
@@ -193,7 +193,7 @@ fn a_person_can_refuse_and_change_their_mind() {
     let env = that_waits();
     env.run(&["run", "auto-assign"]).ends_with(4);
     env.run(&["approve", "last", "--refuse"]).succeeds(expect![[r#"
-        run RUN of auto-assign, by hand: refused by a person; nothing was changed
+        run RUN of auto-assign, by hand: refused by anna; nothing was changed
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person
@@ -202,11 +202,11 @@ fn a_person_can_refuse_and_change_their_mind() {
     env.run(&["run", "auto-assign"]).fails(
         3,
         expect![[r#"
-        run RUN of auto-assign, by hand: refused by a person; nothing was changed
+        run RUN of auto-assign, by hand: refused by anna; nothing was changed
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     refused: define standard, 2 reassignments
-                   a person has refused this very plan, of run RUN
+                   anna has refused this very plan, of run RUN
                    hint: `deputy approve RUN` lets it through after all
     "#]],
     );
@@ -214,16 +214,16 @@ fn a_person_can_refuse_and_change_their_mind() {
     env.run(&["approve", "last", "--refuse"]).fails(
         2,
         expect![[r#"
-        error: the plan of run RUN was refused before
+        error: the plan of run RUN was refused by anna before
     "#]],
     );
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     env.run(&["runs", "list"]).succeeds(expect![[r#"
@@ -243,23 +243,23 @@ fn a_plan_that_nobody_approves_lapses_and_says_so() {
     let run = env.json(&["runs", "list"])["runs"][0]["id"].as_str().unwrap().to_owned();
     let moved = "UPDATE waiting SET since = since - 7200000, until = until - 7200000";
     assert_eq!(env.store().execute(moved, []).unwrap(), 1);
-    env.run(&["approve", &run]).fails(
+    env.run(&["approve", &run, "--yes"]).fails(
         2,
         expect![[r#"
-        error: the plan of run RUN lapsed at TIME: nobody approved it in time
+        error: the plan of run RUN is over: lapsed, since nobody approved it in time, TIME
         hint: `deputy run auto-assign` asks again, if it is still so
     "#]],
     );
     env.run(&["runs", "show", &run]).succeeds(expect![[r#"
-        run RUN of auto-assign, by hand: waited for a person, and nobody approved it in time; nothing was changed
+        run RUN of auto-assign, by hand: waited for a person; lapsed, since nobody approved it in time; nothing was changed
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
-          plan     waits for a person: define standard, 2 reassignments
+          plan     lapsed, since nobody approved it in time: define standard, 2 reassignments
                    rail: 2 reassignments, 1 allowed
 
         SERIAL  TOKEN  PROFILE   CAME TO  BECAUSE
-        MAC1    main   standard  dropped  everybody else
-        MAC2    main   standard  dropped  everybody else
+        MAC1    main   standard  lapsed   everybody else
+        MAC2    main   standard  lapsed   everybody else
     "#]]);
     expect![[r#"
         run RUN of auto-assign, by hand: waits for a person
@@ -268,7 +268,7 @@ fn a_plan_that_nobody_approves_lapses_and_says_so() {
     .assert_eq(&messages(&env));
     // The next run asks anew.
     env.run(&["run", "auto-assign"]).ends_with(4);
-    env.run(&["approve", "last"]).is_done();
+    env.run(&["approve", "last", "--yes"]).is_done();
 }
 
 #[test]
@@ -289,10 +289,20 @@ fn what_a_dry_run_asks_is_not_carried_out_in_passing() {
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person
     "#]]);
-    env.run(&["approve", "last"]).fails(4, expect![[r#"
-        error: run RUN was a dry run, only to see: nothing waits for an answer
-        hint: `deputy approve RUN --yes` carries auto-assign out in earnest, and lets through exactly that plan
-    "#]]);
+    env.run(&["approve", "last"]).fails(
+        4,
+        expect![[r#"
+            auto-assign for main: define standard, 2 reassignments
+              rail: 2 reassignments, 1 allowed
+              2 devices: an older standard -> standard
+            SERIAL  HAS                GETS      BECAUSE
+            MAC1    an older standard  standard  everybody else
+            MAC2    an older standard  standard  everybody else
+            note: run RUN was a dry run, only to see: nothing waits for an answer
+            error: it was not confirmed, so nothing was changed
+            hint: `deputy approve RUN --yes` confirms it
+        "#]],
+    );
     assert_eq!(env.calls(Endpoint::Assign), []);
     env.run(&["approve", "last", "--yes"]).is_done();
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
@@ -345,13 +355,13 @@ fn each_token_waits_for_itself() {
                    it lapses TIME
     "#]]);
     assert_eq!((env.with_profile("amer"), env.with_profile("emea")), (1, 0));
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of auto-assign, by hand: succeeded
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
           plan     define standard, 2 first assignments
                    rail: 2 first assignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined standard, 2 assigned, 1 call
     "#]]);
     assert_eq!(env.with_profile("emea"), 2);
@@ -363,7 +373,7 @@ fn approving_what_is_not_there_says_so() {
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person
     "#]]);
-    env.run(&["approve", "last"]).fails(
+    env.run(&["approve", "last", "--yes"]).fails(
         2,
         expect![[r#"
         error: there is no run `last`
@@ -379,7 +389,7 @@ fn approving_what_is_not_there_says_so() {
     );
     env.add("main", &["MAC1"]);
     env.run(&["run", "auto-assign"]).is_done();
-    env.run(&["approve", "last"]).fails(
+    env.run(&["approve", "last", "--yes"]).fails(
         2,
         expect![[r#"
         error: run RUN of auto-assign has no plan that waits for a person
@@ -411,7 +421,7 @@ fn a_run_that_is_killed_after_it_has_asked_waits_all_the_same() {
     "#]]);
     let runs = env.json(&["runs", "list", "--workflow", "auto-assign"]);
     assert_eq!(runs["runs"][0]["state"], "waiting");
-    env.run(&["approve", runs["runs"][0]["id"].as_str().unwrap()]).is_done();
+    env.run(&["approve", runs["runs"][0]["id"].as_str().unwrap(), "--yes"]).is_done();
 }
 
 #[test]
@@ -439,18 +449,18 @@ fn two_plans_of_one_token_wait_and_are_approved_together() {
     env.write("workflows/two.toml", format!("version = 1\nname = \"two\"\n{steps}"));
     env.run(&["run", "two"]).ends_with(4);
     assert_eq!(env.with_profile("main"), 0);
-    env.run(&["approve", "last"]).succeeds(expect![[r#"
+    env.run(&["approve", "last", "--yes"]).succeeds(expect![[r#"
         run RUN of two, by hand: succeeded
           sync     4 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   4 devices by libraries: lab-ipad 2, ignored 2
           plan     define lab-ipad, 2 first assignments, 2 ignored by the policy
                    rail: 2 first assignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply    defined lab-ipad, 2 assigned, 1 call
           decide-2 2 devices by rules: executive-mac 1, standard 1
           plan-2   define executive-mac, standard, 2 first assignments, 2 of an earlier plan
                    rail: 2 first assignments, 1 allowed
-                   approved by a person, after run RUN had asked
+                   approved by anna, after run RUN had asked
           apply-2  defined executive-mac, standard, 2 assigned, 2 calls
     "#]]);
     assert_eq!(env.with_profile("main"), 4);
@@ -464,7 +474,7 @@ fn approving_one_plan_carries_out_no_other_even_if_the_rails_let_it_pass() {
     // Now it would be another plan, which the rails let pass; nobody has approved that.
     env.edit("workflows/auto-assign.toml", "reassignments = 1", "reassignments = 25");
     env.edit("profiles/standard.toml", "department = \"Workplace\"", "department = \"Work\"");
-    env.run(&["approve", &asked]).fails(4, expect![[r#"
+    env.run(&["approve", &asked, "--yes"]).fails(4, expect![[r#"
         run RUN of auto-assign, by hand: waits for a person
           sync     2 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           decide   2 devices by rules: standard 2
@@ -485,20 +495,6 @@ fn approving_one_plan_carries_out_no_other_even_if_the_rails_let_it_pass() {
         RUN                     WORKFLOW     TOKEN  SINCE                 LAPSES     BECAUSE
         RUN  auto-assign  main   TIME  in 3 days  it is not the plan of run RUN, which a person approved; define standard, 2 reassignments
     "#]]);
-    env.run(&["approve", "last"]).is_done();
+    env.run(&["approve", "last", "--yes"]).is_done();
     assert_eq!(env.calls(Endpoint::Assign).len(), 1);
-}
-
-#[test]
-fn an_approved_plan_that_apple_does_not_answer_is_not_done_and_waits_on() {
-    let env = that_waits();
-    env.run(&["run", "auto-assign"]).ends_with(4);
-    let waiting = env.json(&["approve"]);
-    let run = waiting["waiting"][0]["run"].as_str().expect("a run that waits").to_owned();
-    env.apple().fault(Fault::status(503, "").on(Endpoint::Assign).times(50));
-    env.run(&["approve", &run]).ends_with(5);
-    assert_eq!(env.json(&["approve"])["waiting"], waiting["waiting"]);
-    env.apple().clear_faults();
-    env.run(&["approve", &run]).ends_with(0);
-    assert_eq!(env.json(&["approve"])["waiting"], serde_json::json!([]));
 }

@@ -244,6 +244,7 @@ mod tests {
                 started_at: time,
                 ended_at: Some(time),
                 outcome: Some(outcome),
+                waited: None,
             }
         };
         Run {

@@ -33,6 +33,7 @@ pub mod table;
 pub mod token;
 pub mod token_facts;
 pub mod verdict;
+pub mod waiting;
 pub mod workflow;
 
 pub mod document;

@@ -9,15 +9,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::id::ProfileName;
-use crate::plan::{Origin, Skip, Totals, older};
+use crate::plan::{Origin, Skip, Totals};
 use crate::rails::{Breach, Exceeded};
 use crate::removal::{Removal, Removed};
 use crate::review::{Decision, Move};
 use crate::run::{
-    Applied, Decided, Differs, LIMIT, Outcome, Planned, Reminded, Reviewed, Run, Shadowed, SkipReason,
-    SkippedTimes, State, StepRecord, Synced, Trigger, Waits,
+    Applied, Decided, Differs, LIMIT, Outcome, Planned, ReadBack, Reminded, Reviewed, Run, Shadowed,
+    SkipReason, SkippedTimes, State, StepRecord, Synced, Trigger, Waits,
 };
 use crate::token::in_words;
+use crate::waiting::{Answer, CameTo};
 
 pub use many::needs_a_person;
 
@@ -63,6 +64,7 @@ pub fn heading(run: &Run) -> String {
     if let Some(skipped) = &run.skipped {
         return format!("run {} of {}: {}", run.id, run.workflow, skipped_line(run, skipped));
     }
+    let titled = |state: &str| format!("run {} of {}{dry}{why}: {state}", run.id, run.workflow);
     let state = match run.state {
         State::Running => "running",
         State::Skipped => "skipped",
@@ -72,17 +74,41 @@ pub fn heading(run: &Run) -> String {
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
         State::Refused if run.changed_something() => "refused in part",
-        State::Refused => refused_by(run),
-        State::Approved => "waited for a person; approved, and carried out by another run",
-        State::Replaced => "waited for a person, until another plan took its place",
-        State::Lapsed => "waited for a person, and nobody approved it in time",
+        State::Refused => return titled(&format!("{}; nothing was changed", refused_by(run))),
+        State::Approved | State::Replaced | State::Lapsed | State::Waiting => {
+            let unchanged = if run.state == State::Lapsed && !run.changed_something() {
+                "; nothing was changed"
+            } else {
+                ""
+            };
+            return titled(&format!("{}{unchanged}", waited(run)));
+        }
         State::NeedsPerson => "needs a person",
-        State::Waiting => "waits for a person",
     };
-    // Another token's plan may have been carried out.
-    let unchanged = matches!(run.state, State::Refused | State::Lapsed) && !run.changed_something();
-    let unchanged = if unchanged { "; nothing was changed" } else { "" };
-    format!("run {} of {}{dry}{why}: {state}{unchanged}", run.id, run.workflow)
+    titled(state)
+}
+
+/// What became of the plan that a run left waiting; of several, of the one that the run's state is about.
+fn waited(run: &Run) -> String {
+    let all = || run.steps.iter().filter_map(|step| step.waited.as_ref());
+    // As long as one needs somebody, the others do not count.
+    let open = all()
+        .find(|it| it.end.is_none() && it.answer.is_none())
+        .or_else(|| all().find(|it| it.end.is_none()));
+    let ended = |came_to| all().find(|it| it.end.as_ref().is_some_and(|end| end.came_to == came_to));
+    let found = match run.state {
+        State::Approved => ended(CameTo::Approved),
+        State::Replaced => ended(CameTo::Replaced),
+        State::Lapsed => ended(CameTo::Lapsed),
+        _ => open,
+    };
+    let waits = run.state == State::Waiting && found.is_none_or(|it| it.answer.is_none());
+    match found {
+        _ if waits => "waits for a person".to_owned(),
+        Some(found) if run.state == State::Waiting => found.in_words(),
+        Some(found) => format!("waited for a person; {}", found.in_words()),
+        None => "waited for a person".to_owned(),
+    }
 }
 
 /// What stopped it.
@@ -97,16 +123,23 @@ fn stopped_by(run: &Run) -> &'static str {
 }
 
 /// Who or what refused it.
-fn refused_by(run: &Run) -> &'static str {
-    let outcomes = run.steps.iter().filter_map(|step| step.outcome.as_ref());
-    let mut told = outcomes.filter_map(|outcome| match outcome {
-        Outcome::Refused { .. } => Some("refused by a rail"),
-        Outcome::Objected { .. } => Some("refused by its review"),
-        Outcome::Outdated(_) => Some("refused, since the world has moved on"),
-        Outcome::Declined { .. } | Outcome::Waits(_) => Some("refused by a person"),
+fn refused_by(run: &Run) -> String {
+    let mut told = run.steps.iter().filter_map(|step| match step.outcome.as_ref()? {
+        Outcome::Refused { .. } => Some("refused by a rail".to_owned()),
+        Outcome::Objected { .. } => Some("refused by its review".to_owned()),
+        Outcome::Outdated(_) => Some("refused, since the world has moved on".to_owned()),
+        Outcome::Declined { answer, .. } => Some(refused_by_whom(answer.as_ref())),
+        Outcome::Waits(_) => {
+            let refused = step.waited.as_ref().filter(|it| it.is_refused().is_some());
+            Some(refused_by_whom(refused.and_then(|it| it.answer.as_ref())))
+        }
         _ => None,
     });
-    told.next_back().unwrap_or("refused")
+    told.next_back().unwrap_or_else(|| "refused".to_owned())
+}
+
+fn refused_by_whom(answer: Option<&Answer>) -> String {
+    format!("refused by {}", answer.map_or_else(|| "a person".to_owned(), Answer::to_string))
 }
 
 /// Which times were skipped, and why.
@@ -139,7 +172,9 @@ fn step_line(run: &Run, step: &StepRecord) -> String {
         Some(Outcome::Synced(synced)) => synced_line(synced),
         Some(Outcome::Decided(decided)) => decided_line(decided),
         Some(Outcome::Planned(planned)) => planned_line(planned),
-        Some(Outcome::Waits(waits)) => format!("{}: {}", waits_word(waits), planned_line(&waits.planned)),
+        Some(Outcome::Waits(waits)) => {
+            format!("{}: {}", waits_word(step, waits), planned_line(&waits.planned))
+        }
         Some(
             Outcome::Objected { totals, .. }
             | Outcome::Declined { totals, .. }
@@ -150,6 +185,7 @@ fn step_line(run: &Run, step: &StepRecord) -> String {
         Some(Outcome::Outdated(_)) => "refused: the world is not the one the plan was made for".to_owned(),
         Some(Outcome::Shadowed(shadowed)) => shadowed_line(shadowed),
         Some(Outcome::Applied(applied)) => applied_line(applied),
+        Some(Outcome::ReadBack(found)) => read_back(found),
         Some(Outcome::Frozen { until, reason, devices: number }) => {
             let until = until.strftime("%Y-%m-%d %H:%M UTC");
             format!("not done, frozen until {until}: {reason}; {} to be changed then", devices(*number))
@@ -184,7 +220,7 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
         Some(Outcome::Planned(planned)) => planned_details(planned),
         Some(Outcome::Waits(waits)) => {
             let mut lines = planned_details(&waits.planned);
-            lines.extend(how_to_answer(run, waits));
+            lines.extend(how_to_answer(run, step, waits));
             lines
         }
         Some(Outcome::Objected { review, .. }) => vec![
@@ -194,10 +230,13 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
                 run.workflow, review.policy
             ),
         ],
-        Some(Outcome::Declined { run, .. }) => vec![
-            format!("a person has refused this very plan, of run {run}"),
-            format!("hint: `deputy approve {run}` lets it through after all"),
-        ],
+        Some(Outcome::Declined { run, answer, .. }) => {
+            let who = answer.as_ref().map_or_else(|| "a person".to_owned(), Answer::to_string);
+            vec![
+                format!("{who} has refused this very plan, of run {run}"),
+                format!("hint: `deputy approve {run}` lets it through after all"),
+            ]
+        }
         Some(Outcome::Refused { breaches, .. }) => {
             let mut lines = rail_lines(breaches);
             lines.push(way_past(breaches));
@@ -277,12 +316,21 @@ fn planned_line(planned: &Planned) -> String {
     }
 }
 
+/// A plan in a few lines: its numbers, then the rails it breaks and what else is to be said of it.
+pub fn planned_lines(planned: &Planned) -> Vec<String> {
+    let mut lines = vec![planned_line(planned)];
+    lines.extend(planned_details(planned));
+    lines
+}
+
 fn planned_details(planned: &Planned) -> Vec<String> {
     let mut lines = rail_lines(&planned.breaches);
     lines.extend(planned.review.iter().map(review_line));
-    lines.extend(
-        planned.approved.iter().map(|run| format!("approved by a person, after run {run} had asked")),
-    );
+    lines.extend(planned.approved.iter().map(|run| {
+        let who = planned.answer.as_ref().map_or_else(|| "a person".to_owned(), Answer::to_string);
+        let rest = if planned.rest { "the rest of the plan " } else { "" };
+        format!("{rest}approved by {who}, after run {run} had asked")
+    }));
     lines.extend(planned.differs.iter().map(differs_line));
     if planned.arrived > 0 {
         lines.push(format!("{} came since it was made, and it does not know them", devices(planned.arrived)));
@@ -324,16 +372,17 @@ fn rail_lines(breaches: &[Breach]) -> Vec<String> {
     breaches.iter().map(|breach| format!("rail: {breach}")).collect()
 }
 
-/// What it waits for, in two words.
-fn waits_word(waits: &Waits) -> &'static str {
-    match waits.until {
-        None => "would wait for a person",
-        Some(_) => "waits for a person",
+/// What it waits for, or what came of that.
+fn waits_word(step: &StepRecord, waits: &Waits) -> String {
+    match (waits.until, &step.waited) {
+        (None, _) => "would wait for a person".to_owned(),
+        (Some(_), None) => "waits for a person".to_owned(),
+        (Some(_), Some(waited)) => waited.in_words(),
     }
 }
 
 /// How to go on after a plan that waits.
-fn how_to_answer(run: &Run, waits: &Waits) -> Vec<String> {
+fn how_to_answer(run: &Run, step: &StepRecord, waits: &Waits) -> Vec<String> {
     match (&waits.planned.same_as, waits.until) {
         (Some(asked), _) => vec![
             format!("it is the plan that run {asked} asked about"),
@@ -341,10 +390,14 @@ fn how_to_answer(run: &Run, waits: &Waits) -> Vec<String> {
         ],
         // What became of it since, the heading says.
         (None, Some(_)) if !matches!(run.state, State::Running | State::Waiting) => Vec::new(),
-        (None, Some(until)) => vec![
-            format!("hint: {}", to_approve(&run.id)),
-            format!("it lapses {}", until.strftime("%Y-%m-%d %H:%M UTC")),
-        ],
+        (None, Some(until)) => {
+            let lapses = |until: Timestamp| format!("it lapses {}", until.strftime("%Y-%m-%d %H:%M UTC"));
+            match &step.waited {
+                Some(waited) if waited.end.is_some() => Vec::new(),
+                Some(waited) if waited.answer.is_some() => vec![lapses(waited.until)],
+                _ => vec![format!("hint: {}", to_approve(&run.id)), lapses(until)],
+            }
+        }
         (None, None) => vec![format!(
             "hint: `deputy run {}` asks in earnest; `deputy approve {} --yes` carries out this very plan",
             run.workflow, run.id
@@ -388,15 +441,7 @@ fn shadowed_line(shadowed: &Shadowed) -> String {
 const MOVES: usize = 10;
 
 fn move_lines(moves: &[Move]) -> Vec<String> {
-    let line = |it: &Move| {
-        let from = match &it.from {
-            None => "nothing".to_owned(),
-            // Of one name, and yet not the same.
-            Some(from) if *from == it.to => older(from),
-            Some(from) => from.clone(),
-        };
-        format!("{} on {from}, it wants {}", devices(it.devices), it.to)
-    };
+    let line = |it: &Move| format!("{} on {}, it wants {}", devices(it.devices), it.has(), it.to);
     let mut lines: Vec<String> = moves.iter().take(MOVES).map(line).collect();
     let more: u64 = moves.iter().skip(MOVES).map(|it| it.devices).sum();
     if more > 0 {
@@ -504,6 +549,20 @@ fn applied_line(applied: &Applied) -> String {
         parts.push(format!("{confirmed} read back"));
     }
     or_nothing(parts)
+}
+
+/// What became of what was in flight.
+pub fn read_back(found: &ReadBack) -> String {
+    let ReadBack { devices: all, done, unknown } = *found;
+    let not = all.saturating_sub(done + unknown);
+    let mut line = format!("found in flight: {}; {done} done", devices(all));
+    if not > 0 {
+        let _ = write!(line, ", {not} not");
+    }
+    if unknown > 0 {
+        let _ = write!(line, ", of {unknown} Apple does not tell yet");
+    }
+    line
 }
 
 fn removed_line(removed: &Removed) -> String {

@@ -23,6 +23,7 @@ use crate::policy::Usage;
 use crate::rails::Breach;
 use crate::removal::Removed;
 use crate::review::{Move, Opinion};
+use crate::waiting::{Answer, Waited};
 
 /// One execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +148,9 @@ pub struct StepRecord {
     pub ended_at: Option<Timestamp>,
     /// What it came to; none while it is going on.
     pub outcome: Option<Outcome>,
+    /// What became since of the plan that it left waiting, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited: Option<Waited>,
 }
 
 /// The word for what is no step of the workflow: that the run was stopped at its time limit.
@@ -184,6 +188,9 @@ pub enum Outcome {
         totals: Totals,
         /// The run that was refused.
         run: RunId,
+        /// Who has refused it, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answer>,
     },
     /// The plan that a person gave was made for a world that has moved on.
     Outdated(Outdated),
@@ -191,6 +198,8 @@ pub enum Outcome {
     Shadowed(Shadowed),
     /// The plan was carried out.
     Applied(Applied),
+    /// Apple was asked what became of what was in flight when its process ended.
+    ReadBack(ReadBack),
     /// The plan was not carried out: nothing is changed at Apple now.
     Frozen {
         /// Until then.
@@ -356,6 +365,12 @@ pub struct Planned {
     /// The run that waited with this very plan until a person approved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<RunId>,
+    /// Who has approved it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// It is what is left to do of the plan that was approved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rest: bool,
     /// Where it comes from, if a person gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -434,6 +449,20 @@ pub struct Reviewed {
     pub usage: Usage,
 }
 
+impl Differs {
+    /// It does nothing that the other does not.
+    pub fn is_less(&self) -> bool {
+        self.more == 0 && self.otherwise == 0 && self.profiles.is_empty()
+    }
+}
+
+impl Applied {
+    /// Apple has answered for every device: nothing of the plan is left to be done.
+    pub fn is_whole(&self) -> bool {
+        self.in_flight == 0 && self.refused_profiles.is_empty()
+    }
+}
+
 impl Waits {
     /// A person was asked about it in this very run.
     pub fn is_new(&self) -> bool {
@@ -475,6 +504,17 @@ pub struct Applied {
     pub confirmed: Option<u64>,
     /// Profiles Apple would not take, by our name or else its id, and what it said.
     pub refused_profiles: BTreeMap<String, String>,
+}
+
+/// What asking Apple about actions in flight came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadBack {
+    /// Devices that were in flight.
+    pub devices: u64,
+    /// Of these, those for which Apple has done it.
+    pub done: u64,
+    /// Those of which Apple tells nothing yet: they stay in flight.
+    pub unknown: u64,
 }
 
 /// What looking at reminders came to.

@@ -5,6 +5,7 @@
 //! the same way it finds the one that has just come. A scheduled time is a row in the store, unique, so
 //! it is carried out once, by whoever inserts it.
 
+mod in_flight;
 mod runs;
 mod timetable;
 
@@ -59,12 +60,18 @@ pub async fn serve(engine: Engine, events: mpsc::Receiver<Event>, reload: Reload
     let no_more = Stopper::default();
     let upkeep = tokio::spawn(upkeep::look_after(engines.clone(), no_more.listener()));
     let deliveries = tokio::spawn(outbox::deliver(engines, no_more.listener()));
+    let no_asking = Stopper::default();
+    let asking = tokio::spawn(in_flight::ask(engine.clone(), no_asking.listener()));
     let served = rounds(engine.clone(), &mut runs, timetable, events, &reload, &current).await;
     if let Err(error) = &served {
         tracing::error!("it cannot go on: {}", error.failure().error);
     }
+    no_asking.stop();
     let finished = runs.finish(&engine).await;
     no_more.stop();
+    if let Err(panicked) = asking.await {
+        tracing::error!("asking about what was in flight broke off: {panicked}");
+    }
     if let Err(panicked) = deliveries.await {
         tracing::error!("the outbox broke off: {panicked}");
     }

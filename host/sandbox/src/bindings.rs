@@ -1,4 +1,4 @@
-//! Generated from `wit/`; nothing here is written by hand. A module for each version that was released.
+//! Generated from `wit/`; nothing here is written by hand. A module for each major version that was released.
 
 #![allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated from the contract")]
 
@@ -12,11 +12,19 @@ pub(crate) mod v0_1 {
     });
 }
 
-/// Version 1.0 of the contract.
-pub(crate) mod v1_0 {
+/// Version 1 of the contract, in its newest minor. An older one is the same with less in it, and so the names of this
+/// one find what a component of that one exports: where there is no interface of exactly this version, the engine takes
+/// the newest of the same major that is there.
+pub(crate) mod v1 {
     wasmtime::component::bindgen!({
-        world: "policy",
-        path: "../../wit/v1.0",
+        inline: "
+            package deputy:host;
+            world everything {
+                include deputy:policy/policy@1.1.0;
+                export deputy:policy/lasting@1.1.0;
+            }
+        ",
+        path: "../../wit/v1.1",
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }

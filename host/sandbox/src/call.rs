@@ -6,7 +6,7 @@ use domain::policy::Usage;
 use wasmtime::component::{Instance, InstancePre, Linker, WasmStr};
 use wasmtime::{Engine, Store, StoreContextMut, Trap};
 
-use crate::bindings::{v0_1, v1_0};
+use crate::bindings::{v0_1, v1};
 use crate::convert;
 use crate::error::Error;
 use crate::fault::{Failed, Fault, Trace, Work, classify};
@@ -53,20 +53,21 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>, Error> {
 }
 
 fn define(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    use convert::{v0_1::level as level_of_0_1, v1_0::level as level_of_1_0};
+    use convert::{v0_1::level as level_of_0_1, v1::level as level_of_1};
     linker.instance("deputy:policy/log@0.1.0")?.func_wrap(
         "log",
         |store, (level, line): (v0_1::deputy::policy::log::Level, WasmStr)| {
             log(store, level_of_0_1(level), &line)
         },
     )?;
-    linker.instance("deputy:policy/log@1.0.0")?.func_wrap(
+    // Older minors of a major find these: they import what is the same in all.
+    linker.instance("deputy:policy/log@1.1.0")?.func_wrap(
         "log",
-        |store, (level, line): (v1_0::deputy::policy::log::Level, WasmStr)| {
-            log(store, level_of_1_0(level), &line)
+        |store, (level, line): (v1::deputy::policy::log::Level, WasmStr)| {
+            log(store, level_of_1(level), &line)
         },
     )?;
-    linker.instance("deputy:policy/tables@1.0.0")?.func_wrap("lookup", lookup::lookup)
+    linker.instance("deputy:policy/tables@1.1.0")?.func_wrap("lookup", lookup::lookup)
 }
 
 /// Burns fuel as if the plugin had done the work itself: what we do for it counts like what it does.

@@ -1,10 +1,11 @@
 //! Which version of the contract a component keeps to, and how it is asked in that version.
 //!
-//! Versions stand beside each other, one file and one variant each. Whatever comes out is converted up to the
-//! newest types, so that the rest of the program knows one contract only.
+//! Major versions stand beside each other, a file each. Within one, a minor only adds to those before it, so
+//! they share their types, and what a component of an older one does not have is not asked. Whatever comes out is converted up
+//! to the newest types, so that the rest of the program knows one contract only.
 
 pub(crate) mod v0_1;
-pub(crate) mod v1_0;
+pub(crate) mod v1;
 
 use std::fmt;
 
@@ -12,22 +13,26 @@ use domain::policy::Question;
 use wasmtime::component::InstancePre;
 
 use crate::call::{Call, Done, Guest};
-use crate::convert::v1_0::Fields;
+use crate::convert::v1::Fields;
 use crate::error::{Error, SettingsProblem};
 use crate::fault::{Fault, Work};
-use crate::inspect::Description;
+use crate::inspect::{Description, Inspection};
 use crate::lookup::TableUse;
+
+/// The interface that says for how long verdicts last.
+pub(crate) const LASTING: &str = "lasting";
 
 /// A version of the contract that this host knows. A later patch of one changes words only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Version {
     V0_1,
     V1_0,
+    V1_1,
 }
 
 impl Version {
     /// All of them, the newest first.
-    pub(crate) const ALL: [Self; 2] = [Self::V1_0, Self::V0_1];
+    pub(crate) const ALL: [Self; 3] = [Self::V1_1, Self::V1_0, Self::V0_1];
 
     /// The version in a name such as `deputy:policy/assignment@1.0.0`, and the interface.
     pub(crate) fn of(name: &str) -> Option<(Self, &str)> {
@@ -42,6 +47,7 @@ impl Version {
         match self {
             Self::V0_1 => "0.1",
             Self::V1_0 => "1.0",
+            Self::V1_1 => "1.1",
         }
     }
 
@@ -49,7 +55,7 @@ impl Version {
     pub(crate) fn grants(self) -> &'static [&'static str] {
         match self {
             Self::V0_1 => &["log"],
-            Self::V1_0 => &["log", "tables"],
+            Self::V1_0 | Self::V1_1 => &["log", "tables"],
         }
     }
 
@@ -57,7 +63,15 @@ impl Version {
     pub(crate) fn questions(self) -> &'static [Question] {
         match self {
             Self::V0_1 => &[Question::Assignment],
-            Self::V1_0 => &Question::ALL,
+            Self::V1_0 | Self::V1_1 => &Question::ALL,
+        }
+    }
+
+    /// Whether a component may say for how long its verdicts last, by exporting the interface [`LASTING`].
+    pub(crate) fn has_lasting(self) -> bool {
+        match self {
+            Self::V0_1 | Self::V1_0 => false,
+            Self::V1_1 => true,
         }
     }
 }
@@ -71,7 +85,7 @@ impl fmt::Display for Version {
 /// The exports of a component, found once.
 pub(crate) enum Contract {
     V0_1(v0_1::Exports),
-    V1_0(v1_0::Exports),
+    V1(v1::Exports),
 }
 
 /// What a policy said when it was loaded.
@@ -85,21 +99,26 @@ pub(crate) struct Loaded {
 impl Contract {
     pub(crate) fn new(
         version: Version,
-        questions: &[Question],
+        inspection: &Inspection,
         component: &InstancePre<Guest>,
     ) -> Result<Self, Error> {
         let found = match version {
             Version::V0_1 => v0_1::Exports::new(component).map(Self::V0_1),
-            Version::V1_0 => v1_0::Exports::new(questions, component).map(Self::V1_0),
+            Version::V1_0 | Version::V1_1 => v1::Exports::new(inspection, component).map(Self::V1),
         };
-        found.map_err(|error| Error::WrongShape { reason: format!("{error:#}") })
+        found.map_err(|error| {
+            // It names what it looked for by our minor; the author knows the one they built against.
+            let theirs = inspection.contract.as_deref().unwrap_or(v1::NEWEST);
+            let reason = format!("{error:#}").replace(v1::NEWEST, theirs);
+            Error::WrongShape { reason }
+        })
     }
 
     /// What the policy is, without any settings. Versions before 1.0 do not say.
     pub(crate) fn describe(&self, call: &Call) -> Option<Done<Description>> {
         match self {
             Self::V0_1(_) => None,
-            Self::V1_0(exports) => {
+            Self::V1(exports) => {
                 Some(call.run(Work::Loading, 0, |store, instance| exports.describe(store, instance)))
             }
         }
@@ -113,7 +132,7 @@ impl Contract {
     ) -> Done<Result<Loaded, Vec<SettingsProblem>>> {
         call.run(Work::Loading, 0, |store, instance| match self {
             Self::V0_1(exports) => exports.load(store, instance, call.settings, setup),
-            Self::V1_0(exports) => exports.load(store, instance, call.settings, setup),
+            Self::V1(exports) => exports.load(store, instance, call.settings, setup),
         })
     }
 }
@@ -131,9 +150,10 @@ mod tests {
     #[test]
     fn a_patch_belongs_to_its_version_and_a_minor_is_another() {
         assert_eq!(Version::of("deputy:policy/log@1.0.7"), Some((Version::V1_0, "log")));
+        assert_eq!(Version::of("deputy:policy/lasting@1.1.0"), Some((Version::V1_1, LASTING)));
         assert_eq!(Version::of("deputy:policy/assignment@0.1.0"), Some((Version::V0_1, "assignment")));
         for stranger in [
-            "deputy:policy/log@1.1.0",
+            "deputy:policy/log@1.2.0",
             "deputy:policy/log@1.0.0-rc",
             "deputy:policy/log@10.0",
             "deputy:policy/log",

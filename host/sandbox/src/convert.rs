@@ -4,7 +4,7 @@
 //! text cleaned.
 
 pub(crate) mod v0_1;
-pub(crate) mod v1_0;
+pub(crate) mod v1;
 
 mod text;
 

@@ -107,7 +107,7 @@ pub enum Error {
     /// It answers none of the questions that this host asks.
     #[error(
         "the component answers none of the questions Deputy asks; it exports {}, and a policy exports `plugin` of \
-         `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`",
+         `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`",
         quoted(exports)
     )]
     NoQuestion {
@@ -233,7 +233,8 @@ fn tables(names: &[TableName]) -> String {
 fn known_versions() -> String {
     let mut known: Vec<&str> = Version::ALL.into_iter().map(Version::as_str).collect();
     known.reverse();
-    known.join(" and ")
+    let (newest, older) = known.split_last().expect("it knows one");
+    format!("{} and {newest}", older.join(", "))
 }
 
 fn listed(problems: &[SettingsProblem]) -> String {

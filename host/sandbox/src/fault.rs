@@ -77,6 +77,8 @@ pub enum Work {
     Loading,
     /// To decide about so many devices.
     Devices(usize),
+    /// To say for how long its verdicts last.
+    Lasting,
     /// To remind of so many tokens.
     Tokens(usize),
     /// To review a plan.
@@ -97,7 +99,7 @@ impl fmt::Display for Fault {
             Self::Fuel { limit, work } => {
                 write!(f, "ran out of fuel ({}", grouped(*limit))?;
                 match work {
-                    Work::Loading => f.write_str(")"),
+                    Work::Loading | Work::Lasting => f.write_str(")"),
                     Work::Devices(1) => f.write_str(" for one device)"),
                     Work::Devices(devices) => write!(f, " for {} devices)", grouped(*devices as u64)),
                     Work::Tokens(1) => f.write_str(" for one token)"),

@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::contract::Version;
+use crate::contract::{LASTING, Version};
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::limits::Limits;
@@ -24,6 +24,8 @@ pub struct Inspection {
     pub contract: Option<String>,
     /// The questions it answers.
     pub questions: Vec<Question>,
+    /// Whether it says for how long its verdicts last. It is asked that only if it gives verdicts.
+    pub lasting: bool,
     /// What it says of itself, or how it failed to. Nothing if it was not asked: policies of version
     /// 0.1 cannot be, nor can what could not be loaded.
     pub description: Option<Result<Description, Fault>>,
@@ -157,7 +159,12 @@ pub(crate) fn inspection(engine: &Engine, component: &Component, digest: Digest,
         Some((version, questions, name)) => (Some(version), questions, Some(name)),
         None => (None, Vec::new(), exports.iter().find(|name| asks_something(name)).cloned()),
     };
+    let says_lasting = |name: &String| {
+        Version::of(name).is_some_and(|(version, interface)| version.has_lasting() && interface == LASTING)
+    };
     Inspection {
+        // A component that is asked in an older major has no use for what a newer one asks.
+        lasting: version >= Some(Version::V1_0) && exports.iter().any(says_lasting),
         contract: name.and_then(|name| name.split_once('@').map(|(_, version)| version.to_owned())),
         questions,
         description: None,

@@ -165,7 +165,7 @@ impl Shared {
         let mut linker = self.linker.clone();
         wasi::link(&mut linker, &self.engine, component).map_err(shape)?;
         let component = linker.instantiate_pre(component).map_err(shape)?;
-        let contract = contract::Contract::new(version, &inspection.questions, &component)?;
+        let contract = contract::Contract::new(version, inspection, &component)?;
         Ok((component, contract))
     }
 }

@@ -1,6 +1,7 @@
 //! A plugin that is loaded, and the answers it gives.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,15 +11,15 @@ use domain::policy::{Answered, Policy, Question, Setup, Unanswered, Usage};
 use domain::reminder::{self, Reminder, Subject};
 use domain::review::{self, Opinion, Plan};
 use domain::table::Tables;
-use domain::verdict::{Context, Verdict};
+use domain::verdict::{Context, Lasting, Verdict};
 use jiff::Timestamp;
 use wasmtime::component::InstancePre;
 
 use crate::call::{Call, Done, Guest};
-use crate::contract::v1_0::Configured;
+use crate::contract::v1::Configured;
 use crate::contract::{self, Contract};
-use crate::convert::v1_0::{field_names, reminder as lent_tokens, review as lent_plan};
-use crate::convert::{v0_1, v1_0};
+use crate::convert::v1::{field_names, reminder as lent_tokens, review as lent_plan};
+use crate::convert::{v0_1, v1};
 use crate::error::Error;
 use crate::fault::{Fault, Trace, Work};
 use crate::inspect::{self, Inspection};
@@ -51,9 +52,11 @@ struct Loaded {
     settings: String,
     setup: Setup,
     tables: Vec<TableUse>,
-    reads: v1_0::Fields,
+    reads: v1::Fields,
     /// The run in which it failed last, and what the log was told of it.
     told: Mutex<(Timestamp, Vec<Trace>)>,
+    /// The log was told that it fails to say for how long its verdicts last.
+    told_of_lasting: AtomicBool,
 }
 
 /// What a plugin said, and what it took.
@@ -119,6 +122,7 @@ impl Plugin {
             tables,
             reads,
             told,
+            told_of_lasting: AtomicBool::new(false),
         };
         Ok(Self { loaded: Arc::new(loaded) })
     }
@@ -164,6 +168,24 @@ impl Plugin {
         told.with(answer)
     }
 
+    /// For how long its verdicts last, and what it took to hear that. One that has no answer to that is not called.
+    pub fn answer_lasting(&self, context: &Context) -> Answer<Result<Lasting, Unanswered>> {
+        let mut told = Told::default();
+        let Loaded { inspection, setup, .. } = &*self.loaded;
+        let exports = self.v1(Question::Assignment).filter(|_| inspection.lasting);
+        let Some(exports) = exports else { return told.with(Ok(Lasting::NotSaid)) };
+        let found = self.search(context.now, &context.tables, 1, &mut told, |call, opened, _| {
+            let profiles: &[ProfileName] = &context.profiles;
+            let configured = Configured { settings: call.settings, setup, profiles, tables: opened };
+            call.run(Work::Lasting, 0, |store, instance| {
+                exports.lasting(store, instance, configured, context).map(|lasting| vec![lasting])
+            })
+        });
+        let words = |blame: Arc<Blame>| Unanswered(self.words(&blame, "question"));
+        let answer = found.into_iter().next();
+        told.with(answer.map_or(Ok(Lasting::NotSaid), |it| it.map_err(words)))
+    }
+
     /// Reminders for each token, and what it took to get them. Tokens that the plugin fails on are found like
     /// devices are.
     pub fn answer_reminder(
@@ -173,7 +195,7 @@ impl Plugin {
     ) -> Answer<Vec<Result<Vec<Reminder>, Unanswered>>> {
         let mut told = Told::default();
         let mut answer = Vec::with_capacity(tokens.len());
-        let Some(exports) = self.v1_0(Question::Reminder) else {
+        let Some(exports) = self.v1(Question::Reminder) else {
             answer.resize(tokens.len(), Err(self.unanswered(Question::Reminder)));
             return told.with(answer);
         };
@@ -209,7 +231,7 @@ impl Plugin {
         plan: &Plan,
     ) -> Answer<Result<Opinion, Unanswered>> {
         let mut told = Told::default();
-        let Some(exports) = self.v1_0(Question::Review) else {
+        let Some(exports) = self.v1(Question::Review) else {
             return told.with(Err(self.unanswered(Question::Review)));
         };
         let setup = &self.loaded.setup;
@@ -244,8 +266,8 @@ impl Plugin {
                     })
                 })
             }
-            Contract::V1_0(exports) => {
-                let batch = v1_0::assignment::Batch::new(context, devices, *reads);
+            Contract::V1(exports) => {
+                let batch = v1::assignment::Batch::new(context, devices, *reads);
                 let view = batch.view();
                 let profiles: &[ProfileName] = &context.profiles;
                 self.search(context.now, &context.tables, devices.len(), told, |call, opened, piece| {
@@ -295,10 +317,10 @@ impl Plugin {
         self.loaded.inspection.questions.contains(&question)
     }
 
-    /// What answers a question that came with version 1.0.
-    fn v1_0(&self, question: Question) -> Option<&contract::v1_0::Exports> {
+    /// What answers a question that came with version 1.
+    fn v1(&self, question: Question) -> Option<&contract::v1::Exports> {
         match &self.loaded.contract {
-            Contract::V1_0(exports) if self.answers(question) => Some(exports),
+            Contract::V1(exports) if self.answers(question) => Some(exports),
             _ => None,
         }
     }
@@ -388,6 +410,18 @@ impl Policy for Plugin {
 
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
         self.logged(context.now, self.answer_assignment(context, devices))
+    }
+
+    fn lasting(&self, context: &Context) -> Answered<Lasting> {
+        let Answered { answer, usage } = self.logged(context.now, self.answer_lasting(context));
+        let answer = answer.unwrap_or_else(|Unanswered(why)| {
+            if !self.loaded.told_of_lasting.swap(true, Ordering::Relaxed) {
+                let plugin = &self.loaded.name;
+                tracing::warn!(%plugin, "{why}, asked for how long its verdicts last; so they are taken for lasting no time");
+            }
+            Lasting::NotSaid
+        });
+        Answered { answer, usage }
     }
 
     fn remind(

@@ -6,7 +6,7 @@ use deputy_policy::assignment::{Context, Decision, Device, DeviceFields, Verdict
 use deputy_policy::condition::{Conditions, Field, Lookups, Reader, Subject};
 use deputy_policy::outcome::Outcome;
 use deputy_policy::settings::{At, Table, Value};
-use deputy_policy::{Assignment, Policy, Reasons, Setup, TableUse, Tables};
+use deputy_policy::{Assignment, Lasting, Policy, Reasons, Setup, TableUse, Tables};
 
 deputy_policy::export!(Rollouts: assignment);
 
@@ -217,6 +217,17 @@ impl Assignment for Rollouts {
         });
         let verdicts = verdicts.collect();
         Verdicts { verdicts, reasons: reasons.into_vec() }
+    }
+
+    /// Until the next stage of a rollout that goes on, unless who belongs to one depends on the time.
+    fn lasting(&self, context: &Context, _: &dyn Tables) -> Lasting {
+        if self.rollouts.iter().any(|rollout| rollout.group.look_at_the_time()) {
+            return Lasting::NotSaid;
+        }
+        let going_on = self.rollouts.iter().filter(|rollout| !rollout.paused);
+        let stages = going_on.flat_map(|rollout| &rollout.stages).map(|stage| stage.date);
+        let next = stages.filter(|date| *date > context.now).min();
+        next.map_or(Lasting::Always, Lasting::Until)
     }
 }
 

@@ -6,7 +6,7 @@ use deputy_policy::assignment::{Context, Decision, Device, DeviceFields, Verdict
 use deputy_policy::condition::{Conditions, Field, Lookups, Reader, Subject};
 use deputy_policy::outcome::{self, Outcome};
 use deputy_policy::settings::At;
-use deputy_policy::{Assignment, Policy, Reasons, Setup, TableUse, Tables};
+use deputy_policy::{Assignment, Lasting, Policy, Reasons, Setup, TableUse, Tables};
 
 deputy_policy::export!(Rules: assignment);
 
@@ -81,11 +81,28 @@ impl Assignment for Rules {
             reasons: self.reasons.as_slice().to_vec(),
         }
     }
+
+    /// A rule that compares dates with the present may match a device any moment. One that holds until a date
+    /// leaves off on it.
+    fn lasting(&self, context: &Context, _: &dyn Tables) -> Lasting {
+        let rules = || self.rules.iter().filter(|rule| !rule.is_over(context.now));
+        if rules().any(|rule| rule.conditions.look_at_the_time()) {
+            return Lasting::NotSaid;
+        }
+        rules().filter_map(Rule::end).min().map_or(Lasting::Always, Lasting::Until)
+    }
 }
 
 impl Rule {
     /// A hold that has run out leaves devices to the rules after it.
     fn is_over(&self, now: u64) -> bool {
-        matches!(self.verdict.decision, Decision::Hold(Some(until)) if until <= now)
+        self.end().is_some_and(|until| until <= now)
+    }
+
+    fn end(&self) -> Option<u64> {
+        match self.verdict.decision {
+            Decision::Hold(until) => until,
+            Decision::Assign(_) | Decision::Ignore => None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::contract::deputy::policy::tables;
 use crate::plugin::{Description, SettingsProblem};
 use crate::{Assignment, Policy, Reminder, Review, Setup, TableUse, Tables};
-use crate::{assignment, plugin, reminder, review};
+use crate::{Lasting, assignment, lasting, plugin, reminder, review};
 
 /// The policy `P` as the contract sees it.
 #[derive(Debug)]
@@ -48,6 +48,13 @@ impl<P: Assignment> assignment::Guest for Component<P> {
 
     fn decide(context: assignment::Context, devices: Vec<assignment::Device>) -> assignment::Verdicts {
         policy::<P>().decide(&context, &devices, &Host)
+    }
+}
+
+impl<P: Assignment> lasting::Guest for Component<P> {
+    fn how_long(context: lasting::Context) -> Lasting {
+        let lasting::Context { now, utc_offset, token, profiles } = context;
+        policy::<P>().lasting(&assignment::Context { now, utc_offset, token, profiles }, &Host)
     }
 }
 
@@ -96,24 +103,27 @@ macro_rules! export {
         #[allow(unsafe_code, clippy::all, reason = "exports have names, and a section of their own")]
         const _: () = {
             type Component = $crate::Component<$policy>;
-            $crate::plugin::__export_deputy_policy_plugin_1_0_0_cabi!(Component with_types_in $crate::plugin);
+            $crate::plugin::__export_deputy_policy_plugin_1_1_0_cabi!(Component with_types_in $crate::plugin);
             $($crate::export!(@ $question);)+
         };
     };
     (@ assignment) => {
-        $crate::assignment::__export_deputy_policy_assignment_1_0_0_cabi!(
+        $crate::assignment::__export_deputy_policy_assignment_1_1_0_cabi!(
             Component with_types_in $crate::assignment
+        );
+        $crate::lasting::__export_deputy_policy_lasting_1_1_0_cabi!(
+            Component with_types_in $crate::lasting
         );
         $crate::export!(@ ASSIGNMENT "component-type:deputy:assignment");
     };
     (@ reminder) => {
-        $crate::reminder::__export_deputy_policy_reminder_1_0_0_cabi!(
+        $crate::reminder::__export_deputy_policy_reminder_1_1_0_cabi!(
             Component with_types_in $crate::reminder
         );
         $crate::export!(@ REMINDER "component-type:deputy:reminder");
     };
     (@ review) => {
-        $crate::review::__export_deputy_policy_review_1_0_0_cabi!(
+        $crate::review::__export_deputy_policy_review_1_1_0_cabi!(
             Component with_types_in $crate::review
         );
         $crate::export!(@ REVIEW "component-type:deputy:review");

@@ -113,6 +113,11 @@ impl Conditions {
             && !self.unless.iter().any(|condition| condition.holds(subject))
     }
 
+    /// Whether they may hold at one time and not at another, for the same device: they compare a date with the present.
+    pub fn look_at_the_time(&self) -> bool {
+        self.when.iter().chain(&self.unless).any(|condition| condition.wanted.looks_at_the_time())
+    }
+
     /// The fields that are looked at, not counting those that tables are looked up by.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         self.when.iter().chain(&self.unless).filter_map(|condition| match &condition.source {

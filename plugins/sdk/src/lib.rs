@@ -8,7 +8,7 @@
 //! deputy_policy::export!(Rules: assignment);
 //! ```
 //!
-//! The records are those of the contract, `wit/v1.0/policy.wit`, made from it by wit-bindgen; what
+//! The records are those of the contract, `wit/v1.1/policy.wit`, made from it by wit-bindgen; what
 //! they mean is said there. Around them are the parts that every policy needs: settings that are
 //! read with all their mistakes told ([`settings`]), conditions on devices ([`condition`]), dates
 //! ([`time`]), texts with gaps ([`template`]), and a table of reasons ([`Reasons`]).
@@ -28,8 +28,9 @@ mod tables;
 mod value;
 
 pub use component::{Component, worlds};
-pub use contract::exports::deputy::policy::{assignment, plugin, reminder, review};
+pub use contract::exports::deputy::policy::{assignment, lasting, plugin, reminder, review};
 pub use glob::Glob;
+pub use lasting::Lasting;
 pub use plugin::{Setup, TableUse};
 pub use policy::{Assignment, Policy, Reminder, Review, configure, schema};
 pub use reasons::Reasons;
@@ -40,8 +41,15 @@ pub use tables::{NoTables, Tables};
 #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated from the contract")]
 pub mod contract {
     wit_bindgen::generate!({
-        world: "policy",
-        path: "../../wit/v1.0",
+        inline: "
+            package deputy:sdk;
+            world everything {
+                include deputy:policy/policy@1.1.0;
+                export deputy:policy/lasting@1.1.0;
+            }
+        ",
+        path: "../../wit/v1.1",
+        generate_all,
         pub_export_macro: true,
         additional_derives: [PartialEq],
     });

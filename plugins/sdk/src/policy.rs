@@ -3,7 +3,7 @@
 use crate::settings::{At, Problem, Problems};
 use crate::tables::Tables;
 use crate::value::Value;
-use crate::{Setup, TableUse, assignment, reminder, review};
+use crate::{Lasting, Setup, TableUse, assignment, reminder, review};
 
 /// A policy, made of its settings once and then asked.
 pub trait Policy: Send + Sync + Sized + 'static {
@@ -36,6 +36,13 @@ pub trait Assignment: Policy {
         devices: &[assignment::Device],
         tables: &dyn Tables,
     ) -> assignment::Verdicts;
+
+    /// For how long these verdicts last where nothing changes but the time; see `lasting` in the contract. One that
+    /// does not say is asked about every device in every run.
+    fn lasting(&self, context: &assignment::Context, tables: &dyn Tables) -> Lasting {
+        let _ = (context, tables);
+        Lasting::NotSaid
+    }
 }
 
 /// A policy that answers "who should hear about this token, and how urgently?".

@@ -23,4 +23,4 @@ pub const ALL: [(&str, &[u8]); 4] =
 pub const TEMPLATES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
 /// The contract that the templates are made for.
-pub const CONTRACT: &str = include_str!("../../../wit/v1.0/policy.wit");
+pub const CONTRACT: &str = include_str!("../../../wit/v1.1/policy.wit");

@@ -9,6 +9,10 @@ pub mod zoo;
 /// A policy of version 1.0 that answers every question, as its settings choose; see the source of `three-questions`.
 pub const THREE_QUESTIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/three-questions.wasm"));
 
+/// A policy of version 1.1 that says for how long its verdicts last, as its settings choose; see the source of
+/// `lasting`.
+pub const LASTING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lasting.wasm"));
+
 /// A policy of version 0.1 whose settings choose how it misbehaves; see the source of `misbehave`. It stays in that
 /// version, so that what was built against it is known to run.
 pub const MISBEHAVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehave.wasm"));

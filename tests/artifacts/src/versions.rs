@@ -4,13 +4,14 @@
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-const CONTRACTS: [&str; 2] = [
+const CONTRACTS: [&str; 3] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/v0.1"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/v1.0"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/v1.1"),
 ];
 
 /// Everything that a policy of any version can export, with its parameters by the canonical ABI.
-const EXPORTS: [(&str, &str); 9] = [
+const EXPORTS: [(&str, &str); 16] = [
     ("deputy:policy/assignment@0.1.0#configure", "i32 i32 i32 i32"),
     ("deputy:policy/assignment@0.1.0#reads", ""),
     ("deputy:policy/assignment@0.1.0#decide", "i64 i32 i32 i32 i32 i32 i32"),
@@ -20,6 +21,13 @@ const EXPORTS: [(&str, &str); 9] = [
     ("deputy:policy/assignment@1.0.0#reads", ""),
     ("deputy:policy/assignment@1.0.0#decide", "i64 i32 i32 i32 i32 i32 i32 i32"),
     ("deputy:policy/review@1.0.0#review", "i32"),
+    ("deputy:policy/plugin@1.1.0#describe", ""),
+    ("deputy:policy/plugin@1.1.0#configure", "i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("deputy:policy/plugin@1.1.0#tables", ""),
+    ("deputy:policy/assignment@1.1.0#reads", ""),
+    ("deputy:policy/assignment@1.1.0#decide", "i64 i32 i32 i32 i32 i32 i32 i32"),
+    ("deputy:policy/lasting@1.1.0#how-long", "i64 i32 i32 i32 i32 i32"),
+    ("deputy:policy/review@1.1.0#review", "i32"),
 ];
 
 /// A policy that exports these interfaces, such as `deputy:policy/review@1.0.0`. `describe` is what it does when it is

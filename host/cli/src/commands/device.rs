@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::runs;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{or_dash, print_json, print_table};
 
@@ -42,7 +43,8 @@ pub(crate) enum Command {
     /// Oldest first. With --json the newest comes first, for each token that has or had the device:
     /// `changes` with kind (added, changed, gone, returned, shown, not-shown, done), seen_at, run, at (by Apple's
     /// clock), fields (field, from, to) and before; `verdicts` with decision, reason, fault, policy, digest, run
-    /// and decided_at; `actions` with run, profile, from, reason, state, sent, sent_at and answered_at.
+    /// and decided_at; `actions` with run, profile, from, reason, state, sent, sent_at and answered_at,
+    /// and with waited (since, until, answer, end) where its run left it to a person.
     History {
         /// The device
         serial: SerialNumber,
@@ -115,11 +117,13 @@ async fn find(app: &App, serial: &SerialNumber) -> Outcome<Vec<StoredDevice>> {
     Ok(found)
 }
 
-fn action_json(action: &ActionRecord) -> Value {
-    json!({
+async fn action_json(app: &App, token: &TokenName, action: &ActionRecord) -> Outcome<Value> {
+    let waiting = app.engine.store.waiting(Some(&action.run)).await?;
+    Ok(json!({
         "run": action.run, "profile": action.profile, "removal": action.removal, "from": action.from, "reason": action.reason,
         "state": action.state, "sent": action.sent, "sent_at": action.sent_at, "answered_at": action.answered_at,
-    })
+        "waited": runs::waited(&waiting, token, action),
+    }))
 }
 
 fn verdict_json(stored: &StoredVerdict) -> Value {

@@ -18,16 +18,18 @@ pub(crate) struct Freezing {
 /// Refuses if nothing may be changed for any of these tokens. If some are not frozen it goes on, and the
 /// report tells of the others.
 pub(crate) fn refuse(app: &App, tokens: &[TokenName], freezing: Freezing) -> Outcome<()> {
-    if freezing.despite_freeze {
-        return Ok(());
-    }
-    let (freezes, now) = (&app.engine.settings.freezes, app.engine.now());
-    let each = tokens.iter().map(|token| frozen(freezes, token, now));
-    let all: Option<Vec<Frozen>> = each.collect();
-    let Some(first) = all.and_then(|all| all.into_iter().min_by_key(|it| it.until)) else { return Ok(()) };
+    let Some(first) = on(app, tokens, freezing) else { return Ok(()) };
     Err(Problem::new(Exit::Refused, format!("nothing is changed at Apple now; {}", first.in_words())).hint(
         "wait until then, or do it all the same with `--despite-freeze`; `deputy plan` shows what it would be",
     ))
+}
+
+/// That nothing may be changed for any of these tokens, until the first of them may be.
+pub(crate) fn on(app: &App, tokens: &[TokenName], freezing: Freezing) -> Option<Frozen> {
+    let (freezes, now) = (&app.engine.settings.freezes, app.engine.now());
+    let each = tokens.iter().map(|token| frozen(freezes, token, now));
+    let all: Option<Vec<Frozen>> = each.collect();
+    all.filter(|_| !freezing.despite_freeze).and_then(|all| all.into_iter().min_by_key(|it| it.until))
 }
 
 /// The freezes that are on now, for people.

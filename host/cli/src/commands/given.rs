@@ -220,7 +220,7 @@ pub(crate) fn refused(breaches: &[Breach]) -> Problem {
 }
 
 /// Asks whoever sits there. A script cannot answer: it has a flag.
-fn ask(common: &Common) -> Outcome<bool> {
+pub(super) fn ask(common: &Common) -> Outcome<bool> {
     if common.json || !std::io::stdin().is_terminal() {
         return Ok(false);
     }

@@ -5,7 +5,8 @@ mod replay;
 use domain::id::{RunId, TokenName, WorkflowName};
 use domain::report::report;
 use domain::run::{Outcome as StepOutcome, Planned, Run, State, StepRecord, Trigger, Waits};
-use engine::store::RunFilter;
+use domain::waiting::Waited;
+use engine::store::{ActionRecord, ActionState, RunFilter, Waiting};
 use serde_json::json;
 
 use crate::Common;
@@ -155,12 +156,14 @@ fn state(run: &Run) -> String {
 async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bool) -> Outcome {
     let run = find(app, wanted).await?;
     let mut actions = app.engine.store.actions_of_run(&run.id, limit).await?;
+    let mut waiting = app.engine.store.waiting(Some(&run.id)).await?;
     let mut elsewhere = None;
     // A plan that was made before is not kept twice.
     if actions.is_empty()
         && let Some(same) = run.steps.iter().find_map(same_as)
     {
         actions = app.engine.store.actions_of_run(same, limit).await?;
+        waiting = app.engine.store.waiting(Some(same)).await?;
         elsewhere = Some(format!("the same plan as that of run {same}, which has its devices:"));
     }
     if common.json {
@@ -169,6 +172,7 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
                 "token": token, "serial_number": serial, "profile": action.profile,
                 "removal": action.removal, "from": action.from,
                 "reason": action.reason, "state": action.state, "answered_at": action.answered_at,
+                "waited": waited(&waiting, token, action),
             })
         });
         let mut value = json!(run);
@@ -187,12 +191,27 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
         elsewhere.iter().for_each(|line| print(line));
         let (mut rows, mut words) = (Vec::new(), InWords::new(app));
         for (token, serial, action) in &actions {
-            let (profile, state) = (words.target(token, action).await?, action.state.as_str().to_owned());
+            let state = waited(&waiting, token, action).map(Waited::in_brief);
+            let state = state.unwrap_or_else(|| action.state.as_str().to_owned());
+            let profile = words.target(token, action).await?;
             rows.push([serial.to_string(), token.to_string(), profile, state, action.reason.clone()]);
         }
         print_table(["serial", "token", "profile", "came to", "because"], rows, "");
     }
     Ok(Exit::Success)
+}
+
+/// What became of the plan of an action that its run did not send itself, if a person was asked about that. Of
+/// several plans of a token, the first that is still open or ended last.
+pub(super) fn waited<'a>(
+    waiting: &'a [Waiting],
+    token: &TokenName,
+    action: &ActionRecord,
+) -> Option<&'a Waited> {
+    let unsent = matches!(action.state, ActionState::Planned | ActionState::Dropped);
+    let of_token = waiting.iter().filter(|it| unsent && it.run == action.run && it.asker.token == *token);
+    let open_last = |it: &&Waiting| it.waited.end.as_ref().map_or(jiff::Timestamp::MAX, |end| end.at);
+    of_token.max_by_key(open_last).map(|it| &it.waited)
 }
 
 /// The run that has the actions of a step's plan, if it is another.

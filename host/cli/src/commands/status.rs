@@ -16,7 +16,7 @@ use engine::engine::Engine;
 use engine::freshness::freshness;
 use engine::lifecycle;
 use engine::settings::Settings;
-use engine::store::{Progress, Store, Waiting};
+use engine::store::{Asker, Progress, Store, Waiting};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -129,18 +129,41 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     app.engine.lapse().await?;
     let waiting = app.engine.store.waiting(None).await?;
     let mut waiting_data = Vec::new();
+    let mut plans = Vec::new();
     for it in &waiting {
-        let Waiting { run, asker, since, until, .. } = it;
+        let Waiting { run, asker, waited, .. } = it;
+        let Asker { workflow, token, .. } = asker;
         let why = approve::why(&app, it).await?;
-        attention.push(format!(
-            "run {run} of {} waits for a word on its plan for {}, {}: {why}: deputy approve {run}",
-            asker.workflow,
-            asker.token,
-            lapses(*until, now),
-        ));
-        waiting_data.push(json!({
-            "run": run, "workflow": asker.workflow, "token": asker.token, "since": since, "until": until, "why": why,
-        }));
+        waiting_data.push(approve::as_json(&app, it, &why));
+        let lapses = lapses(waited.until, now);
+        if let Some(cannot) = app.engine.orphaned(asker) {
+            attention.push(format!(
+                "run {run} of {workflow} waits with a plan for {token} that cannot be carried out: {cannot}: deputy approve {run} --refuse"
+            ));
+        } else if waited.is_approved().is_some() {
+            plans.push(format!("run {run} of {workflow}, for {token}: {}, {lapses}", waited.in_words()));
+        } else {
+            attention.push(format!(
+                "run {run} of {workflow} waits for a word on its plan for {token}, {lapses}: {why}: deputy approve {run}"
+            ));
+        }
+    }
+    let mut refused_data = Vec::new();
+    for it in app.engine.store.refused().await? {
+        let Waiting { run, asker, waited, .. } = &it;
+        if app.engine.orphaned(asker).is_none() {
+            let at = waited.end.as_ref().map_or_else(String::new, |end| format!(", {}", time(end.at)));
+            plans.push(format!(
+                "run {run} of {}, for {}: {}{at}; every run of the same plan ends so: deputy approve {run} lets it go ahead",
+                asker.workflow,
+                asker.token,
+                waited.in_words()
+            ));
+            refused_data.push(json!({
+                "run": run, "workflow": asker.workflow, "token": asker.token, "step": asker.step, "plan": it.plan,
+                "refused": waited.answer, "at": waited.end.as_ref().map(|end| end.at),
+            }));
+        }
     }
 
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
@@ -221,7 +244,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     let exit = if attention.is_empty() { Exit::Success } else { Exit::NeedsPerson };
     if common.json {
         let status = json!({ "tokens": token_data, "workflows": workflow_data, "channels": channel_data,
-            "serving": serving, "frozen": frozen, "waiting": waiting_data, "needs_a_person": attention });
+            "serving": serving, "frozen": frozen, "waiting": waiting_data, "refused": refused_data, "needs_a_person": attention });
         print_json("status", &status);
         return Ok(exit);
     }
@@ -240,6 +263,10 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     if !frozen.is_empty() {
         print("\nfrozen:");
         frozen.iter().for_each(|line| print(&format!("  {line}")));
+    }
+    if !plans.is_empty() {
+        print("\nplans:");
+        plans.iter().for_each(|line| print(&format!("  {line}")));
     }
     if !attention.is_empty() {
         print("\nneeds a person:");

@@ -230,6 +230,7 @@ fn blank(run: &Run, uses: &str) -> StepRecord {
         started_at: run.started_at,
         ended_at: None,
         outcome: None,
+        waited: None,
     }
 }
 
@@ -251,6 +252,7 @@ mod tests {
             started_at,
             ended_at: None,
             outcome: Some(outcome),
+            waited: None,
         }
     }
 

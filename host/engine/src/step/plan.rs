@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::id::{Digest, PluginName, ProfileName, RunId};
+use domain::id::{Digest, PluginName, ProfileName, RunId, StepId};
 use domain::plan::{Drawn, Given, Outdated};
 use domain::rails::Rails;
 use domain::review::{Decision, Move};
@@ -15,7 +15,8 @@ use domain::run::{Differs, Outcome, Planned, Shadowed, Waits};
 use super::{Lane, review};
 use crate::failure::Error;
 use crate::rails;
-use crate::store::{Asked, Asker, Maker, RecordedPlan, Verdicts};
+use crate::runner::Approval;
+use crate::store::{Asked, Asker, Maker, Question, RecordedPlan, Verdicts};
 
 /// What came of planning, and the plan, if it may be carried out.
 pub(crate) type Made = (Outcome, Option<RecordedPlan>);
@@ -24,6 +25,8 @@ pub(crate) type Made = (Outcome, Option<RecordedPlan>);
 pub(crate) struct Planning<'a> {
     /// The place of the step in the workflow.
     pub(crate) place: u32,
+    /// What the workflow calls it.
+    pub(crate) step: &'a StepId,
     /// How much the plan may change.
     pub(crate) rails: Rails,
     /// Which plugin is asked whether it may go ahead.
@@ -35,16 +38,22 @@ pub(crate) struct Planning<'a> {
 /// A plan from what policies want.
 pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verdicts) -> Result<Made, Error> {
     let (store, about) = (&lane.engine.store, lane.about);
-    let (profiles, rails) = (lane.engine.profiles(&lane.token).await?, rails::whole(planning.rails).await?);
+    let profiles = lane.engine.profiles(&lane.token).await?;
+    let rails = rails::whole(planning.rails.clone()).await?;
     let maker = maker(lane, planning.place);
     let (plan, drawn) = store.record_plan(&maker, &profiles, &rails, verdicts, lane.now).await?;
     let Drawn { totals, breaches, digest, contents } = drawn;
-    let given = about.approved.get(&(lane.token.clone(), planning.place));
-    let approval = given.filter(|approval| approval.plan == digest);
+    let asker = asker(lane, planning.step);
+    let given = about.approved.get(&(lane.token.clone(), planning.step.clone()));
+    let approval = match given.filter(|approval| approval.plan == digest) {
+        Some(approval) => Some((approval.clone(), false)),
+        None => approval(lane, &asker, &plan, &contents).await?,
+    };
+    let (approval, rest) = approval.map_or((None, false), |(approval, rest)| (Some(approval), rest));
     let breaks = !breaches.is_empty() && approval.is_none();
     // A review comes after the rails: it is asked when they let the plan pass, or a person did.
     let review = match planning.review {
-        Some(policy) if !breaks && !approval.is_some_and(|it| it.reviewed) => {
+        Some(policy) if !breaks && !approval.as_ref().is_some_and(|it| it.reviewed) => {
             review::review(lane, policy, &plan).await?
         }
         _ => None,
@@ -57,7 +66,9 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
         contents,
         breaches,
         review,
-        approved: approval.map(|approval| approval.run.clone()),
+        approved: approval.as_ref().map(|approval| approval.run.clone()),
+        answer: approval.as_ref().map(|approval| approval.answer.clone()),
+        rest,
         ..Planned::default()
     };
     if decision == Some(Decision::Refuse)
@@ -65,7 +76,6 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
     {
         return Ok((Outcome::Objected { totals: planned.totals, review }, None));
     }
-    let asker = Asker { workflow: about.workflow.clone(), token: lane.token.clone(), place: planning.place };
     if about.shadow && !about.dry {
         if let Some(before) = store.last_shadow(lane.run, &asker, &digest).await? {
             store.forget_plan(&plan).await?;
@@ -80,7 +90,7 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
         planned.differs = Some(differs(lane, &asker, &plan, &planned.contents, &other.run).await?);
     }
     if breaks || not_it || decision == Some(Decision::Ask) {
-        return Ok((waits(lane, &asker, (&plan, planned), reviewed, planning.approve_within).await?, None));
+        return Ok((waits(lane, &asker, (&plan, planned), reviewed, &planning).await?, None));
     }
     Ok((Outcome::Planned(planned), Some(plan)))
 }
@@ -143,11 +153,49 @@ pub(crate) async fn shadowed(
 }
 
 /// A plan has been carried out, or there is nobody to do so: what waited in its place waits no longer. Not before: what
-/// Apple did not answer, or a freeze or a stop held back, is still to be done, and a person's to approve.
-pub(crate) async fn went_ahead(lane: &Lane<'_>, plan: &RecordedPlan) -> Result<(), Error> {
-    let (workflow, token) = (lane.about.workflow.clone(), lane.token.clone());
-    let asker = Asker { workflow, token, place: plan.place() };
-    Ok(lane.engine.store.goes_ahead(lane.run, &asker, plan.digest(), lane.engine.now()).await?)
+/// Apple did not answer, or a freeze or a stop held back, is still to be done.
+pub(crate) async fn went_ahead(
+    lane: &Lane<'_>,
+    step: &StepId,
+    (plan, planned): (&RecordedPlan, &Planned),
+) -> Result<(), Error> {
+    let which = (plan.digest(), planned.approved.as_ref());
+    Ok(lane.engine.store.goes_ahead(lane.run, &asker(lane, step), which, lane.engine.now()).await?)
+}
+
+/// A plan is about to be carried out: from now on, what is left of it counts as approved with it.
+pub(crate) async fn begins(lane: &Lane<'_>, step: &StepId, planned: &Planned) -> Result<(), Error> {
+    if planned.approved.is_some() {
+        lane.engine.store.begins(lane.run, &asker(lane, step)).await?;
+    }
+    Ok(())
+}
+
+/// This step, for the token of the lane.
+fn asker(lane: &Lane<'_>, step: &StepId) -> Asker {
+    Asker { workflow: lane.about.workflow.clone(), token: lane.token.clone(), step: step.clone() }
+}
+
+/// The word of a person that lets a plan pass: they have approved it, whichever run that was, and it was not
+/// carried out. True if it is what is left of such a plan, of which a part was.
+async fn approval(
+    lane: &Lane<'_>,
+    asker: &Asker,
+    plan: &RecordedPlan,
+    contents: &BTreeMap<ProfileName, Digest>,
+) -> Result<Option<(Approval, bool)>, Error> {
+    let Some(waiting) = lane.engine.store.approved(asker).await? else { return Ok(None) };
+    let rest = if waiting.plan == *plan.digest() {
+        false
+    } else {
+        let begun = waiting.waited.begun_by.is_some();
+        if !begun || !differs(lane, asker, plan, contents, &waiting.run).await?.is_less() {
+            return Ok(None);
+        }
+        true
+    };
+    let (run, plan, reviewed) = (waiting.run, waiting.plan, waiting.reviewed);
+    Ok(waiting.waited.answer.map(|answer| (Approval { plan, run, reviewed, answer }, rest)))
 }
 
 /// This step of this run, for the token of the lane.
@@ -161,14 +209,20 @@ async fn waits(
     asker: &Asker,
     (plan, mut planned): (&RecordedPlan, Planned),
     reviewed: bool,
-    within: Duration,
+    planning: &Planning<'_>,
 ) -> Result<Outcome, Error> {
     let (store, about) = (&lane.engine.store, lane.about);
     if about.dry {
         return Ok(Outcome::Waits(Waits { planned, until: None }));
     }
-    let limits = (lane.engine.now(), within);
-    let until = match store.ask(lane.run, asker, plan.digest(), reviewed, limits).await? {
+    let question = Question {
+        run: lane.run.clone(),
+        place: planning.place,
+        plan: plan.digest().clone(),
+        reviewed,
+        within: planning.approve_within,
+    };
+    let until = match store.ask(asker, question, lane.engine.now()).await? {
         Asked::Now { until, instead_of } => {
             if let Some(before) = instead_of.filter(|before| before.plan != *plan.digest()) {
                 planned.differs = Some(differs(lane, asker, plan, &planned.contents, &before.run).await?);
@@ -178,11 +232,12 @@ async fn waits(
         Asked::Before(before) => {
             store.forget_plan(plan).await?;
             planned.same_as = Some(before.run);
-            before.until
+            before.waited.until
         }
-        Asked::Declined(run) => {
+        Asked::Declined(before) => {
             store.forget_plan(plan).await?;
-            return Ok(Outcome::Declined { totals: planned.totals, run });
+            let (run, answer) = (before.run, before.waited.answer);
+            return Ok(Outcome::Declined { totals: planned.totals, run, answer });
         }
     };
     Ok(Outcome::Waits(Waits { planned, until: Some(until) }))
@@ -199,7 +254,7 @@ async fn differs(
     let store = &lane.engine.store;
     let before = store.run(from).await?.and_then(|run| {
         let of_token = run.steps.into_iter().filter(|step| step.token.as_ref() == Some(&asker.token));
-        of_token.filter(|step| step.index == asker.place).find_map(|step| match step.outcome {
+        of_token.filter(|step| step.name() == asker.step.as_str()).find_map(|step| match step.outcome {
             Some(Outcome::Waits(waits)) => Some(waits.planned.contents),
             _ => None,
         })

@@ -62,7 +62,7 @@ pub use token_keys::{KeyRecord, TokenKey};
 pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
 pub use verdicts::{Book, StoredVerdict};
-pub use waiting::{Asked, Asker, CameTo, End, Waiting};
+pub use waiting::{Asked, Asker, Question, Waiting};
 
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
@@ -78,6 +78,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0011-memory.sql")),
     M::up(include_str!("migrations/0012-step-ids.sql")),
     M::up(include_str!("migrations/0013-plan-of-step.sql")),
+    M::up(include_str!("migrations/0014-approvals.sql")),
 ];
 
 /// The word sealed to tell a wrong key.

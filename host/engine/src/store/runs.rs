@@ -425,10 +425,23 @@ pub(super) fn run(connection: &Connection, row: &Row<'_>) -> Result<Run, Error> 
             started_at: time(row.get(3)?)?,
             ended_at: maybe_time(row.get(4)?)?,
             outcome: outcome.map(|text| from_json(&text, "outcome")).transpose()?,
+            waited: None,
         });
     }
+    // What became of what it asked is told with it.
+    let asked =
+        steps.iter().any(|step| matches!(&step.outcome, Some(Outcome::Waits(waits)) if waits.is_new()));
+    let id: RunId = typed(id, "run id")?;
+    for it in if asked { waiting::of_run(connection, &id)? } else { Vec::new() } {
+        let step = steps
+            .iter_mut()
+            .find(|step| step.index == it.place && step.token.as_ref() == Some(&it.asker.token));
+        if let Some(step) = step {
+            step.waited = Some(it.waited);
+        }
+    }
     Ok(Run {
-        id: typed(id, "run id")?,
+        id,
         workflow: typed(row.get(1)?, "workflow name")?,
         trigger: from_json(&trigger, "trigger")?,
         dry: row.get(3)?,

@@ -4,7 +4,7 @@ use domain::device::{Device, ProfileStatus};
 use domain::verdict::{Context, Verdict};
 use jiff::Timestamp;
 
-use super::v1_0::Fields;
+use super::v1::Fields;
 use super::{Raw, seconds};
 use crate::bindings::v0_1::deputy::policy::log::Level as WitLevel;
 use crate::bindings::v0_1::exports::deputy::policy::assignment as wit;

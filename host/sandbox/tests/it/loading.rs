@@ -72,14 +72,14 @@ fn a_component_that_answers_no_known_question_is_refused() {
         artifacts::NO_QUESTION,
         nothing(),
         expect![[r#"
-            the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`
+            the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`
         "#]],
     );
     refused(
         artifacts::FUTURE_CONTRACT,
         nothing(),
         expect![[r#"
-            the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1 and 1.0; if that is a later one, a later Deputy knows it
+            the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1, 1.0 and 1.1; if that is a later one, a later Deputy knows it
         "#]],
     );
 }
@@ -172,7 +172,7 @@ fn the_shipped_policies_want_tables_at_most() {
     for (file, bytes) in shipped::ALL {
         let imports = SANDBOX.inspect(bytes, &Limits::default()).unwrap().imports;
         assert!(
-            imports.iter().all(|import| import.name == "deputy:policy/tables@1.0.0"),
+            imports.iter().all(|import| import.name == "deputy:policy/tables@1.1.0"),
             "{file}: {imports:?}"
         );
     }

@@ -2,6 +2,7 @@
 
 mod help;
 
+mod lasting;
 mod loading;
 mod misbehaviour;
 mod questions;

@@ -38,6 +38,7 @@ fn released_versions_of_the_contract_never_change() {
     expect![[r#"
         de2f611fcc126272bdd17083cc5f80f1f9d4048abfeee2cb2345fd63fc61b3a2 v0.1/policy.wit
         39e8da3f7a61ca4d2f07cd592b57206702d25955b69defe63932457ac8d08494 v1.0/policy.wit
+        b8fd5697122571f5da3102b5fdce91161a1e35aa42b8bd2f1cedbb3dcaadf50c v1.1/policy.wit
     "#]]
     .assert_eq(&lines.replace('\\', "/"));
 }
@@ -60,6 +61,9 @@ fn a_component_of_version_0_1_runs_as_it_did() {
 
 const PLUGIN: &str = "deputy:policy/plugin@1.0.0";
 const REVIEW: &str = "deputy:policy/review@1.0.0";
+const PLUGIN_1_1: &str = "deputy:policy/plugin@1.1.0";
+const ASSIGNMENT_1_1: &str = "deputy:policy/assignment@1.1.0";
+const LASTING: &str = "deputy:policy/lasting@1.1.0";
 
 /// What an inspection finds, and whether a policy that exports these interfaces can be loaded.
 #[track_caller]
@@ -72,7 +76,120 @@ fn check(interfaces: &[&str], describe: Option<&str>, expected: Expect) {
         .load(spec(&component, serde_json::json!({})))
         .map_or_else(|error| error.to_string(), |plugin| format!("reads {:?}", plugin.reads()));
     let contract = inspection.contract.as_deref().unwrap_or("none");
-    expected.assert_eq(&format!("{contract} answers {}\n{usable}\n{loaded}\n", questions.join(" ")));
+    let lasting = if inspection.lasting { " and for how long" } else { "" };
+    expected.assert_eq(&format!("{contract} answers {}{lasting}\n{usable}\n{loaded}\n", questions.join(" ")));
+}
+
+#[test]
+fn a_policy_of_a_newer_minor_need_not_have_what_is_new_in_it() {
+    check(
+        &[PLUGIN_1_1, ASSIGNMENT_1_1],
+        None,
+        expect![[r#"
+        1.1.0 answers assignment
+        usable
+        reads []
+    "#]],
+    );
+    check(
+        &[PLUGIN_1_1, ASSIGNMENT_1_1, LASTING],
+        None,
+        expect![[r#"
+        1.1.0 answers assignment and for how long
+        usable
+        reads []
+    "#]],
+    );
+    check(
+        &[PLUGIN_1_1, "deputy:policy/review@1.1.0"],
+        None,
+        expect![[r#"
+        1.1.0 answers review
+        usable
+        reads []
+    "#]],
+    );
+}
+
+#[test]
+fn a_policy_that_says_how_long_its_verdicts_last_and_gives_none_is_used_for_the_rest() {
+    check(
+        &[PLUGIN_1_1, "deputy:policy/review@1.1.0", LASTING],
+        None,
+        expect![[r#"
+        1.1.0 answers review and for how long
+        usable
+        reads []
+    "#]],
+    );
+    check(
+        &[PLUGIN_1_1, LASTING],
+        None,
+        expect![[r#"
+        none answers 
+        the component answers none of the questions Deputy asks; it exports `deputy:policy/plugin@1.1.0`, `deputy:policy/lasting@1.1.0`, and a policy exports `plugin` of `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`
+        the component answers none of the questions Deputy asks; it exports `deputy:policy/plugin@1.1.0`, `deputy:policy/lasting@1.1.0`, and a policy exports `plugin` of `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`
+    "#]],
+    );
+}
+
+#[test]
+fn minors_of_one_major_may_be_mixed() {
+    check(
+        &[PLUGIN, "deputy:policy/assignment@1.0.0", LASTING],
+        None,
+        expect![[r#"
+        1.0.0 answers assignment and for how long
+        usable
+        reads []
+    "#]],
+    );
+    check(
+        &[PLUGIN, "deputy:policy/assignment@1.0.0", PLUGIN_1_1, ASSIGNMENT_1_1],
+        None,
+        expect![[r#"
+        1.1.0 answers assignment
+        usable
+        reads []
+    "#]],
+    );
+    check(
+        &["deputy:policy/assignment@0.1.0", LASTING],
+        None,
+        expect![[r#"
+        0.1.0 answers assignment
+        usable
+        reads ["serial_number"]
+    "#]],
+    );
+}
+
+/// A contract without its comments and its version, in blocks: its interfaces and worlds.
+fn blocks(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = lines.filter(|line| !line.starts_with("package "));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    text.split_inclusive("\n}\n").map(|block| block.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_newer_minor_has_all_of_the_one_before_it() {
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let contract = |version: &str| {
+        let text = std::fs::read_to_string(wit.join(version).join("policy.wit")).unwrap().replace('\r', "");
+        blocks(&text)
+    };
+    let (older, newer) = (contract("v1.0"), contract("v1.1"));
+    assert!(older.len() > 10, "{older:?}");
+    for block in &older {
+        assert!(newer.contains(block), "this is not in 1.1 as it was in 1.0:\n{block}");
+    }
+    let added: Vec<&str> = newer
+        .iter()
+        .filter(|block| !older.contains(block))
+        .filter_map(|block| block.lines().next())
+        .collect();
+    assert_eq!(added, ["interface lasting {", "world lasting-assignment-policy {"]);
 }
 
 #[test]

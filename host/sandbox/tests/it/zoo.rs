@@ -40,12 +40,12 @@ fn files_that_nobody_should_load_are_refused() {
             oversize: the component has 17825800 bytes, more than the 16777216 allowed; one that carries an interpreter, as those of JavaScript and Python do, needs `limits = { preset = "interpreter" }`
             truncated: the component cannot be compiled: failed to parse WebAssembly module: unexpected end-of-file (at offset 0x7a7)
             bit-flipped: the component cannot be compiled: failed to parse WebAssembly module: invalid leading byte (0x0) for component defined type (at offset 0x536)
-            other-world: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`
-            future-contract: the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1 and 1.0; if that is a later one, a later Deputy knows it
+            other-world: the component answers none of the questions Deputy asks; it exports `acme:weather/forecast@1.0.0`, and a policy exports `plugin` of `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`
+            future-contract: the component keeps to version 9.0.0 of the contract, and this Deputy knows 0.1, 1.0 and 1.1; if that is a later one, a later Deputy knows it
             wrong-shape: the component does not keep to the contract it names: instance export `deputy:policy/assignment@0.1.0` does not have export `configure`
             unknown-host-function: the component imports what no plugin is granted: `acme:directory/people@1.0.0`; a policy gets everything it needs as arguments, so build it without them
             wants-http: the component imports what no plugin is granted: `wasi:http/outgoing-handler@0.2.3`; a policy gets everything it needs as arguments, so build it without them
-            two-memories: the component answers none of the questions Deputy asks; it exports `speak`, and a policy exports `plugin` of `deputy:policy@1.0.0` and one of `assignment`, `reminder` and `review`
+            two-memories: the component answers none of the questions Deputy asks; it exports `speak`, and a policy exports `plugin` of `deputy:policy@1.1.0` and one of `assignment`, `reminder` and `review`
             second-memory-inside: the component cannot be compiled: failed to parse WebAssembly module: multiple memories (at offset 0x1e)
             wants-a-huge-table: the component cannot be compiled: module table does not fit in pooling allocator requirements: table index 0 has a minimum element size of 1000000 which exceeds the limit of 50000
             wants-huge-memory: plugin `site-policy` failed while it was configured: it wanted more than its 64 MiB of memory

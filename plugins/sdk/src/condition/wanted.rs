@@ -48,6 +48,17 @@ impl Wanted {
         Self::Texts { exact, globs }
     }
 
+    /// Whether what fits at one time may not fit at another.
+    pub(super) fn looks_at_the_time(&self) -> bool {
+        match self {
+            Self::Texts { .. } | Self::Numbers { .. } | Self::Known => false,
+            Self::Dates(wanted) => wanted.iter().any(|date| match date {
+                Date::After(_) | Date::Before(_) => false,
+                Date::OlderThan(_) | Date::NewerThan(_) | Date::Within(_) => true,
+            }),
+        }
+    }
+
     pub(super) fn fits_text(&self, text: &str, now: u64) -> bool {
         match self {
             Self::Texts { exact, globs } => {

@@ -13,6 +13,7 @@ use domain::id::{RunId, SerialNumber};
 use domain::plan::Profiles;
 use domain::run::Decided;
 use domain::verdict::Decision;
+use domain::waiting::Waited;
 use engine::store::{ActionRecord, ActionState, Asking, StoredDevice, StoredVerdict};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -247,7 +248,11 @@ impl<'a> Explanation<'a> {
             }
         }
         for (index, action) in self.actions.iter().enumerate() {
-            line(if index == 0 { "done" } else { "" }, action_words(action, &profiles));
+            let waiting = app.engine.store.waiting(Some(&action.run)).await?;
+            line(
+                if index == 0 { "done" } else { "" },
+                action_words(action, runs::waited(&waiting, token, action), &profiles),
+            );
         }
         if self.is_past && self.actions.is_empty() && self.verdict.is_some() {
             line("done", "nothing".to_owned());
@@ -308,6 +313,10 @@ impl<'a> Explanation<'a> {
             Some(Past::Here(known)) => Some(known.clone().present()),
             _ => None,
         };
+        let mut actions = Vec::new();
+        for action in &self.actions {
+            actions.push(action_json(app, token, action).await?);
+        }
         let mut value = json!({
             "token": token, "device": known.device, "gone": known.gone, "on": known.on(),
             "profile": profile_words(app, token, known.on()).await?,
@@ -316,7 +325,7 @@ impl<'a> Explanation<'a> {
             "saw": saw,
             "forgotten": self.is_forgotten || matches!(self.saw, Some(Past::Forgotten)),
             "verdict": self.verdict.as_ref().map(verdict_json),
-            "actions": self.actions.iter().map(action_json).collect::<Vec<_>>(),
+            "actions": actions,
             "since": self.since,
         });
         if !self.is_past {
@@ -362,9 +371,10 @@ fn asked_json(asked: &Asking) -> Value {
 }
 
 /// What was sent, when, and what Apple answered.
-fn action_words(action: &ActionRecord, profiles: &Profiles) -> String {
+fn action_words(action: &ActionRecord, waited: Option<&Waited>, profiles: &Profiles) -> String {
     let sent = action.sent_at.map_or(String::new(), |at| format!("sent {}, ", time(at)));
     let came = match action.state {
+        _ if let Some(waited) = waited => waited.of_an_action(),
         ActionState::Planned => "not sent yet".to_owned(),
         ActionState::Sent => format!("{sent}the answer was lost and is asked for at the next run"),
         ActionState::Dropped if action.removal.is_some() => "not carried out".to_owned(),

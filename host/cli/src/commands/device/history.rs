@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use domain::history::{FieldChange, PastChange, PastKind};
 use domain::id::{ProfileId, RunId, SerialNumber};
 use domain::plan::Profiles;
+use domain::waiting::Waited;
 use engine::store::{ActionRecord, StoredDevice};
 use jiff::Timestamp;
 use serde_json::json;
@@ -13,6 +14,7 @@ use super::explain::said;
 use super::{action_json, find, verdict_json};
 use crate::Common;
 use crate::app::App;
+use crate::commands::runs;
 use crate::exit::{Exit, Outcome};
 use crate::output::{print, print_json, time};
 
@@ -25,10 +27,13 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
         let actions = store.actions_of(token, serial, limit).await?;
         let verdicts = store.verdicts_of(token, serial, limit).await?;
         if common.json {
-            let actions: Vec<_> = actions.iter().map(action_json).collect();
+            let mut done = Vec::new();
+            for action in &actions {
+                done.push(action_json(app, token, action).await?);
+            }
             let verdicts: Vec<_> = verdicts.iter().map(verdict_json).collect();
             data.push(json!({
-                "token": token, "changes": changes, "verdicts": verdicts, "actions": actions,
+                "token": token, "changes": changes, "verdicts": verdicts, "actions": done,
             }));
             continue;
         }
@@ -45,7 +50,11 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
             let what = format!("{} {}: {}", verdict.policy, said(&verdict), verdict.verdict.reason);
             entries.push((at, verdict.run, what));
         }
-        entries.extend(actions.into_iter().rev().filter_map(|action| action_words(action, &profiles)));
+        for action in actions.into_iter().rev() {
+            let waiting = store.waiting(Some(&action.run)).await?;
+            let waited = runs::waited(&waiting, token, &action).cloned();
+            entries.extend(action_words(action, waited.as_ref(), &profiles));
+        }
         entries.sort_by_key(|(at, ..)| *at);
         let mut words = format!("{serial} of token {token}\n");
         if entries.is_empty() {
@@ -94,11 +103,16 @@ fn value_words(field: &str, value: Option<&str>, profiles: &Profiles) -> String 
 }
 
 /// What was done and what came of it; by when it was answered, or sent, or planned.
-fn action_words(action: ActionRecord, profiles: &Profiles) -> Option<(Timestamp, RunId, String)> {
+fn action_words(
+    action: ActionRecord,
+    waited: Option<&Waited>,
+    profiles: &Profiles,
+) -> Option<(Timestamp, RunId, String)> {
+    let came = waited.map_or_else(|| action.state.as_str().to_owned(), |waited| waited.of_an_action());
     let sent = action.sent.as_ref().filter(|_| action.removal.is_none());
     let attempted =
         sent.map_or_else(|| action.attempted(), |sent| format!("assignment of {}", profiles.in_words(sent)));
-    let what = format!("{attempted}: {}", action.state.as_str());
+    let what = format!("{attempted}: {came}");
     let at = action.answered_at.or(action.sent_at).or_else(|| action.run.began())?;
     Some((at, action.run, what))
 }

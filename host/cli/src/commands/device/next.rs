@@ -101,13 +101,22 @@ async fn waits(app: &App, stored: &StoredDevice) -> Outcome<Option<String>> {
         return Ok(None);
     }
     let actions = store.actions_of(token, &known.device.serial_number, LATEST).await?;
-    let planned = actions.iter().filter(|action| action.state == ActionState::Planned);
-    let mut asked = planned.filter_map(|action| waiting.iter().find(|waiting| waiting.run == action.run));
-    Ok(asked.next().map(|Waiting { run, until, .. }| {
+    let unsent = |state| matches!(state, ActionState::Planned | ActionState::Dropped);
+    let planned = actions.iter().filter(|action| unsent(action.state));
+    let mut asked = planned.filter_map(|action| {
+        waiting.iter().find(|waiting| waiting.run == action.run && waiting.asker.token == *token)
+    });
+    Ok(asked.next().map(|Waiting { run, waited, .. }| {
+        let until = waited.until;
+        if let Some(answer) = waited.is_approved() {
+            return format!(
+                "is in the plan of run {run}, approved by {answer}: the next run tries to carry it out"
+            );
+        }
         format!(
             "waits for a person until {}: `deputy runs show {run} --actions 1000` shows the plan it is in, \
              `deputy approve {run}` lets that go ahead",
-            time(*until)
+            time(until)
         )
     }))
 }

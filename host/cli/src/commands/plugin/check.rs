@@ -3,12 +3,15 @@
 //! The component itself is the judge of its settings, here as in a run. The JSON Schema that it may
 //! publish is for editors; where the two disagree, one of them is wrong, and the author is told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use domain::id::Digest;
 use domain::policy::Question;
-use sandbox::{Description, Inspection, Sandbox};
+use domain::verdict::{Context, Lasting};
+use jiff::Timestamp;
+use sandbox::{Description, Inspection, Plugin, Sandbox};
 use serde_json::{Value, json};
 
 use super::schema;
@@ -213,7 +216,7 @@ fn without(import: &str) -> &'static str {
              `componentize-py --stub-wasi`; C: link without the libraries that do input and output"
         }
         Some("deputy") => {
-            "it is of a version of the contract that this Deputy does not know: build against wit/v1.0"
+            "it is of a version of the contract that this Deputy does not know: build against wit/v1.1"
         }
         _ => "a policy gets all it needs as arguments: take this import out of its world",
     }
@@ -306,6 +309,11 @@ fn loaded(subject: &Subject, sandbox: &Sandbox, schema: Option<Value>, found: &m
         found.add("tables", How::Well, format!("{} ({})", table.table, table.columns.join(", ")));
     }
     if !plugin.inspection().questions.contains(&Question::Assignment) {
+        if plugin.inspection().lasting {
+            found
+                .add("lasting", How::Doubtful, "it says for how long its verdicts last, and gives none")
+                .hint("export `assignment` as well, or leave `lasting` out");
+        }
         return;
     }
     let reads = plugin.reads();
@@ -314,6 +322,42 @@ fn loaded(subject: &Subject, sandbox: &Sandbox, schema: Option<Value>, found: &m
     for field in reads.iter().filter(|field| **field == "device_assigned_by") {
         found.add("people", How::Doubtful, format!("`{field}` is somebody's mail address"));
     }
+    lasting(subject, &plugin, found);
+}
+
+/// For how long its verdicts last: with it, a run need not ask about devices that have not changed.
+fn lasting(subject: &Subject, plugin: &Plugin, found: &mut Findings) {
+    if !plugin.inspection().lasting {
+        let text =
+            "it does not say for how long its verdicts last: it is asked about every device in every run";
+        let hint = "version 1.1 of the contract has a question for that, `lasting`, which is asked besides";
+        found.add("lasting", How::Known, text).hint(hint);
+        return;
+    }
+    let (now, surroundings) = (Timestamp::now(), subject.surroundings());
+    let context = Context {
+        now,
+        utc_offset: surroundings.timezone.to_offset(now),
+        token: subject.setup.tokens.first().cloned().unwrap_or_else(|| "any".parse().expect("it is a name")),
+        profiles: surroundings.profiles,
+        defined: BTreeMap::new(),
+        tables: surroundings.tables,
+    };
+    let text = match plugin.answer_lasting(&context).answer {
+        Ok(Lasting::Always) => "its verdicts do not look at the time".to_owned(),
+        Ok(Lasting::Until(end)) => {
+            format!("its verdicts are the same until {}", end.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        }
+        Ok(Lasting::NotSaid) => "with these settings, its verdicts may be others at any time".to_owned(),
+        Err(why) => {
+            let text = format!("asked for how long its verdicts last, {why}");
+            found
+                .add("lasting", How::Doubtful, text)
+                .hint("it is asked about every device in every run instead");
+            return;
+        }
+    };
+    found.add("lasting", How::Well, text);
 }
 
 fn tell(json: bool, subject: &Subject, found: &Findings) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::id::PluginName;
+use domain::policy::Question;
 use sandbox::{Description, Inspection, Limits};
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ fn as_json(inspection: &Inspection, limits: &Limits, problem: Option<String>) ->
         "summary": description(inspection).map(|it| &it.summary),
         "version": description(inspection).map(|it| &it.version),
         "settings_schema": description(inspection).and_then(|it| it.settings_schema.as_ref()),
-        "questions": questions(inspection), "imports": imports, "exports": inspection.exports,
+        "questions": questions(inspection), "lasting": inspection.lasting, "imports": imports, "exports": inspection.exports,
         "limits": {
             "memory": limits.memory_bytes, "time_ms": limits.time.as_millis() as u64,
             "fuel_per_call": limits.fuel_per_call, "fuel_per_device": limits.fuel_per_device,
@@ -95,16 +96,23 @@ fn as_text(file: &Path, inspection: &Inspection, bounds: &Bounds) -> String {
         .map(|it| [("is", it.summary.clone()), ("version", it.version.clone())])
         .into_iter()
         .flatten();
+    let lasting = match (inspection.lasting, inspection.questions.contains(&Question::Assignment)) {
+        (true, true) => Some("it says for how long its verdicts last"),
+        (true, false) => Some("it says for how long its verdicts last, and gives none"),
+        (false, true) => Some("it does not say for how long its verdicts last"),
+        (false, false) => None,
+    };
+    let lasting = lasting.map(|text| ("lasting", text.to_owned()));
     let rows = [
         ("sha256", inspection.digest.to_string()),
         ("size", format!("{} bytes of {}", inspection.size, shown(bounds.limits.component_bytes as u64))),
         ("contract", inspection.contract.clone().unwrap_or("none".to_owned())),
         ("answers", list(questions(inspection).iter().map(|question| (*question).to_owned()).collect())),
-        ("imports", list(imports.collect())),
-        ("exports", list(inspection.exports.clone())),
     ];
+    let links = [("imports", list(imports.collect())), ("exports", list(inspection.exports.clone()))];
     let row = |(name, value): (&str, String)| format!("\n  {name:<10} {value}");
-    file.display().to_string() + &described.chain(rows).chain(bounds.rows()).map(row).collect::<String>()
+    let rows = described.chain(rows).chain(lasting).chain(links).chain(bounds.rows());
+    file.display().to_string() + &rows.map(row).collect::<String>()
 }
 
 fn description(inspection: &Inspection) -> Option<&Description> {

@@ -1,19 +1,27 @@
 //! What every policy must hold, whatever it decides: found out by asking it in many ways.
 //!
 //! A policy is a pure function of one device. So it answers the same twice, in batches of any size and in
-//! any order, and it fails on no device, however odd. That it gives one verdict for each device and only
+//! any order, and it fails on no device, however odd. A verdict lasts for as long as the policy says. That it gives one verdict for each device and only
 //! profiles there are, is checked by the sandbox at every call and shows here as a fault.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use domain::device::Device;
 use domain::difference::Said;
 use domain::id::SerialNumber;
 use domain::policy::Policy;
-use domain::verdict::{Context, Verdict};
+use domain::verdict::{Context, Lasting, Verdict};
+use jiff::{SignedDuration, Timestamp};
 
 /// How many devices a failure names.
 const EXAMPLES: usize = 3;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+/// So many seconds later a policy is asked again whose verdicts should be the same then: whether it looks at the hour, the
+/// day of the week, the month or the year, one of these moments is another in that respect.
+const LATER: [i64; 5] = [HOUR, DAY, 30 * DAY, 366 * DAY, 3_653 * DAY];
 
 /// One property, and what was found.
 #[derive(Debug)]
@@ -75,7 +83,44 @@ pub(super) fn check(
     again.sort_by_key(|(place, _)| *place);
     let again = again.into_iter().map(|(_, verdict)| verdict).collect();
     found.push(same("it answers the same in another order", again));
+    found.extend(lasting(policy, context, &devices, &first));
     found
+}
+
+/// Asks again at moments before which verdicts last, by the policy's own word. One that does not say has nothing to hold.
+fn lasting(
+    policy: &dyn Policy,
+    context: &Context,
+    devices: &[Device],
+    first: &[Verdict],
+) -> Option<Property> {
+    let now = context.now;
+    let lasting = policy.lasting(context).answer;
+    let after = |seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok();
+    let mut moments: Vec<Timestamp> = LATER.into_iter().filter_map(after).collect();
+    match lasting {
+        Lasting::NotSaid => return None,
+        Lasting::Always => {}
+        Lasting::Until(end) => {
+            moments.retain(|moment| *moment < end);
+            let last = end.checked_sub(SignedDuration::from_secs(1)).ok();
+            moments.extend(last.filter(|last| *last > now));
+        }
+    }
+    let changed = moments.into_iter().flat_map(|then| {
+        let later = Context { now: then, ..context.clone() };
+        let again: Vec<Verdict> =
+            devices.chunks(1_000).flat_map(|batch| policy.decide(&later, batch).answer).collect();
+        let all = devices.iter().zip(first).zip(again);
+        let changed =
+            all.filter(move |((_, first), again)| first.stands(lasting, now, then) && **first != *again);
+        let when = then.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        changed.map(move |((device, first), again)| (device, format!("at {when}: {}", differ(first, &again))))
+    });
+    // The first moment at which a device's verdict is another says all about it.
+    let mut seen = BTreeSet::new();
+    let changed = changed.filter(|(device, _)| seen.insert(&device.serial_number));
+    Some(Property { name: "its verdicts last for as long as it says", broken: collect(changed) })
 }
 
 fn collect<'a>(broken: impl Iterator<Item = (&'a Device, String)>) -> Option<Broken> {

@@ -53,7 +53,7 @@ Examples:
 
 After the cases, the policy is asked about 1,000 ordinary devices and 300 odd ones (empty and very long
 texts, every plane of Unicode, families and states that make no sense): twice, each device alone, in batches
-of 7, and in another order. That is done with the settings of the command or of deputy.toml, or else with those
+of 7, in another order, and at later times at which, by its own word, its verdicts are the same. That is done with the settings of the command or of deputy.toml, or else with those
 of the first cases about devices. Ends with 0 if all is well, with 1 if something failed.";
 
 /// How many ordinary devices there are.
@@ -221,14 +221,15 @@ impl Session<'_> {
     }
 
     fn properties_with(&mut self, group: &str, plugin: &Plugin, context: &Context, devices: Vec<Device>) {
+        let mut add = |name: &str, wrong: Option<String>| {
+            let (group, name) = (group.to_owned(), name.to_owned());
+            self.trials.push(Trial { group, name, is_case: false, wrong, updated: false });
+        };
         for property in properties::check(plugin, context, devices, odd::devices()) {
-            self.trials.push(Trial {
-                group: group.to_owned(),
-                name: property.name.to_owned(),
-                is_case: false,
-                wrong: property.broken.map(|broken| broken.to_string()),
-                updated: false,
-            });
+            add(property.name, property.broken.map(|broken| broken.to_string()));
+        }
+        if let Err(why) = plugin.answer_lasting(context).answer {
+            add("it can say for how long its verdicts last", Some(why.to_string()));
         }
     }
 }

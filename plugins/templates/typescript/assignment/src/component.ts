@@ -1,9 +1,9 @@
 // The glue between the contract in wit/ and the decision in policy.ts. What the functions mean is
 // written in wit/policy.wit; `npm run types` makes TypeScript types of it.
 
-import type * as Assignment from "deputy:policy/assignment@1.0.0";
-import { log } from "deputy:policy/log@1.0.0";
-import type * as Plugin from "deputy:policy/plugin@1.0.0";
+import type * as Assignment from "deputy:policy/assignment@1.1.0";
+import { log } from "deputy:policy/log@1.1.0";
+import type * as Plugin from "deputy:policy/plugin@1.1.0";
 import { type Policy, decide, read } from "./policy.js";
 
 // Every call begins with a new instance, so what `configure` leaves here is for one call.

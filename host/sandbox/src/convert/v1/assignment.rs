@@ -1,4 +1,4 @@
-//! Version 1.0: devices and verdicts.
+//! Version 1: devices and verdicts.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use domain::id::ProfileId;
 use domain::verdict::{Context, Verdict};
 use jiff::Timestamp;
 
-use crate::bindings::v1_0::exports::deputy::policy::assignment as wit;
+use crate::bindings::v1::exports::deputy::policy::assignment as wit;
 use crate::convert::{Raw, seconds};
 use crate::fault::Fault;
 

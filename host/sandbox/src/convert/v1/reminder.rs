@@ -1,10 +1,10 @@
-//! Version 1.0: tokens and reminders.
+//! Version 1: tokens and reminders.
 
 use domain::id::ChannelName;
 use domain::reminder::{Context, Occasion, Reminder, Subject, Threshold};
 use domain::token::Severity;
 
-use crate::bindings::v1_0::exports::deputy::policy::reminder as wit;
+use crate::bindings::v1::exports::deputy::policy::reminder as wit;
 use crate::convert::{broken, clean, clean_lines, or, seconds};
 use crate::fault::Fault;
 

@@ -1,6 +1,7 @@
-//! Version 1.0: what every policy says of itself. Its questions have files of their own.
+//! Version 1: what every policy says of itself. Its questions have files of their own.
 
 pub(crate) mod assignment;
+pub(crate) mod lasting;
 pub(crate) mod reminder;
 pub(crate) mod review;
 
@@ -8,8 +9,8 @@ use domain::id::ProfileName;
 use domain::policy::Setup;
 
 use super::{broken, clean};
-use crate::bindings::v1_0::deputy::policy::log::Level as WitLevel;
-use crate::bindings::v1_0::exports::deputy::policy::plugin as wit;
+use crate::bindings::v1::deputy::policy::log::Level as WitLevel;
+use crate::bindings::v1::exports::deputy::policy::plugin as wit;
 use crate::error::SettingsProblem;
 use crate::fault::Fault;
 use crate::inspect::Description;

@@ -1,28 +1,32 @@
-//! How a policy of version 1.0 is asked.
+//! How a policy of version 1 is asked. What its minor does not have, it does not export, and is not asked.
 
 use domain::id::ProfileName;
 use domain::policy::{Question, Setup};
 use domain::reminder::{self, Reminder, Subject};
 use domain::review::{self, Opinion};
-use domain::verdict::{self, Verdict};
+use domain::verdict::{self, Lasting, Verdict};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use super::{Loaded, refused};
-use crate::bindings::v1_0::exports::deputy::policy::review as wit_review;
-use crate::bindings::v1_0::exports::deputy::policy::{assignment, plugin, reminder as wit_reminder};
+use crate::bindings::v1::exports::deputy::policy::review as wit_review;
+use crate::bindings::v1::exports::deputy::policy::{assignment, lasting, plugin, reminder as wit_reminder};
 use crate::call::{Guest, Stop};
-use crate::convert::v1_0 as convert;
-use crate::convert::v1_0::{Fields, Names};
+use crate::convert::v1 as convert;
+use crate::convert::v1::{Fields, Names};
 use crate::error::SettingsProblem;
 use crate::fault::Fault;
-use crate::inspect::Description;
+use crate::inspect::{Description, Inspection};
 use crate::lookup::Opened;
+
+/// The version whose names the bindings look for.
+pub(super) const NEWEST: &str = "1.1.0";
 
 /// Where the interfaces are, of those that there are.
 pub(crate) struct Exports {
     plugin: plugin::GuestIndices,
     assignment: Option<assignment::GuestIndices>,
+    lasting: Option<lasting::GuestIndices>,
     reminder: Option<wit_reminder::GuestIndices>,
     review: Option<wit_review::GuestIndices>,
 }
@@ -38,13 +42,14 @@ pub(crate) struct Configured<'a> {
 }
 
 impl Exports {
-    pub(super) fn new(questions: &[Question], component: &InstancePre<Guest>) -> wasmtime::Result<Self> {
-        let answers = |question| questions.contains(&question);
+    pub(super) fn new(inspection: &Inspection, component: &InstancePre<Guest>) -> wasmtime::Result<Self> {
+        let answers = |question| inspection.questions.contains(&question);
         Ok(Self {
             plugin: plugin::GuestIndices::new(component)?,
             assignment: answers(Question::Assignment)
                 .then(|| assignment::GuestIndices::new(component))
                 .transpose()?,
+            lasting: inspection.lasting.then(|| lasting::GuestIndices::new(component)).transpose()?,
             reminder: answers(Question::Reminder)
                 .then(|| wit_reminder::GuestIndices::new(component))
                 .transpose()?,
@@ -71,6 +76,7 @@ impl Exports {
         setup: &Setup,
     ) -> Result<Result<Loaded, Vec<SettingsProblem>>, Stop> {
         // What is asked later only is found to be of the right types now.
+        self.lasting.as_ref().map(|it| it.load(&mut *store, instance)).transpose()?;
         self.reminder.as_ref().map(|it| it.load(&mut *store, instance)).transpose()?;
         self.review.as_ref().map(|it| it.load(&mut *store, instance)).transpose()?;
         let assignment = self.assignment.as_ref().map(|it| it.load(&mut *store, instance)).transpose()?;
@@ -104,6 +110,22 @@ impl Exports {
         let told = convert::assignment::context(context, &profiles);
         let answer = assignment.call_decide(store, told, devices)?;
         Ok(convert::assignment::verdicts(answer, context, devices.len())?)
+    }
+
+    /// For how long its verdicts last; not said by one that has no answer to that.
+    pub(crate) fn lasting(
+        &self,
+        store: &mut Store<Guest>,
+        instance: &Instance,
+        configured: Configured,
+        context: &verdict::Context,
+    ) -> Result<Lasting, Stop> {
+        let Some(found) = &self.lasting else { return Ok(Lasting::NotSaid) };
+        let lasting = found.load(&mut *store, instance)?;
+        self.configure(store, instance, configured)?;
+        let profiles: Vec<&str> = context.profiles.iter().map(|name| name.as_str()).collect();
+        let answer = lasting.call_how_long(store, convert::lasting::context(context, &profiles))?;
+        Ok(convert::lasting::lasting(answer)?)
     }
 
     /// `tokens` are the subjects as the guest gets them.

@@ -1,8 +1,8 @@
-//! Version 1.0: plans and opinions.
+//! Version 1: plans and opinions.
 
 use domain::review::{ACTIONS, Context, Decision, Opinion, Plan};
 
-use crate::bindings::v1_0::exports::deputy::policy::review as wit;
+use crate::bindings::v1::exports::deputy::policy::review as wit;
 use crate::convert::{NO_REASON, clean_lines, or, seconds};
 
 /// The longest reason, in bytes.
