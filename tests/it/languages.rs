@@ -253,9 +253,9 @@ fn lend(language: &Language, folder: &Path) {
 }
 
 /// A policy that takes the department in the table `assets` for the tag, as the README says it is looked up, and fails on
-/// devices of nobody.
+/// devices of nobody. Returns its folder.
 #[track_caller]
-fn check_lookup(language: &str, changes: &[(&str, &str, &str)]) {
+fn check_lookup(language: &str, changes: &[(&str, &str, &str)]) -> PathBuf {
     let language = Language::named(language);
     let folder = changed(language, "looks-up", changes);
     let output = language.build(&folder);
@@ -277,15 +277,38 @@ fn check_lookup(language: &str, changes: &[(&str, &str, &str)]) {
     let log = tried["tried"]["log"].as_array().unwrap();
     assert_eq!(log.len(), 1, "{tried:#}");
     assert!(log[0]["text"].as_str().unwrap().contains("nobody has C"), "{tried:#}");
+    folder
+}
+
+/// A component says, as the README shows, that its verdicts do not look at the time.
+#[track_caller]
+fn check_lasting(folder: &Path, given: &[&str]) {
+    let about = ["plugin", "check", "site-policy.wasm", "--settings", "settings.toml"];
+    let profiles = ["--profile", "standard,lab-ipad,kiosk"];
+    let said = deputy(folder, &[&about[..], &profiles, given].concat());
+    assert!(said.contains("  ok       lasting    its verdicts do not look at the time\n"), "{said}");
 }
 
 #[test]
-fn a_policy_in_rust_looks_things_up_and_says_why_it_panics() {
+fn a_policy_in_rust_looks_things_up_says_why_it_panics_and_for_how_long_its_verdicts_last() {
     let glue = "src/component.rs";
-    check_lookup(
+    let folder = check_lookup(
         "rust",
         &[
             (glue, "policy::log;", "policy::{log, tables};"),
+            (glue, "policy::{assignment, plugin};", "policy::{assignment, lasting, plugin};"),
+            (glue, "world: \"assignment-policy\"", "world: \"lasting-assignment-policy\""),
+            (
+                glue,
+                "impl assignment::Guest for Component {",
+                "impl lasting::Guest for Component {
+    fn how_long(_context: lasting::Context) -> lasting::Lasting {
+        lasting::Lasting::Always
+    }
+}
+
+impl assignment::Guest for Component {",
+            ),
             (
                 glue,
                 "Vec::new()\n    }",
@@ -307,18 +330,30 @@ fn a_policy_in_rust_looks_things_up_and_says_why_it_panics() {
             (glue, "device.device_family.as_deref());", "device.device_family.as_deref()) };"),
         ],
     );
+    check_lasting(&folder, &["--table", "assets=assets.csv"]);
 }
 
 #[test]
-fn a_policy_in_python_looks_things_up_and_says_what_it_raises() {
+fn a_policy_in_python_looks_things_up_says_what_it_raises_and_for_how_long_its_verdicts_last() {
     let glue = "src/component.py";
-    check_lookup(
+    let folder = check_lookup(
         "python",
         &[
             (
                 glue,
                 "import assignment, plugin\n",
-                "import assignment, plugin\nfrom wit_world.imports import tables\n",
+                "import assignment, lasting, plugin\nfrom wit_world.imports import tables\n",
+            ),
+            ("plugin.toml", "world = \"assignment-policy\"", "world = \"lasting-assignment-policy\""),
+            (
+                glue,
+                "class Assignment:",
+                "class Lasting:
+    def how_long(self, context: lasting.Context) -> lasting.Lasting:
+        return lasting.Lasting_Always()
+
+
+class Assignment:",
             ),
             (glue, "return []", "return [plugin.TableUse(\"assets\", [\"department\"])]"),
             (
@@ -337,14 +372,33 @@ fn a_policy_in_python_looks_things_up_and_says_what_it_raises() {
             ),
         ],
     );
+    check_lasting(&folder, &["--table", "assets=assets.csv"]);
 }
 
 #[test]
-fn a_policy_in_typescript_looks_things_up_and_says_what_it_throws() {
+fn a_policy_in_typescript_looks_things_up_says_what_it_throws_and_for_how_long_its_verdicts_last() {
     let glue = "src/component.ts";
-    check_lookup(
+    let folder = check_lookup(
         "typescript",
         &[
+            ("package.json", "--quiet -n assignment-policy", "--quiet -n lasting-assignment-policy"),
+            ("package.json", "-w wit -n assignment-policy", "-w wit -n lasting-assignment-policy"),
+            (
+                glue,
+                "import type * as Plugin ",
+                "import type * as Lasting from \"deputy:policy/lasting@1.1.0\";\nimport type * as Plugin ",
+            ),
+            (
+                glue,
+                "export const assignment:",
+                "export const lasting: typeof Lasting = {
+  howLong(_context) {
+    return { tag: \"always\" };
+  },
+};
+
+export const assignment:",
+            ),
             (
                 glue,
                 "import { log } from \"deputy:policy/log@1.1.0\";",
@@ -364,6 +418,7 @@ fn a_policy_in_typescript_looks_things_up_and_says_what_it_throws() {
             ),
         ],
     );
+    check_lasting(&folder, &["--table", "assets=assets.csv"]);
 }
 
 #[test]
@@ -405,6 +460,30 @@ fn a_policy_in_c_looks_things_up_and_can_say_why_it_fails() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_policy_in_c_says_for_how_long_its_verdicts_last() {
+    let language = Language::named("c");
+    let folder = changed(
+        language,
+        "lasts",
+        &[("plugin.toml", "world = \"assignment-policy\"", "world = \"lasting-assignment-policy\"")],
+    );
+    let glue = folder.join("src/component.c");
+    let text = fs::read_to_string(&glue).unwrap().replace("assignment_policy_", "lasting_assignment_policy_");
+    let text = text.replace("\"assignment_policy.h\"", "\"lasting_assignment_policy.h\"");
+    let lasting = "
+void exports_deputy_policy_lasting_how_long(exports_deputy_policy_lasting_context_t *context,
+                                            exports_deputy_policy_lasting_lasting_t *ret) {
+    (void)context;
+    ret->tag = EXPORTS_DEPUTY_POLICY_LASTING_LASTING_ALWAYS;
+}
+";
+    fs::write(&glue, text + lasting).unwrap();
+    let output = language.build(&folder);
+    assert!(output.status.success(), "{}", said(&output));
+    check_lasting(&folder, &[]);
 }
 
 /// What a build says to a mistake in the source, and that an earlier component is no longer what the source says.

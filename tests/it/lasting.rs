@@ -8,14 +8,14 @@ use crate::env::TestEnv;
 fn with_policy(behaviour: &str) -> TestEnv {
     let env = TestEnv::before_the_exchange(&["main"]);
     let settings = format!("behaviour = \"{behaviour}\"\nend = 1769904000 # 1 February 2026\n");
-    env.write("settings.toml", &settings);
+    env.write("settings.toml", settings);
     env.write("guest.wasm", artifacts::LASTING);
     std::fs::create_dir_all(env.file("cases")).unwrap();
     let case = format!(
         "version = 1\n[[cases]]\nname = \"a case\"\nnow = 2026-01-09T09:00:00Z\nsettings = {{ behaviour = \"{behaviour}\", \
          end = 1769904000 }}\ndevices = [{{ serial_number = \"A\" }}]\nexpect = \"\"\n"
     );
-    env.write("cases/a.toml", &case);
+    env.write("cases/a.toml", case);
     env
 }
 
@@ -24,7 +24,7 @@ fn with_policy(behaviour: &str) -> TestEnv {
 fn tested(behaviour: &str, expected: Expect) {
     let env = with_policy(behaviour);
     let devices: Vec<String> = ["A", "B"].map(|it| format!("{{ \"serial_number\": \"{it}\" }}")).into();
-    env.write("devices.json", &format!("{{ \"devices\": [{}] }}", devices.join(",")));
+    env.write("devices.json", format!("{{ \"devices\": [{}] }}", devices.join(",")));
     let ran = env.run(&["plugin", "test", "guest.wasm", "--devices", "devices.json"]);
     let text = ran.text();
     let said: Vec<&str> = text

@@ -194,6 +194,7 @@ fn trusting_another_component_shows_what_is_different_and_changes_one_line() {
           sha256    DIGEST  ->  DIGEST
           contract  1.0.0  ->  0.1.0
           answers   assignment, reminder, review  ->  assignment
+          lasting   it does not say for how long its verdicts last (as before)
           imports   deputy:policy/log@1.0.0, deputy:policy/tables@1.0.0  ->  deputy:policy/log@0.1.0
           settings  accepted (as before)
           reads     serial_number, model, description, color, asset_tag, os, device_family, profile_uuid, current_profile, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, mdm_migration_deadline, is_replacement_device, imei, meid, eid, wifi_mac_address, bluetooth_mac_address, ethernet_mac_address, extra  ->  serial_number, model, description, color, asset_tag, os, device_family, profile_uuid, profile_assign_time, profile_push_time, device_assigned_by, device_assigned_date, extra

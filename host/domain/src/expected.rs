@@ -213,7 +213,7 @@ mod tests {
         let verdict = policy.decide(&context, &devices).answer.remove(0);
         let years_later = Context { now: Timestamp::MAX, ..context.clone() };
         assert_eq!(policy.lasting(&context).answer, Lasting::Always);
-        assert_eq!(policy.decide(&years_later, &devices).answer, [verdict.clone()]);
+        assert_eq!(policy.decide(&years_later, &devices).answer, std::slice::from_ref(&verdict));
         let late = Expected::read(&columns, &row).ok();
         let late = late.and_then(|it| it.late_by("2026-01-05".parse().unwrap()));
         let late = late.map_or(String::new(), |days| format!("; late by {days}"));

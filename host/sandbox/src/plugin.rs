@@ -413,11 +413,15 @@ impl Policy for Plugin {
     }
 
     fn lasting(&self, context: &Context) -> Answered<Lasting> {
-        let Answered { answer, usage } = self.logged(context.now, self.answer_lasting(context));
+        let Answer { answer, log, traces, usage } = self.answer_lasting(context);
+        let plugin = &self.loaded.name;
+        log::emit(plugin, &log);
         let answer = answer.unwrap_or_else(|Unanswered(why)| {
+            // It fails alike in every run, and costs no device anything: said once, for its author.
             if !self.loaded.told_of_lasting.swap(true, Ordering::Relaxed) {
-                let plugin = &self.loaded.name;
-                tracing::warn!(%plugin, "{why}, asked for how long its verdicts last; so they are taken for lasting no time");
+                let place = traces.iter().find(|trace| !trace.frames.is_empty());
+                let why = place.map_or(why, |trace| format!("plugin `{plugin}` {trace}"));
+                tracing::warn!(%plugin, "asked for how long its verdicts last, {why}; it is asked about every device instead");
             }
             Lasting::NotSaid
         });

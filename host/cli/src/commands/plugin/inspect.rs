@@ -96,13 +96,7 @@ fn as_text(file: &Path, inspection: &Inspection, bounds: &Bounds) -> String {
         .map(|it| [("is", it.summary.clone()), ("version", it.version.clone())])
         .into_iter()
         .flatten();
-    let lasting = match (inspection.lasting, inspection.questions.contains(&Question::Assignment)) {
-        (true, true) => Some("it says for how long its verdicts last"),
-        (true, false) => Some("it says for how long its verdicts last, and gives none"),
-        (false, true) => Some("it does not say for how long its verdicts last"),
-        (false, false) => None,
-    };
-    let lasting = lasting.map(|text| ("lasting", text.to_owned()));
+    let lasting = lasting(inspection).map(|words| ("lasting", words.to_owned()));
     let rows = [
         ("sha256", inspection.digest.to_string()),
         ("size", format!("{} bytes of {}", inspection.size, shown(bounds.limits.component_bytes as u64))),
@@ -113,6 +107,16 @@ fn as_text(file: &Path, inspection: &Inspection, bounds: &Bounds) -> String {
     let row = |(name, value): (&str, String)| format!("\n  {name:<10} {value}");
     let rows = described.chain(rows).chain(lasting).chain(links).chain(bounds.rows());
     file.display().to_string() + &rows.map(row).collect::<String>()
+}
+
+/// Whether it says for how long its verdicts last; nothing for one that gives none.
+pub(super) fn lasting(inspection: &Inspection) -> Option<&'static str> {
+    match (inspection.lasting, inspection.questions.contains(&Question::Assignment)) {
+        (true, true) => Some("it says for how long its verdicts last"),
+        (true, false) => Some("it says for how long its verdicts last, and gives none"),
+        (false, true) => Some("it does not say for how long its verdicts last"),
+        (false, false) => None,
+    }
 }
 
 fn description(inspection: &Inspection) -> Option<&Description> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::devices::{Devices, From};
 use super::super::surroundings::Surroundings;
-use super::super::{diff, in_the_background, r#try};
+use super::super::{diff, in_the_background, inspect, r#try};
 use crate::app::{App, cache_folder, load, sandbox};
 use crate::exit::{Outcome, Problem};
 use crate::output::{bar, grouped};
@@ -164,6 +164,7 @@ fn facts(side: &Side) -> Vec<(&'static str, String)> {
         ("size", format!("{size} bytes")),
         ("contract", contract.clone().unwrap_or_else(|| "none".to_owned())),
         ("answers", list(questions.iter().map(|question| question.to_string()).collect())),
+        ("lasting", inspect::lasting(&side.inspection).unwrap_or("it gives no verdicts").to_owned()),
         ("imports", list(imports)),
     ];
     facts.push((
@@ -193,8 +194,8 @@ fn side_json(side: &Side) -> Value {
     let imports: Vec<&str> = imports.iter().map(|it| it.name.as_str()).collect();
     let plugin = side.loaded.as_ref().ok();
     json!({
-        "sha256": digest, "size": size, "contract": contract, "questions": questions, "imports": imports,
-        "exports": exports, "problem": side.loaded.as_ref().err(), "reads": plugin.map(Plugin::reads),
+        "sha256": digest, "size": size, "contract": contract, "questions": questions,
+        "lasting": side.inspection.lasting, "imports": imports, "exports": exports, "problem": side.loaded.as_ref().err(), "reads": plugin.map(Plugin::reads),
         "summary": described.map(|it| &it.summary), "version": described.map(|it| &it.version),
         "tables": plugin.map(|it| {
             let tables = it.tables().iter();
