@@ -354,7 +354,7 @@ mod tests {
             ]
             }
             ],
-            "digest": "c65fe66999416d182bad27b70abe1a3446117d7ae21266f1b615b0d2bfd0c469"
+            "digest": "ed9159ee48e8fd384224cb891a1251c57496b1c46f3af2d5c2a5c56c1efc5cd6"
             }
         "#]].assert_eq(&text);
         let mut read = PlanFile::read(text.as_bytes()).unwrap();
@@ -469,7 +469,7 @@ mod tests {
         let half = written(file());
         check_text(
             &half[..half.len() / 2],
-            expect!["not a plan of Deputy's: EOF while parsing a string at line 14 column 78"],
+            expect!["not a plan of Deputy's: EOF while parsing a string at line 14 column 81"],
         );
     }
 }
