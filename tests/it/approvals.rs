@@ -88,7 +88,8 @@ fn an_approval_that_apple_keeps_from_being_carried_out_holds_and_the_next_run_do
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = empty
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = MAC1
           done      run RUN: to standard: not carried out; the next run looks again
                     run RUN: to standard: not sent yet: approved by anna (the library opens), not carried out in full yet; the next run goes on
           next      is in the plan of run RUN, approved by anna (the library opens): the next run tries to carry it out

@@ -49,7 +49,7 @@ fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
     print(&format!("{} for {token}: {}", run.workflow, lines.next().unwrap_or_default()));
     lines.for_each(|line| print(&format!("  {line}")));
     for it in &plan.moves {
-        let from = it.from.as_ref().map_or_else(|| "nothing".to_owned(), |_| has(it));
+        let from = it.has();
         print(&format!("  {}: {from} -> {}", devices(it.devices), it.to));
     }
     let more = planned.totals.actions().saturating_sub(SHOWN as u64);
@@ -63,11 +63,11 @@ fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
     }
 }
 
-/// The profile a device has; of the one it is to get, another wording.
+/// The profile a device has.
 fn has(it: &Move) -> String {
     match &it.from {
-        Some(from) if *from == it.to => format!("{from} (older content)"),
-        from => or_dash(from.as_deref()),
+        Some(_) => it.has(),
+        None => or_dash(None),
     }
 }
 
