@@ -88,7 +88,8 @@ fn an_approval_that_apple_keeps_from_being_carried_out_holds_and_the_next_run_do
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = empty
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = MAC1
           done      run RUN: to standard: not carried out; the next run looks again
                     run RUN: to standard: not sent yet: approved by anna (the library opens), not carried out in full yet; the next run goes on
           next      is in the plan of run RUN, approved by anna (the library opens): the next run tries to carry it out
@@ -127,6 +128,29 @@ fn an_approval_that_apple_keeps_from_being_carried_out_holds_and_the_next_run_do
           TIME  run RUN: assignment of standard: succeeded"#]].assert_eq(
         &history.lines().map(str::trim).filter(|line| line.contains("assignment")).collect::<Vec<_>>().join("\n"),
     );
+}
+
+#[test]
+fn a_run_by_schedule_carries_out_what_a_person_has_approved() {
+    let env = that_waits();
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Assign).times(50));
+    env.run(&["approve", "last", "--yes"]).ends_with(5);
+    env.apple().clear_faults();
+    env.edit("workflows/auto-assign.toml", "cron = \"*/15 * * * *\"", "cron = \"*/1 * * * * *\"");
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("it is carried out", || waiting(&env) == "anna approved");
+    assert_eq!(env.end(daemon, "-TERM"), Some(0), "{}", env.read("serve.log"));
+    assert_eq!((env.with_profile("main"), env.apple().most_assignments_of_one_device()), (3, 1));
+}
+
+#[test]
+fn the_run_that_could_not_carry_it_out_leads_to_the_one_that_asked() {
+    let env = that_waits();
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Assign).times(50));
+    env.run(&["approve", "last", "--yes"]).ends_with(5);
+    env.apple().clear_faults();
+    env.run(&["approve", "last", "--refuse"]).is_done();
+    assert_eq!(waiting(&env), "anna refused");
 }
 
 #[test]

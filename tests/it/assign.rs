@@ -58,7 +58,8 @@ fn a_first_run_gives_every_device_the_profile_its_rule_says() {
           policy    rules says executive-mac: a Mac of the executive pool
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = EXEC-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    asset_tag = EXEC-1, device_family = Mac, profile_status = empty
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = EXEC1
           done      run RUN: to executive-mac: sent TIME, succeeded, TIME
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME
     "#]]);

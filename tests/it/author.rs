@@ -416,9 +416,9 @@ fn a_check_tells_what_a_policy_says_of_itself_and_of_its_settings() {
             ok describes: answers every question, also as it should not (1.2.3)
             ok schema: its settings have a JSON Schema
             error settings: error: not that
-               --> deputy.toml:105:26
+               --> deputy.toml:118:26
                 |
-            105 | settings = { behaviour = "refuse-settings" }
+            118 | settings = { behaviour = "refuse-settings" }
                 |                          ^^^^^^^^^^^^^^^^^
                 |
                 = help: something else

@@ -277,15 +277,15 @@ fn mistakes_in_rails_are_told_with_their_place() {
         2,
         expect![[r#"
             error: must be at least 0
-               --> deputy.toml:102:17
+               --> deputy.toml:115:17
                 |
-            102 | reassignments = -1
+            115 | reassignments = -1
                 |                 ^^
 
             error: must be a list or a string, not a whole number
-               --> deputy.toml:103:19
+               --> deputy.toml:116:19
                 |
-            103 | protect_serials = 5
+            116 | protect_serials = 5
                 |                   ^
         "#]],
     );
@@ -303,17 +303,17 @@ fn mistakes_in_rails_are_told_with_their_place() {
         2,
         expect![[r#"
             error: nobody approves in no time
-               --> deputy.toml:102:18
+               --> deputy.toml:115:18
                 |
-            102 | approve_within = "0s"
+            115 | approve_within = "0s"
                 |                  ^^^^
                 |
                 = help: write `3d`, or leave the key out
 
             error: `200%` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
-               --> deputy.toml:104:17
+               --> deputy.toml:117:17
                 |
-            104 | reassignments = "200%"
+            117 | reassignments = "200%"
                 |                 ^^^^^^
 
             error: `a tenth` is neither a number of devices nor a percentage of them, such as `25` or `"10%"`
@@ -356,7 +356,7 @@ fn a_run_is_taken_back_device_by_device_where_it_can_be() {
     env.run(&["runs", "rollback", &run]).fails(4, expect![[r#"
         changes 1 device of main:
         SERIAL  HAS       GETS
-        MAC1    standard  standard (as it was)
+        MAC1    standard  an older standard
         note: auto-assign would move 1 device on at its next run, TIME: MAC1 to standard, since rules says: everybody else
         hint: change the policy, or `deputy workflow pause auto-assign --reason TEXT` first
         2 devices of main left alone: MAC3, MAC4: each had no profile before, and only a person takes one away
@@ -369,7 +369,7 @@ fn a_run_is_taken_back_device_by_device_where_it_can_be() {
     env.run(&["runs", "rollback", &run, "--yes"]).succeeds(expect![[r#"
         changes 1 device of main:
         SERIAL  HAS       GETS
-        MAC1    standard  standard (as it was)
+        MAC1    standard  an older standard
         note: auto-assign would move 1 device on at its next run, TIME: MAC1 to standard, since rules says: everybody else
         hint: change the policy, or `deputy workflow pause auto-assign --reason TEXT` first
         2 devices of main left alone: MAC3, MAC4: each had no profile before, and only a person takes one away
@@ -381,8 +381,8 @@ fn a_run_is_taken_back_device_by_device_where_it_can_be() {
           plan     run RUN taken back: 1 reassignment
           apply    1 assigned, 1 call
 
-        SERIAL  TOKEN  GETS      HAS       BECAUSE
-        MAC1    main   standard  standard  takes run RUN back
+        SERIAL  TOKEN  GETS               HAS       BECAUSE
+        MAC1    main   an older standard  standard  takes run RUN back
     "#]]);
     let standard: Vec<_> = env
         .apple()
@@ -408,13 +408,57 @@ fn a_run_is_taken_back_device_by_device_where_it_can_be() {
 }
 
 #[test]
+fn many_first_assignments_are_taken_back_by_a_list() {
+    let env = TestEnv::with_tokens(&["amer", "emea"]);
+    let serials: Vec<String> = (1..=12).map(|nth| format!("MAC{nth:02}")).collect();
+    let serials: Vec<&str> = serials.iter().map(String::as_str).collect();
+    env.add("amer", &serials);
+    env.add("emea", &["MAC21"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["runs", "rollback", "last"]).fails(4, expect![[r#"
+        12 devices of amer left alone, such as MAC01, MAC02, MAC03, MAC04, MAC05, MAC06, MAC07, MAC08, MAC09, MAC10: each had no profile before, and only a person takes one away
+        hint: `deputy runs rollback RUN --token amer --unassign-list FILE` lists them all; then `deputy unassign --token amer --file FILE` takes their profile from them
+        1 device of emea left alone: MAC21: each had no profile before, and only a person takes one away
+        hint: `deputy unassign --token emea MAC21` takes their profile from them
+    "#]]);
+    env.run(&["runs", "rollback", "last", "--unassign-list", "list.txt"]).fails(
+        2,
+        expect![[r#"
+        error: a list is of one token, and the run gave devices of several their first profile
+        hint: `--token amer` or `--token emea` says whose
+    "#]],
+    );
+    let list = ["runs", "rollback", "last", "--token", "amer", "--unassign-list", "list.txt"];
+    env.run(&list).succeeds(expect![[r#"
+        wrote 12 devices to list.txt
+        hint: `deputy unassign --token amer --file list.txt` takes their profile from them
+    "#]]);
+    assert_eq!(env.read("list.txt").lines().count(), 1 + 12);
+    env.run(&["unassign", "--token", "amer", "--file", "list.txt", "--yes"]).is_done();
+    let without = |token: &str| {
+        let found = env.json(&["device", "list", "--without-profile", "--token", token]);
+        found["devices"].as_array().unwrap().len()
+    };
+    assert_eq!((without("amer"), without("emea")), (12, 0));
+    let run = env.json(&["runs", "list"])["runs"][1]["id"].as_str().unwrap().to_owned();
+    env.run(&["runs", "rollback", &run, "--token", "amer", "--unassign-list", "list.txt"]).fails(
+        2,
+        expect![[r#"
+            error: no device has its first profile from run RUN and no other since
+            hint: `deputy runs rollback RUN` shows what can be taken back
+        "#]],
+    );
+    env.run(&["runs", "rollback", &run, "--token", "apac"]).ends_with(2);
+}
+
+#[test]
 fn an_unassignment_can_be_taken_back_and_a_release_cannot() {
     let env = assigned();
     env.run(&["unassign", "--token", "main", "MAC1", "--yes"]).is_done();
     env.run(&["runs", "rollback", "last", "--yes"]).succeeds(expect![[r#"
         changes 1 device of main:
         SERIAL  HAS   GETS
-        MAC1    none  standard (as it was)
+        MAC1    none  standard
         run RUN of rollback-by-hand, by hand: succeeded
           sync     4 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
           plan     run RUN taken back: 1 first assignment

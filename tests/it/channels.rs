@@ -991,9 +991,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"mail\"",
         expect![[r#"
             error: unknown `kind` value `mail`
-               --> deputy.toml:102:8
+               --> deputy.toml:115:8
                 |
-            102 | kind = "mail"
+            115 | kind = "mail"
                 |        ^^^^^^
                 |
                 = help: did you mean `email`?
@@ -1003,9 +1003,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"email\"\nhost = \"mail.example.com\"\nfrom = \"deputy@example.com\"",
         expect![[r#"
             error: nobody would get the mail
-               --> deputy.toml:101:11
+               --> deputy.toml:114:11
                 |
-            101 | [channels.ops]
+            114 | [channels.ops]
                 |           ^^^
                 |
                 = help: write `to = ["ops@example.com"]`, or `contacts = true` for the contacts of the token
@@ -1016,55 +1016,55 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
          from = \"Deputy\"\nto = [\"ops@example.com\", \"opérations@example.com\"]\nhello = \"a b\"\ntimeout = \"0s\"",
         expect![[r#"
             error: not the name or the address of a host
-               --> deputy.toml:103:8
+               --> deputy.toml:116:8
                 |
-            103 | host = "mail.example.com:25"
+            116 | host = "mail.example.com:25"
                 |        ^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write `smtp.example.com`; the port has a key of its own
 
             error: the password would be sent in the clear
-               --> deputy.toml:104:7
+               --> deputy.toml:117:7
                 |
-            104 | tls = "none"
+            117 | tls = "none"
                 |       ^^^^^^
                 |
                 = help: write `tls = "starttls"` or `tls = "implicit"`, or leave `user` and `password_from` out
 
             error: a secret comes from one place
-               --> deputy.toml:106:1
+               --> deputy.toml:119:1
                 |
-            106 | password_from = { file = "a", env = "B" }
+            119 | password_from = { file = "a", env = "B" }
                 | ^^^^^^^^^^^^^
                 |
                 = help: write one of `file`, `env` and `credential`
 
             error: `Deputy` is not a mail address
-               --> deputy.toml:107:8
+               --> deputy.toml:120:8
                 |
-            107 | from = "Deputy"
+            120 | from = "Deputy"
                 |        ^^^^^^^^
                 |
                 = help: write `it@example.com` or `IT <it@example.com>`
 
             error: `opérations@example.com` has letters in its address that not every mail server takes
-               --> deputy.toml:108:26
+               --> deputy.toml:121:26
                 |
-            108 | to = ["ops@example.com", "opérations@example.com"]
+            121 | to = ["ops@example.com", "opérations@example.com"]
                 |                          ^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write `it@example.com` or `IT <it@example.com>`
 
             error: not the name of a host
-               --> deputy.toml:109:9
+               --> deputy.toml:122:9
                 |
-            109 | hello = "a b"
+            122 | hello = "a b"
                 |         ^^^^^
 
             error: nothing is as quick as that
-               --> deputy.toml:110:11
+               --> deputy.toml:123:11
                 |
-            110 | timeout = "0s"
+            123 | timeout = "0s"
                 |           ^^^^
                 |
                 = help: leave the key out for the default
@@ -1074,9 +1074,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"email\"\nhost = \"h\"\nfrom = \"d@example.com\"\nto = [\"o@example.com\"]\nuser = \"me\"\npassword = \"hush\"",
         expect![[r#"
             error: unknown key `password`
-               --> deputy.toml:107:1
+               --> deputy.toml:120:1
                 |
-            107 | password = "****"
+            120 | password = "****"
                 | ^^^^^^^^
                 |
                 = help: did you mean `password_from`?
@@ -1086,9 +1086,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"",
         expect![[r#"
             error: the address of the webhook is missing
-               --> deputy.toml:101:11
+               --> deputy.toml:114:11
                 |
-            101 | [channels.ops]
+            114 | [channels.ops]
                 |           ^^^
                 |
                 = help: write `url_from = { file = "state/hook-url" }`, or `env` or `credential` in it, or `url = "https://…"`
@@ -1098,9 +1098,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nurl = \"hooks.example.com/hush\"",
         expect![[r#"
             error: not a URL
-               --> deputy.toml:103:7
+               --> deputy.toml:116:7
                 |
-            103 | url = "**********************"
+            116 | url = "**********************"
                 |       ^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: write the whole address, such as `https://hooks.example.com/…`
@@ -1110,9 +1110,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nulr = \"https://hooks.example.com/hush\"",
         expect![[r#"
             error: unknown key `ulr`
-               --> deputy.toml:103:1
+               --> deputy.toml:116:1
                 |
-            103 | ulr = "https://hooks.example.com/****"
+            116 | ulr = "https://hooks.example.com/****"
                 | ^^^
                 |
                 = help: one of `ca_file`, `kind`, `proxy`, `timeout`, `url`, `url_from`
@@ -1122,9 +1122,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nurl_from = { env = \"A\" }\nsecret_from = \"hush\"",
         expect![[r#"
             error: must be a table, not a string
-               --> deputy.toml:105:15
+               --> deputy.toml:118:15
                 |
-            105 | secret_from = "****"
+            118 | secret_from = "****"
                 |               ^^^^^^
         "#]],
     );
@@ -1132,15 +1132,15 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"webhook\"\nurl = \"http://a/hush\"\nproxy = \"me:hush@a\"\nca_file = \"none.pem\"",
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-               --> deputy.toml:104:9
+               --> deputy.toml:117:9
                 |
-            104 | proxy = "*******@a"
+            117 | proxy = "*******@a"
                 |         ^^^^^^^^^^^
 
             error: cannot use `none.pem`: No such file or directory (os error 2)
-               --> deputy.toml:105:11
+               --> deputy.toml:118:11
                 |
-            105 | ca_file = "none.pem"
+            118 | ca_file = "none.pem"
                 |           ^^^^^^^^^^
         "#]],
     );
@@ -1148,9 +1148,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"command\"\ncommand = []",
         expect![[r#"
             error: there is no program
-               --> deputy.toml:103:11
+               --> deputy.toml:116:11
                 |
-            103 | command = []
+            116 | command = []
                 |           ^^
                 |
                 = help: write `command = ["/usr/local/bin/page", "--team", "it"]`
@@ -1160,9 +1160,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"command\"\ncommand = [\"./none\"]",
         expect![[r#"
             error: there is no `./none`
-               --> deputy.toml:103:11
+               --> deputy.toml:116:11
                 |
-            103 | command = ["./none"]
+            116 | command = ["./none"]
                 |           ^^^^^^^^^^
         "#]],
     );
@@ -1170,9 +1170,9 @@ fn mistakes_in_channels_are_told_with_their_place_and_without_secrets() {
         "kind = \"slack\"\nurl = \"https://hooks.example.com/hu\\qsh\"",
         expect![[r#"
             error: not TOML: the address
-               --> deputy.toml:103:7
+               --> deputy.toml:116:7
                 |
-            103 | url = "https://hooks.example.com/******"
+            116 | url = "https://hooks.example.com/******"
                 |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
                 |
                 = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address

@@ -198,7 +198,7 @@ fn a_run_that_reaches_its_limit_says_so_and_how_to_give_it_more() {
     env.add("main", &["MAC1"]);
     env.apple().fault(Fault::slow(600_000).on(Endpoint::Assign));
     env.run(&["run", "auto-assign"]).fails(1, expect![[r#"
-        run RUN of auto-assign, by hand: stopped before its end; the next run goes on
+        run RUN of auto-assign, by hand: stopped at its time limit; the next run goes on
           sync     1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
           decide   1 device by rules: standard 1
           plan     define standard, 1 first assignment

@@ -241,3 +241,122 @@ fn a_cursor_that_apple_never_takes_costs_one_full_fetch_an_hour() {
     env.apple().clear_faults();
     env.run(&["sync"]).is_done();
 }
+
+/// What is said after this word of an explanation.
+fn said(env: &TestEnv, serial: &str, word: &str) -> String {
+    let text = env.run(&["device", "explain", serial]).text();
+    let lines = text.lines().map(str::trim).filter(|line| line.starts_with(word));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn what_happens_next_to_a_device_is_told_with_what_keeps_it() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.run(&["sync"]).is_done();
+    let mut told = said(&env, "MAC1", "next");
+    let pause = ["workflow", "pause", "auto-assign", "--reason", "we move house"];
+    env.run_with(&[("USER", "anna"), ("SUDO_USER", "")], &pause).is_done();
+    told += &said(&env, "MAC1", "next");
+    env.run(&["workflow", "resume", "auto-assign"]).is_done();
+    let config = env.read("deputy.toml");
+    env.append(
+        "deputy.toml",
+        "\n[[freezes]]\nreason = \"stocktaking\"\nfrom = 2020-01-01\nuntil = \"2099-01-01\"\n",
+    );
+    env.run(&["run", "auto-assign", "--dry-run"]).is_done();
+    told += &said(&env, "MAC1", "next");
+    env.write("deputy.toml", config);
+    told += &said(&env, "MAC1", "next");
+    env.edit("workflows/auto-assign.toml", "version = 1", "version = 1\nenabled = false");
+    told += &said(&env, "MAC1", "next");
+    env.apple().remove_device("main", "MAC1", true).unwrap();
+    env.run(&["sync"]).is_done();
+    told += &said(&env, "MAC1", "next");
+    expect![[r#"
+        next      the policy is asked again at the next run of auto-assign, TIME
+        next      the policy is asked again when auto-assign runs again, which anna paused: we move house; `deputy workflow resume auto-assign` ends that
+        next      frozen until TIME: stocktaking; then gets standard at the next run of auto-assign, TIME
+        next      gets standard at the next run of auto-assign, TIME
+        next      gets standard at the next run by hand
+        next      nothing, unless Apple lists it again
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn a_profile_that_is_not_ours_is_told_by_apples_id_also_when_it_is_given_back() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    let foreign = json!({ "profile_uuid": "ABABABABABABABABABABABABABABABAB", "profile_status": "assigned" });
+    env.apple().change_device("main", "MAC1", &foreign).unwrap();
+    env.run(&["sync"]).is_done();
+    expect![[r#"
+        profile   ID (not defined by us)
+    "#]]
+    .assert_eq(&said(&env, "MAC1", "profile"));
+    env.run(&["run", "auto-assign"]).is_done();
+    env.run(&["runs", "rollback", "last", "--yes"]).fails(1, expect![[r#"
+        changes 1 device of main:
+        SERIAL  HAS       GETS
+        MAC1    standard  ID (not defined by us)
+        note: auto-assign would move 1 device on at its next run, TIME: MAC1 to standard, since rules says: everybody else
+        hint: change the policy, or `deputy workflow pause auto-assign --reason TEXT` first
+        run RUN of rollback-by-hand, by hand: failed
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     run RUN taken back: 1 reassignment
+          apply    1 call
+                   Apple did not take the profile `ID`: it does not know it any more
+
+        SERIAL  TOKEN  GETS  HAS       BECAUSE
+        MAC1    main   -     standard  takes run RUN back
+    "#]]);
+    expect![[r#"
+        done      run RUN: assignment of a profile: not carried out; the next run looks again
+    "#]]
+    .assert_eq(&said(&env, "MAC1", "done"));
+    // One that Apple knows, and we do not any more.
+    env.edit("profiles/standard.toml", "department = \"IT\"", "department = \"Workplace\"");
+    env.run(&["run", "auto-assign"]).is_done();
+    let forgotten =
+        "DELETE FROM profile WHERE name = 'standard' AND defined_at = (SELECT min(defined_at) FROM profile)";
+    assert_eq!(env.store().execute(forgotten, []).unwrap(), 1);
+    env.run(&["runs", "rollback", "last", "--yes"]).succeeds(expect![[r#"
+        changes 1 device of main:
+        SERIAL  HAS       GETS
+        MAC1    standard  ID (not defined by us)
+        note: auto-assign would move 1 device on at its next run, TIME: MAC1 to standard, since rules says: everybody else
+        hint: change the policy, or `deputy workflow pause auto-assign --reason TEXT` first
+        run RUN of rollback-by-hand, by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     run RUN taken back: 1 reassignment
+          apply    1 assigned, 1 call
+
+        SERIAL  TOKEN  GETS                                                  HAS       BECAUSE
+        MAC1    main   ID (not defined by us)  standard  takes run RUN back
+    "#]]);
+    let done = said(&env, "MAC1", "done");
+    expect![[r#"
+        done      run RUN: to ID (not defined by us): sent TIME, succeeded, TIME
+    "#]]
+    .assert_eq(&done);
+}
+
+#[test]
+fn an_explanation_tells_what_the_policy_saw_from_what_it_did_not() {
+    let env = TestEnv::new();
+    env.add("main", &["LIB1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    let told =
+        || said(&env, "LIB1", "it saw") + &said(&env, "LIB1", "unseen") + &said(&env, "LIB1", "then was");
+    expect![[r#"
+        it saw    asset_tag = LIB-1, device_family = iPad, profile_status = empty
+        unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = LIB1
+    "#]].assert_eq(&told());
+    let asked = &env.json(&["device", "explain", "LIB1"])["device"][0]["asked"];
+    expect![[r#"["asset_tag","device_family"]"#]].assert_eq(&asked["fields"].to_string());
+    // What was recorded before that was written down.
+    env.store().execute("UPDATE step SET outcome = json_remove(outcome, '$.fields')", []).unwrap();
+    expect![[r#"
+        then was  asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = iPad, model = MacBook Pro, os = OSX, profile_status = empty, serial_number = LIB1
+    "#]].assert_eq(&told());
+}

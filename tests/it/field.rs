@@ -111,7 +111,8 @@ fn a_throttled_device_is_left_alone_for_as_long_as_apple_says_and_it_is_told_why
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = empty
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = MAC1
           done      run RUN: to standard: sent TIME, throttled, TIME
           next      nothing before TIME: Apple wants it left alone for so long; then at the next run of auto-assign, TIME
     "#]]);

@@ -88,6 +88,79 @@ fn wrong_settings_are_told_with_their_place_and_what_would_be_right() {
 }
 
 #[test]
+fn a_mistake_in_one_file_hides_none_in_tables_and_settings() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    env.append("deputy.toml", "\n[tables.assets]\ncsv = \"tables/assets.csv\"\nkey = \"serial_number\"\n");
+    fs::create_dir_all(env.file("tables")).unwrap();
+    env.write("tables/assets.csv", "serial_number,room\nMAC1,4,5\n");
+    env.edit("deputy.toml", "assign = \"lab-ipad\"", "asign = \"lab-ipad\"");
+    env.edit("profiles/lab-ipad.toml", "department = ", "departmnt = ");
+    env.write("workflows/w.toml", "version = 1\nname = \"w\"\n[[steps]]\nuses = \"snyc\"\n");
+    env.run(&["workflow", "check"]).fails(
+        2,
+        expect![[r#"
+        error: unknown key `departmnt`
+         --> profiles/lab-ipad.toml:7:1
+          |
+        7 | departmnt = "Library"
+          | ^^^^^^^^^
+          |
+          = help: did you mean `department`?
+
+        error: unknown `uses` value `snyc`
+         --> workflows/w.toml:4:8
+          |
+        4 | uses = "snyc"
+          |        ^^^^^^
+          |
+          = help: did you mean `sync`?
+
+        error: 3 cells, and the first line names 2 columns
+         --> tables/assets.csv:2
+          = help: put a cell that contains the delimiter in quotes
+        error: plugin `rules` cannot be used: it does not accept its settings
+        error: rule `library`: nothing says what to do
+          --> deputy.toml:37:1
+           |
+        37 | [[plugins.rules.settings.rules]]
+           | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           |
+           = help: add one of `assign = "PROFILE"`, `hold = true` and `ignore = true`
+
+        error: rule `library`: unknown key `asign`
+          --> deputy.toml:40:9
+           |
+        40 | asign = "lab-ipad"
+           |         ^^^^^^^^^^
+           |
+           = help: did you mean `assign`?
+    "#]],
+    );
+    assert!(!env.file("state/deputy.db").exists(), "a store was made for wrong files");
+    let told = env.run(&["workflow", "check", "--json"]);
+    told.ends_with(2);
+    let told: serde_json::Value = serde_json::from_str(&told.raw()).unwrap();
+    let told = told["mistakes"].as_array().unwrap().iter();
+    let told: Vec<String> = told
+        .map(|it| {
+            format!(
+                "{} {}: {}\n",
+                it["file"],
+                it["line"],
+                it["message"].as_str().unwrap().lines().next().unwrap()
+            )
+        })
+        .collect();
+    expect![[r#"
+        "profiles/lab-ipad.toml" 7: unknown key `departmnt`
+        "workflows/w.toml" 4: unknown `uses` value `snyc`
+        "tables/assets.csv" 2: 3 cells, and the first line names 2 columns
+        null null: plugin `rules` cannot be used: it does not accept its settings
+    "#]]
+    .assert_eq(&told.concat());
+}
+
+#[test]
 fn a_file_that_is_far_too_large_is_not_read() {
     let env = TestEnv::before_the_exchange(&["main"]);
     env.write("workflows/w.toml", "# and so on\n".repeat(200_000));

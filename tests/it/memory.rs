@@ -35,7 +35,8 @@ fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
           policy    rules says executive-mac: a Mac of the executive pool
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = EXEC-7, color = SILVER, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = executive-mac
+          it saw    asset_tag = EXEC-7, device_family = Mac, profile_status = assigned
+          unseen    color = SILVER, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_uuid = executive-mac, serial_number = MAC1
           done      run RUN: to executive-mac: sent TIME, succeeded, TIME
                     run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: Apple shows what was assigned
@@ -46,7 +47,8 @@ fn an_earlier_decision_is_explained_with_what_the_policy_saw_then() {
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = empty
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = MAC1
           done      run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: changed at Apple
                     asset_tag: POOL-1 -> EXEC-7
@@ -269,21 +271,21 @@ fn what_is_kept_is_checked_when_the_file_is_read() {
         2,
         expect![[r#"
             error: must be at least 1
-               --> deputy.toml:102:17
+               --> deputy.toml:115:17
                 |
-            102 | runs = { days = 0 }
+            115 | runs = { days = 0 }
                 |                 ^
 
             error: must be at least 1
-               --> deputy.toml:103:22
+               --> deputy.toml:116:22
                 |
-            103 | verdicts = { count = 0 }
+            116 | verdicts = { count = 0 }
                 |                      ^
 
             error: unknown key `day`
-               --> deputy.toml:104:12
+               --> deputy.toml:117:12
                 |
-            104 | outbox = { day = 3 }
+            117 | outbox = { day = 3 }
                 |            ^^^
                 |
                 = help: did you mean `days`?
@@ -294,15 +296,15 @@ fn what_is_kept_is_checked_when_the_file_is_read() {
         2,
         expect![[r#"
             error: must be at least 1
-               --> deputy.toml:102:17
+               --> deputy.toml:115:17
                 |
-            102 | runs = { days = 0 }
+            115 | runs = { days = 0 }
                 |                 ^
 
             error: must be at least 1
-               --> deputy.toml:103:22
+               --> deputy.toml:116:22
                 |
-            103 | verdicts = { count = 0 }
+            116 | verdicts = { count = 0 }
                 |                      ^
         "#]],
     );
@@ -553,9 +555,9 @@ fn a_list_that_is_wrong_is_told_before_anything_is_done() {
         2,
         expect![[r#"
             error: deputy.toml has no token `mian`
-               --> deputy.toml:103:9
+               --> deputy.toml:116:9
                 |
-            103 | token = "mian"
+            116 | token = "mian"
                 |         ^^^^^^
                 |
                 = help: did you mean `main`?
@@ -717,7 +719,7 @@ fn a_good_run_pings_and_a_bad_one_only_says_so_if_that_is_wanted() {
             error: unknown key `url`
               --> workflows/auto-assign.toml:11:1
                |
-            11 | url = "https://hc.example.com/a-secret"
+            11 | url = "https://hc.example.com/********"
                | ^^^
                |
                = help: did you mean `url_from`?

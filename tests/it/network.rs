@@ -178,9 +178,9 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let wrong = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-           --> deputy.toml:102:9
+           --> deputy.toml:115:9
             |
-        102 | proxy = "gopher://****************@proxy.example:1"
+        115 | proxy = "gopher://****************@proxy.example:1"
             |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]]
     .assert_eq(&text(&env, &wrong));
@@ -188,9 +188,9 @@ fn a_proxy_is_used_and_its_password_is_never_printed() {
     let broken = deputy(&env, &["token", "check"], &[]);
     expect![[r#"
         error: not TOML: the user name or the password
-           --> deputy.toml:102:9
+           --> deputy.toml:115:9
             |
-        102 | proxy = "gopher://*****************@proxy.example:1"
+        115 | proxy = "gopher://*****************@proxy.example:1"
             |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
             |
             = help: in `"…"` a backslash begins an escape; `%5C` stands for one in an address
@@ -230,29 +230,29 @@ fn mistakes_under_apple_are_told_with_their_place() {
         2,
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-               --> deputy.toml:102:9
+               --> deputy.toml:115:9
                 |
-            102 | proxy = "socks5://proxy"
+            115 | proxy = "socks5://proxy"
                 |         ^^^^^^^^^^^^^^^^
 
             error: cannot use `main.key`: it holds no certificate in PEM form
-               --> deputy.toml:103:11
+               --> deputy.toml:116:11
                 |
-            103 | ca_file = "main.key"
+            116 | ca_file = "main.key"
                 |           ^^^^^^^^^^
 
             error: nothing is as quick as that
-               --> deputy.toml:104:16
+               --> deputy.toml:117:16
                 |
-            104 | read_timeout = "0s"
+            117 | read_timeout = "0s"
                 |                ^^^^
                 |
                 = help: leave the key out for the default
 
             error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-               --> deputy.toml:105:16
+               --> deputy.toml:118:16
                 |
-            105 | call_timeout = "60"
+            118 | call_timeout = "60"
                 |                ^^^^
         "#]],
     );
@@ -262,29 +262,29 @@ fn mistakes_under_apple_are_told_with_their_place() {
         2,
         expect![[r#"
             error: a proxy's address begins with http:// or https://: write `http://HOST:PORT`, or `none`
-               --> deputy.toml:102:9
+               --> deputy.toml:115:9
                 |
-            102 | proxy = "socks5://proxy"
+            115 | proxy = "socks5://proxy"
                 |         ^^^^^^^^^^^^^^^^
 
             error: cannot use `nothing.pem`: No such file or directory (os error 2)
-               --> deputy.toml:103:11
+               --> deputy.toml:116:11
                 |
-            103 | ca_file = "nothing.pem"
+            116 | ca_file = "nothing.pem"
                 |           ^^^^^^^^^^^^^
 
             error: unknown key `reed_timeout`
-               --> deputy.toml:104:1
+               --> deputy.toml:117:1
                 |
-            104 | reed_timeout = "1s"
+            117 | reed_timeout = "1s"
                 | ^^^^^^^^^^^^
                 |
                 = help: did you mean `read_timeout`?
 
             error: `60` is not a span of time: write `90s`, `15m`, `24h`, `30d` or `1h30m`
-               --> deputy.toml:105:16
+               --> deputy.toml:118:16
                 |
-            105 | call_timeout = "60"
+            118 | call_timeout = "60"
                 |                ^^^^
         "#]],
     );

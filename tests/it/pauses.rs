@@ -225,59 +225,59 @@ until = "Christmas"
         2,
         expect![[r#"
             error: it is not said when nothing is to be changed
-               --> deputy.toml:101:1
+               --> deputy.toml:114:1
                 |
-            101 | [[freezes]]
+            114 | [[freezes]]
                 | ^^^^^^^^^^^
                 |
                 = help: write `from` and `until` for one window, or `cron` and `lasts` for one that comes back
 
             error: whoever is refused wants to know why
-               --> deputy.toml:106:10
+               --> deputy.toml:119:10
                 |
-            106 | reason = " "
+            119 | reason = " "
                 |          ^^^
 
             error: it ends before it begins
-               --> deputy.toml:108:9
+               --> deputy.toml:121:9
                 |
-            108 | until = "DATE"
+            121 | until = "DATE"
                 |         ^^^^^^^^^^^^
 
             error: deputy.toml has no token `mian`
-               --> deputy.toml:109:11
+               --> deputy.toml:122:11
                 |
-            109 | tokens = ["mian"]
+            122 | tokens = ["mian"]
                 |           ^^^^^^
                 |
                 = help: did you mean `main`?
 
             error: a window of no time is none
-               --> deputy.toml:114:9
+               --> deputy.toml:127:9
                 |
-            114 | lasts = "0s"
+            127 | lasts = "0s"
                 |         ^^^^
 
             error: no time zone is called `Europe/Pariss`
-               --> deputy.toml:115:12
+               --> deputy.toml:128:12
                 |
-            115 | timezone = "Europe/Pariss"
+            128 | timezone = "Europe/Pariss"
                 |            ^^^^^^^^^^^^^^^
                 |
                 = help: an IANA name, such as `Europe/Paris` or `UTC`
 
             error: this is no time
-               --> deputy.toml:119:8
+               --> deputy.toml:132:8
                 |
-            119 | from = 5
+            132 | from = 5
                 |        ^
                 |
                 = help: write a day such as `DATE`, or a time such as `2026-12-20T18:00`
 
             error: this is no time
-               --> deputy.toml:120:9
+               --> deputy.toml:133:9
                 |
-            120 | until = "Christmas"
+            133 | until = "Christmas"
                 |         ^^^^^^^^^^^
                 |
                 = help: write a day such as `DATE`, or a time such as `2026-12-20T18:00`
@@ -298,10 +298,15 @@ fn a_daemon_that_goes_on_with_what_it_had_is_told_by_status() {
     let status = status.text();
     expect!["hint: `deputy serve` goes on with what it read TIME; mend the files, then send it SIGHUP"]
         .assert_eq(status.lines().find(|line| line.contains("`deputy serve`")).unwrap_or(&status));
+    env.edit("workflows/auto-assign.toml", "missed = \"run-once\"", "mised = \"run-once\"");
+    let told = env.read("serve.log").len();
+    env.signal(daemon, "-HUP");
+    env.until("both are told", || env.read("serve.log")[told..].contains("shedule"));
+    env.edit("workflows/auto-assign.toml", "mised = \"run-once\"", "missed = \"run-once\"");
     // Right again, but the daemon does not know yet.
     env.edit("workflows/sync.toml", "[shedule]", "[schedule]");
     let status = env.run(&["status"]).text();
-    expect!["  the daemon goes on with the configuration it read TIME: the files have mistakes since TIME: unknown key `shedule`: deputy workflow check"].assert_eq(status.lines().find(|line| line.contains("the daemon goes on")).unwrap_or(&status));
+    expect!["  the daemon goes on with the configuration it read TIME: the files have mistakes since TIME: workflows/auto-assign.toml:12:1: unknown key `mised` (and 1 more): deputy workflow check"].assert_eq(status.lines().find(|line| line.contains("the daemon goes on")).unwrap_or(&status));
     env.signal(daemon, "-HUP");
     env.until("the files are taken up", || env.read("serve.log").contains("read again"));
     assert!(!env.run(&["status"]).text().contains("the daemon goes on"));
@@ -336,7 +341,7 @@ fn a_run_over_a_token_that_hangs_ends_at_its_timeout() {
     env.add("emea", &["MAC2"]);
     env.apple().fault(Fault::hang().of_server("emea").always());
     env.run(&["run", "auto-assign"]).fails(1, expect![[r#"
-        run RUN of auto-assign, by hand: stopped before its end; the next run goes on
+        run RUN of auto-assign, by hand: stopped at its time limit; the next run goes on
           sync     amer: 1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
           decide   amer: 1 device by rules: standard 1
           plan     amer: define standard, 1 first assignment

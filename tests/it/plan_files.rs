@@ -104,15 +104,15 @@ fn what_moved_on_in_a_way_that_matters_refuses_all_of_it_with_examples() {
     env.run(&["apply", "plan.json"]).fails(
         3,
         expect![[r#"
-        run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
-          sync     5 devices: 0 new, 1 changed, 0 gone (the changes, 1 page)
-          plan     refused: the world is not the one the plan was made for
-                   1 device not the token's any more: LIB1
-                   1 device given a profile by somebody since: MAC3
-                   1 device on another profile than the plan says: LIB2
-                   1 device without the profile that the plan says: MAC1
-                   hint: make the plan anew, and look at it
-    "#]],
+            run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
+              sync     5 devices: 0 new, 1 changed, 0 gone (the changes, 1 page)
+              plan     refused: the world is not the one the plan was made for
+                       1 device not the token's any more: LIB1
+                       1 device given a profile by somebody since: MAC3
+                       1 device on another profile than the plan says: LIB2
+                       1 device without the profile that the plan says: MAC1
+                       hint: `deputy plan auto-assign --out FILE` makes the plan anew; look at it, then `deputy apply FILE`
+        "#]],
     );
     assert_eq!(env.calls(Endpoint::Assign), []);
     env.run(&["runs", "list"]).succeeds(expect![[r#"
@@ -132,12 +132,12 @@ fn a_profile_that_says_something_else_refuses_the_plan() {
     env.run(&["apply", "plan.json"]).fails(
         3,
         expect![[r#"
-        run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
-          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
-          plan     refused: the world is not the one the plan was made for
-                   the profile `lab-ipad` says something else now
-                   hint: make the plan anew, and look at it
-    "#]],
+            run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
+              sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+              plan     refused: the world is not the one the plan was made for
+                       the profile `lab-ipad` says something else now
+                       hint: `deputy plan auto-assign --out FILE` makes the plan anew; look at it, then `deputy apply FILE`
+        "#]],
     );
     assert_eq!(env.with_profile("main"), 0);
 }
@@ -199,10 +199,10 @@ fn a_file_that_was_changed_or_is_none_is_refused_before_anything_is_asked() {
     check(
         &text.replace("\"MAC1\"", "\"MAC7\""),
         expect![[r#"
-        error: cannot carry out other.json
-          caused by: it was changed since Deputy wrote it: its digest is that of another plan
-        hint: `deputy plan --out` makes it anew; who wants other devices, uses `deputy assign`
-    "#]],
+            error: cannot carry out other.json
+              caused by: it was changed since Deputy wrote it: its digest is that of another plan
+            hint: `deputy plan WORKFLOW --out FILE` makes it anew; `deputy assign` is for other devices
+        "#]],
     );
     check(
         &text.replace("\"version\": 1", "\"version\": 2"),
@@ -215,42 +215,42 @@ fn a_file_that_was_changed_or_is_none_is_refused_before_anything_is_asked() {
     check(
         &text.replace("\"made_at\"", "\"maid_at\""),
         expect![[r#"
-        error: cannot carry out other.json
-          caused by: not a plan of Deputy's: unknown field `maid_at`, expected one of `version`, `kind`, `run`, `workflow`, `made_at`, `plans`, `digest` at line 6 column 9
-        hint: `deputy plan --out FILE` writes such a file
-    "#]],
+            error: cannot carry out other.json
+              caused by: not a plan of Deputy's: unknown field `maid_at`, expected one of `version`, `kind`, `run`, `workflow`, `made_at`, `plans`, `digest` at line 6 column 9
+            hint: `deputy plan WORKFLOW --out FILE` writes such a file
+        "#]],
     );
     check(
         &text[..text.len() / 2],
         expect![[r#"
-        error: cannot carry out other.json
-          caused by: not a plan of Deputy's: EOF while parsing a string at line 16 column 8
-        hint: `deputy plan --out FILE` writes such a file
-    "#]],
+            error: cannot carry out other.json
+              caused by: not a plan of Deputy's: EOF while parsing a string at line 16 column 8
+            hint: `deputy plan WORKFLOW --out FILE` writes such a file
+        "#]],
     );
     check(
         "",
         expect![[r#"
-        error: cannot carry out other.json
-          caused by: not a plan of Deputy's: EOF while parsing a value at line 1 column 0
-        hint: `deputy plan --out FILE` writes such a file
-    "#]],
+            error: cannot carry out other.json
+              caused by: not a plan of Deputy's: EOF while parsing a value at line 1 column 0
+            hint: `deputy plan WORKFLOW --out FILE` writes such a file
+        "#]],
     );
     check(
         "{}",
         expect![[r#"
-        error: cannot carry out other.json
-          caused by: not a plan of Deputy's: missing field `version` at line 1 column 2
-        hint: `deputy plan --out FILE` writes such a file
-    "#]],
+            error: cannot carry out other.json
+              caused by: not a plan of Deputy's: missing field `version` at line 1 column 2
+            hint: `deputy plan WORKFLOW --out FILE` writes such a file
+        "#]],
     );
     check(
         "PK\u{3}\u{4}",
         expect![[r#"
-        error: cannot carry out other.json
-          caused by: not a plan of Deputy's: expected value at line 1 column 1
-        hint: `deputy plan --out FILE` writes such a file
-    "#]],
+            error: cannot carry out other.json
+              caused by: not a plan of Deputy's: expected value at line 1 column 1
+            hint: `deputy plan WORKFLOW --out FILE` writes such a file
+        "#]],
     );
     env.run(&["apply", "nowhere.json"]).fails(
         2,
@@ -293,7 +293,7 @@ fn a_plan_of_several_tokens_is_refused_for_each_apart() {
               sync     emea: 0 devices: 0 new, 0 changed, 1 gone (the changes, 1 page)
               plan     emea: refused: the world is not the one the plan was made for
                        1 device not the token's any more: MAC2
-                       hint: make the plan anew, and look at it
+                       hint: `deputy plan auto-assign --out FILE` makes the plan anew; look at it, then `deputy apply FILE`
 
             SERIAL  TOKEN  GETS      HAS  BECAUSE
             MAC1    amer   standard  -    everybody else
@@ -316,12 +316,12 @@ fn the_plan_for_another_server_of_the_same_name_is_refused() {
     env.run(&["apply", "other.json"]).fails(
         3,
         expect![[r#"
-        run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
-          sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
-          plan     refused: the world is not the one the plan was made for
-                   the token is of another server than the plan was made for
-                   hint: make the plan anew, and look at it
-    "#]],
+            run RUN of apply-by-hand, by hand: refused, since the world has moved on; nothing was changed
+              sync     3 devices: 0 new, 0 changed, 0 gone (the changes, 1 page)
+              plan     refused: the world is not the one the plan was made for
+                       the token is of another server than the plan was made for
+                       hint: `deputy plan auto-assign --out FILE` makes the plan anew; look at it, then `deputy apply FILE`
+        "#]],
     );
 }
 
@@ -396,4 +396,100 @@ fn a_workflow_that_plans_nothing_has_nothing_to_write() {
     "#]],
     );
     assert!(!env.file("plan.json").exists());
+}
+
+#[test]
+fn a_plan_file_fits_its_schema_and_one_with_another_key_does_not() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.add("main", &["MAC1"]);
+    env.edit("profiles/lab-ipad.toml", "department = ", "department = \"New \" # ");
+    env.edit("workflows/auto-assign.toml", "reassignments = 25", "reassignments = \"0%\"");
+    env.run(&["plan", "--out", "plan.json"]).ends_with(4);
+    let mut plan: Value = serde_json::from_str(&env.read("plan.json")).unwrap();
+    let schema: Value = serde_json::from_str(&env.run(&["schema", "plan"]).raw()).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("plan.json", schema).unwrap();
+    let schema = compiler.compile("plan.json", &mut schemas).unwrap();
+    let fits = |plan: &Value| schemas.validate(plan, schema).map_err(|error| error.to_string());
+    assert_eq!(fits(&plan), Ok(()));
+    let first = &plan["plans"][0];
+    let from: Vec<_> =
+        first["actions"].as_array().unwrap().iter().map(|it| it["from_name"].as_str()).collect();
+    expect![[
+        r#"[{"reassignments":{"allowed":0,"part":["0%",3],"wanted":1}}] [Some("an older lab-ipad"), None]"#
+    ]]
+    .assert_eq(&format!("{} {from:?}", first["breaches"]));
+    plan["plans"][0]["actions"][0]["too"] = "lab-ipad".into();
+    assert!(fits(&plan).is_err());
+}
+
+#[test]
+fn a_profile_that_changed_is_told_from_what_it_was() {
+    let env = TestEnv::new();
+    env.add("main", &["LIB1"]);
+    env.run(&["run", "auto-assign"]).is_done();
+    env.edit("profiles/lab-ipad.toml", "department = ", "department = \"New \" # ");
+    env.edit("workflows/auto-assign.toml", "version = 1", "version = 1\nmode = \"shadow\"");
+    env.run(&["run", "auto-assign"]).succeeds(expect![[r#"
+        run RUN of auto-assign (shadow), by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   1 device by rules: lab-ipad 1
+          plan     define lab-ipad, 1 reassignment
+          apply    shadow, nothing is sent: would change 1 device; of 1 device 0 are where it wants them
+                   1 device on an older lab-ipad, it wants lab-ipad
+                   hint: to do it, take `mode = "shadow"` out of the workflow
+    "#]]);
+    env.edit("workflows/auto-assign.toml", "\nmode = \"shadow\"", "");
+    env.run(&["plan", "--out", "plan.json"]).succeeds(expect![[r#"
+        run RUN of auto-assign (dry run), by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          decide   1 device by rules: lab-ipad 1
+          plan     define lab-ipad, 1 reassignment
+          apply    a dry run ends with the plan
+
+        SERIAL  TOKEN  GETS      HAS                BECAUSE
+        LIB1    main   lab-ipad  an older lab-ipad  an iPad bought by the library
+        wrote 1 action to plan.json
+    "#]]);
+    let plan: Value = serde_json::from_str(&env.read("plan.json")).unwrap();
+    assert_eq!(plan["plans"][0]["actions"][0]["from_name"], "an older lab-ipad");
+    let explained = |what: &str| {
+        let text = env.run(&["device", "explain", "LIB1"]).text();
+        text.lines().filter(|line| line.trim_start().starts_with(what)).collect::<Vec<_>>().join("\n")
+    };
+    expect!["  profile   an older lab-ipad"].assert_eq(&explained("profile"));
+    env.run(&["apply", "plan.json"]).is_done();
+    expect!["  profile   lab-ipad"].assert_eq(&explained("profile"));
+    env.run(&["runs", "rollback", "last"]).fails(4, expect![[r#"
+        changes 1 device of main:
+        SERIAL  HAS       GETS
+        LIB1    lab-ipad  an older lab-ipad
+        note: auto-assign would move 1 device on at its next run, TIME: LIB1 to lab-ipad, since rules says: an iPad bought by the library
+        hint: change the policy, or `deputy workflow pause auto-assign --reason TEXT` first
+        error: it was not confirmed, so nothing was changed
+        hint: `--yes` confirms it
+    "#]]);
+    env.run(&["runs", "rollback", "last", "--yes"]).is_done();
+    env.run(&["runs", "show", "last"]).succeeds(expect![[r#"
+        run RUN of rollback-by-hand, by hand: succeeded
+          sync     1 device: 0 new, 0 changed, 0 gone (the changes, 1 page)
+          plan     run RUN taken back: 1 reassignment
+          apply    1 assigned, 1 call
+
+        SERIAL  TOKEN  PROFILE            CAME TO    BECAUSE
+        LIB1    main   an older lab-ipad  succeeded  takes run RUN back
+    "#]]);
+    env.run(&["device", "history", "LIB1"]).succeeds(expect![[r#"
+        LIB1 of token main
+          TIME  run RUN: listed for the first time
+          TIME  run RUN: rules says lab-ipad: an iPad bought by the library
+          TIME  run RUN: assignment of an older lab-ipad: succeeded
+          TIME  run RUN: Apple shows what was assigned
+          TIME  run RUN: assignment of lab-ipad: succeeded
+          TIME  run RUN: Apple shows what was assigned
+          TIME  run RUN: assignment of an older lab-ipad: succeeded
+    "#]]);
 }

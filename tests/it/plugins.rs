@@ -135,9 +135,9 @@ fn what_a_policy_asks_for_and_is_not_granted_is_told_with_the_line_to_write() {
         2,
         expect![[r#"
             error: deputy.toml has no table `asets`
-               --> deputy.toml:105:22
+               --> deputy.toml:118:22
                 |
-            105 | grants = { tables = ["asets"] }
+            118 | grants = { tables = ["asets"] }
                 |                      ^^^^^^^
                 |
                 = help: did you mean `assets`?
@@ -158,9 +158,9 @@ fn a_delimiter_that_is_none_is_a_mistake_of_the_configuration() {
         2,
         expect![[r#"
             error: `semicolon` cannot separate cells
-               --> deputy.toml:114:13
+               --> deputy.toml:127:13
                 |
-            114 | delimiter = "semicolon"
+            127 | delimiter = "semicolon"
                 |             ^^^^^^^^^^^
                 |
                 = help: one character, such as `;`, `|` or `\t`

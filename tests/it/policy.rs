@@ -56,7 +56,7 @@ fn a_policy_that_traps_holds_every_device_and_is_named() {
               policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
                         since run RUN of TIME, by the component DIGEST…
               asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-              then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+              it saw    asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty, serial_number = MACBAD
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -84,7 +84,7 @@ fn a_policy_that_traps_on_one_device_holds_that_one_alone() {
               policy    bad failed on it: plugin `bad` trapped: wasm `unreachable` instruction executed
                         since run RUN of TIME, by the component DIGEST…
               asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-              then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+              it saw    asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty, serial_number = MACBAD
               next      the policy is asked again at the next run of auto-assign, TIME
         "#]],
     );
@@ -126,17 +126,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
         expect![[r#"
             error: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-               --> deputy.toml:105:14
+               --> deputy.toml:118:14
                 |
-            105 | [plugins.bad.settings]
+            118 | [plugins.bad.settings]
                 |              ^^^^^^^^
                 |
                 = help: did you mean `none`?
 
             error: never good enough
-               --> deputy.toml:106:13
+               --> deputy.toml:119:13
                 |
-            106 | behaviour = "refuse-settings"
+            119 | behaviour = "refuse-settings"
                 |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -147,17 +147,17 @@ fn a_policy_that_refuses_its_settings_is_not_asked() {
               sync     0 devices: 0 new, 0 changed, 0 gone (every device, 2 pages)
               decide   failed: plugin `bad` cannot be used: it does not accept its settings
             error: nor is[31m the rest
-               --> deputy.toml:105:14
+               --> deputy.toml:118:14
                 |
-            105 | [plugins.bad.settings]
+            118 | [plugins.bad.settings]
                 |              ^^^^^^^^
                 |
                 = help: did you mean `none`?
 
             error: never good enough
-               --> deputy.toml:106:13
+               --> deputy.toml:119:13
                 |
-            106 | behaviour = "refuse-settings"
+            119 | behaviour = "refuse-settings"
                 |             ^^^^^^^^^^^^^^^^^
         "#]],
     );
@@ -397,9 +397,9 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         2,
         expect![[r#"
             error: unknown value `python`
-               --> deputy.toml:104:10
+               --> deputy.toml:117:10
                 |
-            104 | preset = "python"
+            117 | preset = "python"
                 |          ^^^^^^^^
                 |
                 = help: one of `compiled`, `interpreter`
@@ -414,49 +414,49 @@ fn limits_that_make_no_sense_are_found_where_they_stand() {
         2,
         expect![[r#"
             error: `1GiB` is not an amount of memory up to 512MiB
-               --> deputy.toml:104:10
+               --> deputy.toml:117:10
                 |
-            104 | memory = "1GiB"
+            117 | memory = "1GiB"
                 |          ^^^^^^
                 |
                 = help: write a number and KiB, MiB or GiB, such as `64MiB`
 
             error: `2h` is not between 1ms and 1h
-               --> deputy.toml:105:8
+               --> deputy.toml:118:8
                 |
-            105 | time = "2h"
+            118 | time = "2h"
                 |        ^^^^
                 |
                 = help: write `30s`
 
             error: 65 is not between 1 and 64
-               --> deputy.toml:106:13
+               --> deputy.toml:119:13
                 |
-            106 | instances = 65
+            119 | instances = 65
                 |             ^^
                 |
                 = help: without this key, the preset's number holds
 
             error: 0 is not between 1 and 1000000000000
-               --> deputy.toml:107:17
+               --> deputy.toml:120:17
                 |
-            107 | fuel_per_call = 0
+            120 | fuel_per_call = 0
                 |                 ^
                 |
                 = help: without this key, the preset's number holds
 
             error: `10ms` is not between 1s and 1h
-               --> deputy.toml:108:16
+               --> deputy.toml:121:16
                 |
-            108 | compile_time = "10ms"
+            121 | compile_time = "10ms"
                 |                ^^^^^^
                 |
                 = help: write `30s`
 
             error: `8` is not an amount of memory up to 1MiB
-               --> deputy.toml:109:7
+               --> deputy.toml:122:7
                 |
-            109 | log = "8"
+            122 | log = "8"
                 |       ^^^
                 |
                 = help: write a number and KiB, MiB or GiB, such as `1MiB`
@@ -483,5 +483,21 @@ fn a_policy_that_keeps_devices_on_their_profile_sees_what_a_run_gave_them_since_
         run RUN of again, by hand: succeeded
           decide   1 device by rules: held 1
           plan     nothing to do, 1 held by the policy
+    "#]]);
+}
+
+#[test]
+fn settings_that_cost_too_much_to_check_say_so() {
+    let env = TestEnv::before_the_exchange(&["main"]);
+    let config = env.read("deputy.toml");
+    let from = config.find("[plugins.rules.settings]").unwrap();
+    let to = config.find("# Three more policies").unwrap();
+    let rule =
+        |nth| format!("[[plugins.rules.settings.rules]]\nname = \"r{nth}\"\nassign = \"none-{nth}\"\n");
+    let rules: String = (0..5_000).map(rule).collect();
+    env.write("deputy.toml", format!("{}{rules}{}", &config[..from], &config[to..]));
+    env.run(&["workflow", "check"]).fails(2, expect![[r#"
+        error: plugin `rules` cannot be used: checking its settings takes more than it may use: it ran out of fuel (98,895,500)
+        hint: they are very large, or very much is wrong with them: try a part of them, or write a larger `fuel_per_call` under [plugins.rules.limits]
     "#]]);
 }

@@ -9,7 +9,7 @@ fn a_workflow_is_told_in_words_with_all_that_its_file_leaves_out() {
     let env = TestEnv::before_the_exchange(&["main", "second"]);
     env.run(&["workflow", "show", "auto-assign"]).succeeds(expect![[r#"
         auto-assign: Give every device the profile its policy says
-          tokens    main, second, all there are
+          tokens    all: main, second
           runs      every 15 minutes, in Etc/UTC (`*/15 * * * *`)
           missed    times that went by while Deputy was off: one run makes up for them
           overlap   a time that comes during a run is skipped
@@ -99,6 +99,7 @@ fn editors_find_the_schema_of_every_file_that_init_writes() {
         profile   profiles/*.toml
         cases     cases/*.toml of a policy
         plugin    plugin.toml of a policy
+        plan      what `deputy plan --out` writes (JSON)
     "#]]);
     env.write("schemas/workflow.json", "{}");
     env.run(&["schema", "--dir", "schemas"]).is_done();
@@ -109,7 +110,8 @@ fn editors_find_the_schema_of_every_file_that_init_writes() {
 #[test]
 fn the_reference_pages_say_what_the_program_knows() {
     let env = TestEnv::before_the_exchange(&["main"]);
-    for (format, page) in [("workflow", "WORKFLOWS.md"), ("deputy", "CONFIGURATION.md")] {
+    for (format, page) in [("workflow", "WORKFLOWS.md"), ("deputy", "CONFIGURATION.md"), ("plan", "PLANS.md")]
+    {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
         let text = std::fs::read_to_string(&path).unwrap();
         let (said, _) = text.split_once("## Every key\n").unwrap();

@@ -409,6 +409,14 @@ fn a_policy_that_is_broken_does_not_keep_an_end_from_being_told() {
     year.note("broken");
     year.env.run(&["run", "token-reminders"]).ends_with(1);
     year.note("broken, once more");
+    year.env.run(&["token", "acknowledge", "main", "reminder-policy:broken"]).succeeds(expect![[r#"
+        Noted that you know. Of `main` only the last threshold and the end are told, until something changes.
+    "#]]);
+    let shown = year.env.run(&["token", "show", "main"]).text();
+    let shown: Vec<&str> = shown.lines().filter(|line| line.contains("reminder-policy")).collect();
+    expect!["  reminder-policy:broken: acknowledged"].assert_eq(&shown.join("\n"));
+    year.env.run(&["run", "token-reminders"]).ends_with(1);
+    year.note("broken, and known");
     year.env.edit("workflows/token-reminders.toml", "policy = \"broken\"\n", "");
     year.look("mended");
     year.look("mended, once more");

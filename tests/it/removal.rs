@@ -66,7 +66,8 @@ fn a_profile_is_taken_away_only_when_that_is_confirmed() {
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of auto-assign, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = empty
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = MAC1
           done      run RUN: removal of its profile: sent TIME, succeeded, TIME
                     run RUN: to standard: sent TIME, succeeded, TIME
           next      gets standard at the next run of auto-assign, TIME

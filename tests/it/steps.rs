@@ -64,7 +64,8 @@ fn of_two_policies_the_first_that_does_not_ignore_a_device_decides() {
           policy    kiosk says lab-ipad: rule `kiosk`
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of w, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = iPad, model = MacBook Pro, os = OSX, profile_status = empty
+          it saw    device_family = iPad, profile_status = empty
+          unseen    asset_tag = LIB-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, serial_number = LIB1
           done      run RUN: to lab-ipad: sent TIME, succeeded, TIME
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME
     "#]]);
@@ -86,7 +87,8 @@ fn of_two_policies_the_first_that_does_not_ignore_a_device_decides() {
           policy    rules says standard: everybody else
                     since run RUN of TIME, by the component DIGEST…
           asked     last in run RUN of w, TIME: component DIGEST…, settings DIGEST…
-          then was  asset_tag = POOL-1, device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, device_family = Mac, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_status = assigned, profile_uuid = standard
+          it saw    asset_tag = POOL-1, device_family = Mac, profile_status = assigned
+          unseen    device_assigned_by = enroll-admin@main.example, device_assigned_date = TIME, model = MacBook Pro, os = OSX, profile_assign_time = TIME, profile_uuid = standard, serial_number = MAC1
           done      run RUN: to standard: sent TIME, succeeded, TIME
           since     TIME: Apple shows what was assigned
           next      nothing, it has the profile it should have; looked at again at the next run of auto-assign, TIME
@@ -162,6 +164,11 @@ fn each_plan_is_about_the_devices_of_its_own_policies_and_has_its_own_rails() {
           plan-2   nothing to do, 1 already right, 2 of an earlier plan
           apply-2  a dry run ends with the plan
     "#]]);
+    env.run(&["plan", "w", "--out", "plan.json"]).fails(2, expect![[r#"
+        error: w plans 2 times, and a file holds one plan
+        hint: copy its file for each step `plan`, under a `name` of its own, and leave the other steps `plan` and `apply` and what only they need out of it; then `deputy plan NAME --out FILE` for each. `deputy plan w` shows all
+    "#]]);
+    assert!(!env.file("plan.json").exists());
 }
 
 #[test]
@@ -257,7 +264,7 @@ fn a_step_that_takes_too_long_is_stopped_for_its_token_and_what_it_has_is_kept()
         ),
     );
     env.run(&["run", "w"]).fails(1, expect![[r#"
-        run RUN of w, by hand: stopped before its end; the next run goes on
+        run RUN of w, by hand: stopped at the time limit of a step; the next run goes on
           sync     north: failed: stopped at its limit of 300ms: stopped while waiting for Apple's answer to `north`
                    hint: the next run goes on from there; if it takes that long, give the step a longer `timeout`
           sync     south: 1 device: 1 new, 0 changed, 0 gone (every device, 2 pages)
@@ -320,9 +327,9 @@ fn what_deputy_toml_says_for_all_workflows_holds_where_one_says_nothing() {
         2,
         expect![[r#"
             error: deputy.toml has no channel `lgo`
-               --> deputy.toml:103:13
+               --> deputy.toml:116:13
                 |
-            103 | channels = ["lgo"]
+            116 | channels = ["lgo"]
                 |             ^^^^^
                 |
                 = help: one of `log`
@@ -381,53 +388,53 @@ rails = { protect_profiles = ["standard", "standart", "boardroom"] }
     env.run(&["workflow", "check"]).fails(
         2,
         expect![[r#"
-        error: C02AB: no profile is called `standrad`
-         --> expected.csv:4
-          = help: did you mean `standard`?
+            warning[unasked]: no workflow asks this list, so no device gets its profile from it
+               --> deputy.toml:114:11
+                |
+            114 | [expected.spring]
+                |           ^^^^^^
+                |
+                = help: write `policy = "expected.spring"` into a step `decide`; what is late is told all the same
 
-        error: `C02 AC` is not a serial number: letters and digits, at most 64
-         --> expected.csv:5
-        warning[unasked]: no workflow asks this list, so no device gets its profile from it
-           --> deputy.toml:101:11
-            |
-        101 | [expected.spring]
-            |           ^^^^^^
-            |
-            = help: write `policy = "expected.spring"` into a step `decide`; what is late is told all the same
+            error: cannot read ping-url: No such file or directory (os error 2)
+             --> workflows/odd.toml:3:10
+              |
+            3 | ping = { url_from = { file = "ping-url" } }
+              |          ^^^^^^^^
+              |
+              = help: look at the path in deputy.toml, and whether Deputy's user may read the file
 
-        error: cannot read ping-url: No such file or directory (os error 2)
-         --> workflows/odd.toml:3:10
-          |
-        3 | ping = { url_from = { file = "ping-url" } }
-          |          ^^^^^^^^
-          |
-          = help: look at the path in deputy.toml, and whether Deputy's user may read the file
+            error: `rules` does not answer the question `review`
+              --> workflows/odd.toml:11:10
+               |
+            11 | review = "rules"
+               |          ^^^^^^^
+               |
+               = help: it answers `assignment`; name a plugin that answers this one
 
-        error: `rules` does not answer the question `review`
-          --> workflows/odd.toml:11:10
-           |
-        11 | review = "rules"
-           |          ^^^^^^^
-           |
-           = help: it answers `assignment`; name a plugin that answers this one
+            error: no profile is or was called `standart`, so this protects nothing
+              --> workflows/odd.toml:12:43
+               |
+            12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
+               |                                           ^^^^^^^^^^
+               |
+               = help: did you mean `standard`?
 
-        error: no profile is or was called `standart`, so this protects nothing
-          --> workflows/odd.toml:12:43
-           |
-        12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
-           |                                           ^^^^^^^^^^
-           |
-           = help: did you mean `standard`?
+            warning[protects-nothing]: no profile is or was called `boardroom`, so this protects nothing
+              --> workflows/odd.toml:12:55
+               |
+            12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
+               |                                                       ^^^^^^^^^^^
+               |
+               = help: write the name of a file in profiles/ without `.toml`, or take it out
 
-        warning[protects-nothing]: no profile is or was called `boardroom`, so this protects nothing
-          --> workflows/odd.toml:12:55
-           |
-        12 | rails = { protect_profiles = ["standard", "standart", "boardroom"] }
-           |                                                       ^^^^^^^^^^^
-           |
-           = help: write the name of a file in profiles/ without `.toml`, or take it out
+            error: C02AB: no profile is called `standrad`
+             --> expected.csv:4
+              = help: did you mean `standard`?
 
-    "#]],
+            error: `C02 AC` is not a serial number: letters and digits, at most 64
+             --> expected.csv:5
+        "#]],
     );
     env.write("expected.csv", "serial_number,profile\nC02AA,standard\n");
     env.edit("workflows/odd.toml", "ping = { url_from = { file = \"ping-url\" } }\n", "");
@@ -436,9 +443,9 @@ rails = { protect_profiles = ["standard", "standart", "boardroom"] }
     env.run(&["workflow", "check"]).succeeds(expect![[r#"
         no mistakes; tokens: 1, profiles: 3, workflows: 4, plugins: 1, lists of expected devices: 1
         warning[unasked]: no workflow asks this list, so no device gets its profile from it
-           --> deputy.toml:101:11
+           --> deputy.toml:114:11
             |
-        101 | [expected.spring]
+        114 | [expected.spring]
             |           ^^^^^^
             |
             = help: write `policy = "expected.spring"` into a step `decide`; what is late is told all the same

@@ -282,9 +282,9 @@ fn what_a_dry_run_asks_is_not_carried_out_in_passing() {
                    rail: 2 reassignments, 1 allowed
                    hint: `deputy run auto-assign` asks in earnest; `deputy approve RUN --yes` carries out this very plan
 
-        SERIAL  TOKEN  GETS      HAS                       BECAUSE
-        MAC1    main   standard  standard (older content)  everybody else
-        MAC2    main   standard  standard (older content)  everybody else
+        SERIAL  TOKEN  GETS      HAS                BECAUSE
+        MAC1    main   standard  an older standard  everybody else
+        MAC2    main   standard  an older standard  everybody else
     "#]]);
     env.run(&["approve"]).succeeds(expect![[r#"
         nothing waits for a person
@@ -292,16 +292,16 @@ fn what_a_dry_run_asks_is_not_carried_out_in_passing() {
     env.run(&["approve", "last"]).fails(
         4,
         expect![[r#"
-        auto-assign for main: define standard, 2 reassignments
-          rail: 2 reassignments, 1 allowed
-          2 devices: standard (older content) -> standard
-        SERIAL  HAS                       GETS      BECAUSE
-        MAC1    standard (older content)  standard  everybody else
-        MAC2    standard (older content)  standard  everybody else
-        note: run RUN was a dry run, only to see: nothing waits for an answer
-        error: it was not confirmed, so nothing was changed
-        hint: `deputy approve RUN --yes` confirms it
-    "#]],
+            auto-assign for main: define standard, 2 reassignments
+              rail: 2 reassignments, 1 allowed
+              2 devices: an older standard -> standard
+            SERIAL  HAS                GETS      BECAUSE
+            MAC1    an older standard  standard  everybody else
+            MAC2    an older standard  standard  everybody else
+            note: run RUN was a dry run, only to see: nothing waits for an answer
+            error: it was not confirmed, so nothing was changed
+            hint: `deputy approve RUN --yes` confirms it
+        "#]],
     );
     assert_eq!(env.calls(Endpoint::Assign), []);
     env.run(&["approve", "last", "--yes"]).is_done();

@@ -19,7 +19,7 @@ use engine::secrets::{Key, KeyId, OpenError};
 use engine::settings::{PluginSettings, Settings, Unusable};
 use engine::store::{self, Store};
 use engine::table::{self, TableFile};
-use sandbox::{Compiler, Limits, Plugin, PluginSpec, Sandbox};
+use sandbox::{Compiler, Fault, Limits, Plugin, PluginSpec, Sandbox};
 
 use crate::config::{Config, KeySource, PluginConfig};
 use crate::exit::{Exit, Outcome, Problem};
@@ -69,7 +69,11 @@ pub(crate) struct App {
 impl App {
     /// Reads the configuration, opens the store, and loads the policies if they are needed.
     pub(crate) async fn open(path: &Path, policies: Policies<'_>) -> Outcome<Self> {
-        let config = Config::read(path)?;
+        Self::of(Config::read(path)?, policies).await
+    }
+
+    /// The same for a configuration that was read.
+    pub(crate) async fn of(config: Config, policies: Policies<'_>) -> Outcome<Self> {
         let store = open_store(&config).await?.0;
         let engine = Engine::new(store, settings(&config, policies, None), Arc::new(SystemClock))?;
         Ok(Self { config, engine })
@@ -364,6 +368,13 @@ pub(crate) fn load(
             let error = format!("it does not accept its settings\n{}", findings.into_mistakes());
             Err(unusable(name, error))
         }
+        Err(sandbox::Error::Fault { fault: fault @ Fault::Fuel { .. }, .. }) => Err(Unusable {
+            hint: Some(format!(
+                "they are very large, or very much is wrong with them: try a part of them, or write a larger \
+                 `fuel_per_call` under [plugins.{name}.limits]"
+            )),
+            ..unusable(name, format!("checking its settings takes more than it may use: it {fault}"))
+        }),
         Err(error) => Err(unusable(name, error)),
     }
 }
@@ -395,7 +406,7 @@ pub(crate) const COMPILE: &str = "__compile";
 /// What the settings of plugins may refer to.
 pub(crate) fn setup(config: &Config) -> Setup {
     Setup {
-        profiles: config.profiles.keys().cloned().collect(),
+        profiles: config.profile_names.iter().cloned().collect(),
         channels: config.channels.keys().cloned().collect(),
         tokens: config.tokens.keys().cloned().collect(),
     }

@@ -13,11 +13,12 @@ mod freezes;
 mod hidden;
 mod keep;
 pub(crate) mod limits;
+mod meaning;
 pub(crate) mod mentions;
 mod profiles;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use domain::document::{Findings, Mistakes, Source};
@@ -25,27 +26,22 @@ use domain::freeze::Freeze;
 use domain::id::{ChannelName, Digest, PluginName, ProfileName, TableName, TokenName, WorkflowName};
 use domain::profile::{Definition, Profile};
 use domain::rails::Rails;
-use domain::workflow::{Defaults, Names, Ping, SecretPlace, Uses, Workflow, in_deputy_toml};
-use engine::apple::Network;
+use domain::workflow::{Defaults, Names, Ping, SecretPlace, Uses, Workflow};
 use engine::channel::Channel;
 use engine::expected::ExpectedList;
 use engine::keep::Keep;
-use engine::room::MIN_FREE;
 use engine::settings::TokenSettings;
 use engine::table;
-use jiff::tz::TimeZone;
 use sandbox::Limits;
-use url::Url;
 
 pub(crate) use file::ConfigFile;
-use file::{PluginTable, SecretsTable, TokenTable};
 use folders::read_workflows;
+pub(crate) use meaning::json;
+use meaning::{Meant, known, machine_zone, mean};
 
 pub(crate) use profiles::{Read, read_profiles};
 
 use crate::exit::{Exit, Outcome, Problem};
-
-const APPLE: &str = "https://mdmenrollment.apple.com";
 
 /// Everything the operator wrote, checked.
 pub(crate) struct Config {
@@ -75,6 +71,8 @@ pub(crate) struct Config {
     pub channels: BTreeMap<ChannelName, Channel>,
     /// The enrolment profiles.
     pub profiles: BTreeMap<ProfileName, (Profile, Definition)>,
+    /// The names of all profiles, also of those whose files are wrong.
+    pub profile_names: BTreeSet<ProfileName>,
     /// What is doubtful with them, and what was not so once.
     pub doubts: BTreeMap<ProfileName, Mistakes>,
     /// The workflows, by name, with their file.
@@ -115,13 +113,14 @@ impl Config {
     /// Reads `deputy.toml` and the folders `profiles` and `workflows` beside it.
     pub(crate) fn read(path: &Path) -> Outcome<Self> {
         let (config, wrong) = Self::examine(path)?;
-        config.ok_or_else(|| {
+        config.filter(|_| wrong.is_empty()).ok_or_else(|| {
             let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
             Problem::new(Exit::Usage, told.join("\n\n"))
         })
     }
 
-    /// The same, with all that is wrong, file by file. There is no configuration if anything is.
+    /// The same, with all that is wrong, file by file. If anything is, what is left of the configuration is for
+    /// looking further only.
     pub(crate) fn examine(path: &Path) -> Outcome<(Option<Self>, Vec<Mistakes>)> {
         let bytes = std::fs::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Problem::usage(format!("there is no {}", path.display())).hint(
@@ -145,12 +144,14 @@ impl Config {
         if let Some(names) = &mut names {
             names.profiles = profiles.iter().map(|read| read.name.to_string()).collect();
         }
+        let profile_names = profiles.iter().filter(|read| read.is_profile()).map(|read| read.name.clone());
+        let profile_names = profile_names.collect();
         let (profiles, doubts) = profiles::usable(profiles, &mut wrong);
         let ours = || Defaults::of_machine(machine_zone());
         // Of a file with mistakes they would be told again in every workflow.
         let defaults = meant.as_ref().filter(|_| is_right).map_or_else(ours, |meant| meant.defaults.clone());
         let (workflows, sources) = read_workflows(folder, &defaults, names.as_ref(), &mut wrong)?;
-        let config = meant.filter(|_| wrong.is_empty()).map(|meant| Self {
+        let config = meant.map(|meant| Self {
             path: name,
             store: meant.store,
             min_free: meant.min_free,
@@ -163,6 +164,7 @@ impl Config {
             expected: meant.expected,
             channels: meant.channels,
             profiles,
+            profile_names,
             doubts,
             sources,
             workflows: workflows
@@ -188,7 +190,7 @@ impl Config {
             Uses::Plan { rails, .. } => Some(rails),
             _ => None,
         });
-        let mut files = std::collections::BTreeSet::new();
+        let mut files = BTreeSet::new();
         std::iter::once(&self.defaults.rails)
             .chain(of_plans)
             .filter(move |rails| files.insert(&rails.protect_file))
@@ -275,172 +277,4 @@ fn in_what_is_hidden(mistakes: &Mistakes, source: Source<'_>) -> Mistakes {
         None => findings.at("/apple/proxy", "not TOML: the user name or the password", Some(help.to_owned())),
     }
     findings.into_mistakes()
-}
-
-/// What `deputy.toml` alone means.
-struct Meant {
-    store: PathBuf,
-    min_free: u64,
-    keep: Keep,
-    freezes: Vec<Freeze>,
-    key: KeySource,
-    tokens: BTreeMap<TokenName, TokenSettings>,
-    plugins: BTreeMap<PluginName, PluginConfig>,
-    tables: BTreeMap<TableName, table::Source>,
-    expected: BTreeMap<TableName, ExpectedList>,
-    channels: BTreeMap<ChannelName, Channel>,
-    defaults: Defaults,
-}
-
-/// The clocks of this machine.
-fn machine_zone() -> TimeZone {
-    TimeZone::try_system().unwrap_or(TimeZone::UTC)
-}
-
-fn mean(file: ConfigFile, folder: &Path, findings: &mut Findings<'_>) -> Meant {
-    let (tables_given, channels_given) = (given_in(&file.tables), given_in(&file.channels));
-    let network = apple::network(&file.apple, folder, findings);
-    let names = given_in(&file.tokens);
-    let mut meant = Meant {
-        store: folder.join(file.store.path.as_deref().unwrap_or("state/deputy.db")),
-        min_free: min_free(file.store.min_free.as_deref(), findings),
-        keep: keep::keep(&file.keep),
-        freezes: freezes::freezes(&file.freezes, &names, findings),
-        key: key_source(&file.secrets, folder, findings),
-        tokens: named("tokens", file.tokens, findings, |at, table, findings| {
-            token(at, table, &network, findings)
-        }),
-        plugins: named("plugins", file.plugins, findings, |at, table, findings| {
-            plugin(at, table, folder, findings)
-        }),
-        tables: named("tables", file.tables, findings, |at, table, findings| {
-            tables::meant(at, table, folder, findings)
-        }),
-        expected: BTreeMap::new(),
-        channels: named("channels", file.channels, findings, |at, table, findings| {
-            channels::channel(at, table, folder, findings)
-        }),
-        defaults: file.defaults.meant(machine_zone(), findings),
-    };
-    for (name, table) in file.expected {
-        expected::add(&name, table, folder, &mut meant, findings);
-    }
-    for (index, channel) in meant.defaults.channels.iter().flatten().enumerate() {
-        let at = format!("/defaults/channels/{index}");
-        in_deputy_toml(&at, "channel", channel.as_str(), &channels_given, findings);
-    }
-    channels::check_contacts(&meant.tokens, &meant.channels, findings);
-    for (name, plugin) in &meant.plugins {
-        for (index, table) in plugin.tables.iter().enumerate() {
-            let at = format!("/plugins/{name}/grants/tables/{index}");
-            in_deputy_toml(&at, "table", table.as_str(), &tables_given, findings);
-        }
-    }
-    meant
-}
-
-/// The names in a table of tables.
-fn given_in<T>(table: &BTreeMap<String, T>) -> Vec<String> {
-    table.keys().cloned().collect()
-}
-
-fn min_free(typed: Option<&str>, findings: &mut Findings<'_>) -> u64 {
-    let Some(text) = typed else { return MIN_FREE };
-    limits::bytes(text).unwrap_or_else(|| {
-        let help = "write a number and KiB, MiB or GiB, such as `64MiB`".to_owned();
-        findings.at("/store/min_free", format!("`{text}` is not an amount of space"), Some(help));
-        MIN_FREE
-    })
-}
-
-/// A table of tables, each under a name of the operator's.
-fn named<K, T, V>(
-    table: &str,
-    entries: BTreeMap<String, T>,
-    findings: &mut Findings<'_>,
-    mut mean: impl FnMut(&str, T, &mut Findings<'_>) -> Option<V>,
-) -> BTreeMap<K, V>
-where
-    K: std::str::FromStr + Ord,
-    K::Err: std::fmt::Display,
-{
-    let mut meant = BTreeMap::new();
-    for (name, entry) in entries {
-        let at = format!("/{table}/{name}");
-        let key = findings.parse(&at, &name);
-        if findings.lacks_some_of(&at) {
-            // What it means without the part that does not fit is not what was meant.
-            continue;
-        }
-        if let (Some(key), Some(value)) = (key, mean(&at, entry, findings)) {
-            meant.insert(key, value);
-        }
-    }
-    meant
-}
-
-fn key_source(table: &SecretsTable, folder: &Path, findings: &mut Findings<'_>) -> KeySource {
-    match (&table.key_file, &table.env, &table.credential) {
-        (None, None, None) => KeySource::File(folder.join("state/deputy.key")),
-        (Some(file), None, None) => KeySource::File(folder.join(file)),
-        (None, Some(variable), None) => KeySource::Environment(variable.clone()),
-        (None, None, Some(credential)) => KeySource::Credential(credential.clone()),
-        _ => {
-            let help = "keep one of `key_file`, `env` and `credential`";
-            findings.at("/secrets", "the key can come from one place only", Some(help.to_owned()));
-            KeySource::File(PathBuf::new())
-        }
-    }
-}
-
-fn token(
-    at: &str,
-    table: TokenTable,
-    network: &Network,
-    findings: &mut Findings<'_>,
-) -> Option<TokenSettings> {
-    let pointer = format!("{at}/apple_url");
-    let apple_url: Url = findings.parse(&pointer, table.apple_url.as_deref().unwrap_or(APPLE))?;
-    if !matches!(apple_url.scheme(), "http" | "https") || !apple_url.has_host() {
-        findings.at(&pointer, "must be an http or https URL", None);
-    }
-    Some(TokenSettings { apple_url, network: network.clone(), contacts: table.contacts })
-}
-
-fn plugin(at: &str, table: PluginTable, folder: &Path, findings: &mut Findings<'_>) -> Option<PluginConfig> {
-    let limits = limits::limits(&format!("{at}/limits"), &table.limits, findings);
-    let sha256 = match &table.sha256 {
-        Some(text) => Some(findings.parse(&format!("{at}/sha256"), text)?),
-        None => None,
-    };
-    let tables = findings.parse_all(&format!("{at}/grants/tables"), &table.grants.tables);
-    let settings = json(toml::Value::Table(table.settings));
-    Some(PluginConfig { path: folder.join(table.path), sha256, limits, tables, settings })
-}
-
-/// Adds a mistake if nothing has this name.
-fn known<'a>(
-    at: &str,
-    what: &str,
-    name: &str,
-    names: impl Iterator<Item = &'a str>,
-    findings: &mut Findings<'_>,
-) {
-    let names: Vec<String> = names.map(str::to_owned).collect();
-    in_deputy_toml(at, what, name, &names, findings);
-}
-
-/// TOML as JSON; dates become text.
-pub(crate) fn json(value: toml::Value) -> serde_json::Value {
-    match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
-        toml::Value::Boolean(flag) => flag.into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(json).collect(),
-        toml::Value::Table(table) => {
-            serde_json::Value::Object(table.into_iter().map(|(key, value)| (key, json(value))).collect())
-        }
-    }
 }

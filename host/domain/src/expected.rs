@@ -120,6 +120,10 @@ impl Policy for ExpectedPolicy {
         &[Question::Assignment]
     }
 
+    fn fields(&self) -> Option<Vec<String>> {
+        Some(vec!["serial_number".to_owned()])
+    }
+
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
         let profiles = context.profiles.iter().collect();
         let is_about = self.token.as_ref().is_none_or(|token| *token == context.token);

@@ -196,6 +196,17 @@ pub fn fields(device: &Device) -> BTreeMap<String, String> {
     fields
 }
 
+/// Whether a policy that is told these fields of devices is told this one of [`fields`].
+pub fn is_told(device: &Device, told: &[String], field: &str) -> bool {
+    let is = |name: &str| told.iter().any(|it| it == name);
+    match field {
+        "profile_status" => true,
+        // By Apple's id, or by our name for it.
+        "profile_uuid" => is("profile_uuid") || is("current_profile"),
+        _ => is(field) || (is("extra") && device.others().any(|(name, _)| name == field)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};

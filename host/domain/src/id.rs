@@ -3,9 +3,11 @@
 //! Each is made in one place, by parsing; after that the type is the proof that the text is well
 //! formed, and a token's name cannot be handed to what wants a profile's.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not the kind of name it was meant to be.
@@ -58,6 +60,20 @@ macro_rules! name {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": concat!("A ", $kind, ": ", $rule, ".") })
+            }
+
+            fn inline_schema() -> bool {
+                true
             }
         }
     };

@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, ProfileId, ProfileName, SerialNumber};
@@ -36,6 +37,25 @@ pub struct Profiles {
     pub wanted: BTreeMap<ProfileName, Digest>,
     /// By Apple's id: our label and the content it was defined with.
     pub defined: BTreeMap<ProfileId, (ProfileName, Digest)>,
+}
+
+impl Profiles {
+    /// A profile of Apple's in words: our name for it, or [`older`] where its file says something else now.
+    pub fn in_words(&self, id: &ProfileId) -> String {
+        match self.defined.get(id) {
+            None => format!("{id} (not defined by us)"),
+            Some((name, digest)) => match self.wanted.get(name) {
+                Some(wanted) if wanted == digest => name.to_string(),
+                Some(_) => older(name),
+                None => format!("{name} (its file is gone)"),
+            },
+        }
+    }
+}
+
+/// A profile of this name that says something else than its file does now.
+pub fn older(name: impl fmt::Display) -> String {
+    format!("an older {name}")
 }
 
 /// What the planner looks at of one device.
@@ -92,7 +112,7 @@ pub enum Target {
 }
 
 /// Why a device is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Skip {
     /// It has the profile it should have.
@@ -116,7 +136,7 @@ pub enum Skip {
 }
 
 /// The numbers of a plan. They add up to every device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// All devices looked at.
     pub devices: u64,

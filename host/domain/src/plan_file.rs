@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+use crate::document::Version1;
 use crate::id::{Digest, ProfileId, ProfileName, RunId, SerialNumber, TokenName, WorkflowName};
 use crate::plan::{Given, Origin, Target, Totals, Wish};
 use crate::rails::Breach;
@@ -26,12 +28,13 @@ const MOST_ACTIONS: usize = 2_000_000;
 const LONGEST_REASON: usize = 4_096;
 
 /// All that a run would do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
-    /// The version of this format, 1.
+    /// The version of this format.
+    #[schemars(with = "Version1")]
     pub version: u64,
-    /// What the file is: `deputy-plan`.
+    /// What tells such a file from other JSON.
     pub kind: Kind,
     /// The dry run that made it.
     pub run: RunId,
@@ -45,8 +48,8 @@ pub struct PlanFile {
     pub digest: String,
 }
 
-/// The word that tells such a file from other JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
     /// A plan.
     #[serde(rename = "deputy-plan")]
@@ -54,7 +57,7 @@ pub enum Kind {
 }
 
 /// What a run would do to the devices of one token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenPlan {
     /// Whose devices.
@@ -78,16 +81,16 @@ pub struct TokenPlan {
 }
 
 /// A device that is to get a profile.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileAction {
     /// Which device.
     pub serial_number: SerialNumber,
     /// Apple's id of the profile it was on; null for a first assignment.
     pub from: Option<ProfileId>,
-    /// Our name for that profile, where we have one: for whoever reads the file.
+    /// That profile in our words, where it is ours: for whoever reads the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_name: Option<ProfileName>,
+    pub from_name: Option<String>,
     /// The profile it is to get.
     pub to: ProfileName,
     /// Why, in the words of the policy.
@@ -294,7 +297,7 @@ mod tests {
         let action = |serial: &str, from: Option<&ProfileId>| FileAction {
             serial_number: serial.parse().unwrap(),
             from: from.cloned(),
-            from_name: from.map(|_| "kiosk".parse().unwrap()),
+            from_name: from.map(|_| "an older lab".to_owned()),
             to: profile.clone(),
             reason: "an iPad of the \"library\"".into(),
         };
@@ -347,11 +350,11 @@ mod tests {
             "profiles": {"lab":"a51146d38077ff992eba84cf1d5e9b249073503eb74868699016153b031a38f7"},
             "actions": [
             {"serial_number":"C02AA","from":null,"to":"lab","reason":"an iPad of the \"library\""},
-            {"serial_number":"C02AB","from":"ABABABABABABABABABABABABABABABAB","from_name":"kiosk","to":"lab","reason":"an iPad of the \"library\""}
+            {"serial_number":"C02AB","from":"ABABABABABABABABABABABABABABABAB","from_name":"an older lab","to":"lab","reason":"an iPad of the \"library\""}
             ]
             }
             ],
-            "digest": "c65fe66999416d182bad27b70abe1a3446117d7ae21266f1b615b0d2bfd0c469"
+            "digest": "ed9159ee48e8fd384224cb891a1251c57496b1c46f3af2d5c2a5c56c1efc5cd6"
             }
         "#]].assert_eq(&text);
         let mut read = PlanFile::read(text.as_bytes()).unwrap();
@@ -373,7 +376,7 @@ mod tests {
             ("auto-assign", "auto-reassign"),
             ("\"reassignments\":1", "\"reassignments\":0"),
             ("library", "librarx"),
-            ("kiosk", "lab"),
+            ("an older lab", "lab"),
             ("09:13:20.5Z", "09:13:21.5Z"),
             ("SERVER", "OTHER"),
         ] {
@@ -466,7 +469,7 @@ mod tests {
         let half = written(file());
         check_text(
             &half[..half.len() / 2],
-            expect!["not a plan of Deputy's: EOF while parsing a string at line 14 column 78"],
+            expect!["not a plan of Deputy's: EOF while parsing a string at line 14 column 81"],
         );
     }
 }

@@ -107,6 +107,12 @@ pub trait Policy: Send + Sync {
     /// The questions it answers. Asking another one is a mistake of the caller's, and a fault.
     fn questions(&self) -> &[Question];
 
+    /// The fields of a device that it is told, by Apple's names, besides the profile status, which it always is;
+    /// `extra` is all that has no name in the contract. None if nobody knows.
+    fn fields(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// A verdict for each device, in order, exactly as many. Never fails: a fault is a verdict.
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>>;
 

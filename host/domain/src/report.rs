@@ -14,8 +14,8 @@ use crate::rails::{Breach, Exceeded};
 use crate::removal::{Removal, Removed};
 use crate::review::{Decision, Move};
 use crate::run::{
-    Applied, Decided, Differs, Outcome, Planned, ReadBack, Reminded, Reviewed, Run, Shadowed, SkipReason,
-    SkippedTimes, State, StepRecord, Synced, Trigger, Waits,
+    Applied, Decided, Differs, LIMIT, Outcome, Planned, ReadBack, Reminded, Reviewed, Run, Shadowed,
+    SkipReason, SkippedTimes, State, StepRecord, Synced, Trigger, Waits,
 };
 use crate::token::in_words;
 use crate::waiting::{Answer, CameTo};
@@ -70,7 +70,7 @@ pub fn heading(run: &Run) -> String {
         State::Skipped => "skipped",
         State::Succeeded => "succeeded",
         State::Unavailable => "Apple did not answer as it should; the next run tries again",
-        State::Stopped => "stopped before its end; the next run goes on",
+        State::Stopped => stopped_by(run),
         State::Interrupted => "interrupted; the next run goes on",
         State::Failed => "failed",
         State::Refused if run.changed_something() => "refused in part",
@@ -108,6 +108,17 @@ fn waited(run: &Run) -> String {
         Some(found) if run.state == State::Waiting => found.in_words(),
         Some(found) => format!("waited for a person; {}", found.in_words()),
         None => "waited for a person".to_owned(),
+    }
+}
+
+/// What stopped it.
+fn stopped_by(run: &Run) -> &'static str {
+    let at_limit =
+        |step: &&StepRecord| matches!(&step.outcome, Some(Outcome::Failed(failure)) if failure.at_limit);
+    match run.steps.iter().rfind(at_limit) {
+        Some(step) if step.uses == LIMIT => "stopped at its time limit; the next run goes on",
+        Some(_) => "stopped at the time limit of a step; the next run goes on",
+        None => "stopped before its end; the next run goes on",
     }
 }
 
@@ -233,7 +244,7 @@ fn details(run: &Run, step: &StepRecord) -> Vec<String> {
         }
         Some(Outcome::Outdated(outdated)) => {
             let mut lines = outdated.lines();
-            lines.push("hint: make the plan anew, and look at it".to_owned());
+            lines.push(format!("hint: {}", outdated.hint()));
             lines
         }
         Some(Outcome::Shadowed(shadowed)) => {
@@ -430,9 +441,7 @@ fn shadowed_line(shadowed: &Shadowed) -> String {
 const MOVES: usize = 10;
 
 fn move_lines(moves: &[Move]) -> Vec<String> {
-    let line = |it: &Move| {
-        format!("{} on {}, it wants {}", devices(it.devices), it.from.as_deref().unwrap_or("nothing"), it.to)
-    };
+    let line = |it: &Move| format!("{} on {}, it wants {}", devices(it.devices), it.has(), it.to);
     let mut lines: Vec<String> = moves.iter().take(MOVES).map(line).collect();
     let more: u64 = moves.iter().skip(MOVES).map(|it| it.devices).sum();
     if more > 0 {

@@ -10,7 +10,7 @@ use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SerialNumber, TokenName, WorkflowName};
-use crate::plan::{Skip, Totals};
+use crate::plan::{Skip, Totals, older};
 use crate::table::Tables;
 
 /// What is known besides the plan.
@@ -93,6 +93,15 @@ pub struct Move {
 }
 
 impl Move {
+    /// The profile they have, in words; of one name with the other, and yet not the same, it is an older one.
+    pub fn has(&self) -> String {
+        match &self.from {
+            None => "nothing".to_owned(),
+            Some(from) if *from == self.to => older(from),
+            Some(from) => from.clone(),
+        }
+    }
+
     /// All of them, the one of the most devices first.
     pub fn largest_first(moves: Moves) -> Vec<Self> {
         let moves = moves.into_iter().map(|((from, to), devices)| Self { from, to, devices });

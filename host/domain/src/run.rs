@@ -153,6 +153,9 @@ pub struct StepRecord {
     pub waited: Option<Waited>,
 }
 
+/// The word for what is no step of the workflow: that the run was stopped at its time limit.
+pub const LIMIT: &str = "limit";
+
 /// What a step came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
@@ -306,6 +309,9 @@ pub struct Decided {
     /// How far the workflow's wall clock was ahead of UTC, in seconds.
     #[serde(default)]
     pub utc_offset: Option<i32>,
+    /// The fields of devices that it was told; none if that was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
     /// What asking it took.
     #[serde(default)]
     pub usage: Usage,

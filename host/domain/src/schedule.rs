@@ -21,7 +21,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-pub use expression::Expression;
+pub use expression::{BadExpression, Expression};
 
 /// Times that come back, in a time zone.
 #[derive(Clone, Debug)]

@@ -267,7 +267,7 @@ impl Workflow {
     }
 
     /// When it is due next by itself: never, if it is disabled or has no schedule.
-    pub fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
+    fn next_due(&self, after: Timestamp) -> Option<Timestamp> {
         self.timing.as_ref().filter(|_| self.enabled)?.schedule.next_due(after)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::id::{ChannelName, MessageId, PluginName, RunId, TokenName, WorkflowName};
 use domain::message::Message;
+use domain::plan::Profiles;
 use domain::rest::Health;
 use domain::run::State;
 use domain::token::{Severity, Token};
@@ -126,6 +127,15 @@ impl Engine {
     /// The places of those who work on tokens, of all runs together.
     pub(crate) fn places(&self) -> Places {
         self.places.clone()
+    }
+
+    /// The profiles of a token: what the files say, and what Apple was told.
+    pub async fn profiles(&self, token: &TokenName) -> Result<Profiles, store::Error> {
+        let files = self.settings.profiles.iter();
+        Ok(Profiles {
+            wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
+            defined: self.store.defined_profiles(token).await?,
+        })
     }
 
     /// The client of a token. There is one for each, so that they share its session at Apple; a

@@ -92,7 +92,7 @@ pub async fn undone(engine: &Engine, token: &TokenName, wishes: &[Wish]) -> Resu
             }
             let first = undone.get_or_insert_with(|| Undone {
                 workflow: workflow.name.clone(),
-                next: workflow.next_due(from),
+                next: workflow.next_start(from),
                 devices: 0,
                 example: wish.serial_number.clone(),
                 wants: profile,

@@ -26,6 +26,7 @@ pub use error::Error;
 pub use facts::{all_facts, facts, pending_keys, requested};
 pub use import::{Incoming, import, restore};
 pub use subject::{About, about, mute, unsnooze};
+pub(crate) use subject::{POLICY, policy_fails};
 
 /// What a person uploads to Apple's portal.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use domain::duration::Span;
 use domain::id::{ChannelName, Digest, PluginName, RunId, StepId, TokenName, WorkflowName};
 use domain::rails::RailsOverride;
-use domain::run::{Failure, Outcome, Run, State, Trigger};
+use domain::run::{Failure, LIMIT, Outcome, Run, State, Trigger};
 use domain::table::Tables;
 use domain::waiting::Answer;
 use domain::workflow::{Came, Condition, Mode, Step, Uses, Workflow};
@@ -340,7 +340,7 @@ impl Running<'_> {
             at_limit: true,
         };
         let place = u32::try_from(self.workflow.steps.len()).unwrap_or(u32::MAX);
-        let number = engine.store.begin_step(run, place, "limit", None, None, engine.now()).await?;
+        let number = engine.store.begin_step(run, place, LIMIT, None, None, engine.now()).await?;
         Ok(engine.store.end_step(run, number, &Outcome::Failed(failure), engine.now()).await?)
     }
 

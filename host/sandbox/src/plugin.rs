@@ -404,6 +404,10 @@ impl Policy for Plugin {
         &self.loaded.inspection.questions
     }
 
+    fn fields(&self) -> Option<Vec<String>> {
+        Some(self.reads().into_iter().map(str::to_owned).collect())
+    }
+
     fn decide(&self, context: &Context, devices: &[Device]) -> Answered<Vec<Verdict>> {
         self.logged(context.now, self.answer_assignment(context, devices))
     }

@@ -92,9 +92,9 @@ fn read(path: &Path) -> Outcome<PlanFile> {
         let hint = match &error {
             BadPlan::Newer(_) => "use the Deputy that wrote it, or a newer one",
             BadPlan::Changed => {
-                "`deputy plan --out` makes it anew; who wants other devices, uses `deputy assign`"
+                "`deputy plan WORKFLOW --out FILE` makes it anew; `deputy assign` is for other devices"
             }
-            BadPlan::Shape(_) | BadPlan::Odd(_) => "`deputy plan --out FILE` writes such a file",
+            BadPlan::Shape(_) | BadPlan::Odd(_) => "`deputy plan WORKFLOW --out FILE` writes such a file",
         };
         let problem = Problem::new(Exit::Usage, format!("cannot carry out {}", path.display())).hint(hint);
         Problem { chain: vec![problem.chain[0].clone(), error.to_string()], ..problem }

@@ -5,7 +5,10 @@ mod explain;
 mod history;
 mod next;
 
+use std::collections::BTreeMap;
+
 use domain::id::{ProfileId, SerialNumber, TokenName};
+use domain::plan::Profiles;
 use engine::store::{ActionRecord, DeviceFilter, StoredDevice, StoredVerdict};
 use serde_json::{Value, json};
 
@@ -74,8 +77,9 @@ async fn list(common: &Common, app: &App, filter: DeviceFilter) -> Outcome {
     let limit = filter.limit;
     let devices = app.engine.store.list_devices(filter).await?;
     let (mut rows, mut data) = (Vec::new(), Vec::new());
+    let mut words = InWords::new(app);
     for StoredDevice { token, known } in &devices {
-        let profile = profile_words(app, token, known.on()).await?;
+        let profile = words.profile(token, known.on()).await?;
         let device = &known.device;
         data.push(json!({ "token": token, "device": device, "gone": known.gone, "on": known.on(), "profile": profile }));
         rows.push([
@@ -129,11 +133,37 @@ fn verdict_json(stored: &StoredVerdict) -> Value {
     })
 }
 
-/// A profile by our name for it, if it is one of ours.
+/// Profiles in words, read once for each token.
+pub(super) struct InWords<'a> {
+    app: &'a App,
+    profiles: BTreeMap<TokenName, Profiles>,
+}
+
+impl<'a> InWords<'a> {
+    /// None is read yet.
+    pub(super) fn new(app: &'a App) -> Self {
+        Self { app, profiles: BTreeMap::new() }
+    }
+
+    /// The profile a device of this token is on.
+    pub(super) async fn profile(&mut self, token: &TokenName, on: Option<&ProfileId>) -> Outcome<String> {
+        let Some(id) = on else { return Ok("none".to_owned()) };
+        if !self.profiles.contains_key(token) {
+            self.profiles.insert(token.clone(), self.app.engine.profiles(token).await?);
+        }
+        Ok(self.profiles.get(token).map_or_else(String::new, |profiles| profiles.in_words(id)))
+    }
+
+    /// What an action gives to a device of this token, or takes from it: for a column.
+    pub(super) async fn target(&mut self, token: &TokenName, action: &ActionRecord) -> Outcome<String> {
+        match (&action.sent, action.removal) {
+            (Some(sent), None) => self.profile(token, Some(sent)).await,
+            _ => Ok(action.target()),
+        }
+    }
+}
+
+/// The profile a device of this token is on, in words.
 pub(super) async fn profile_words(app: &App, token: &TokenName, on: Option<&ProfileId>) -> Outcome<String> {
-    let Some(id) = on else { return Ok("none".to_owned()) };
-    let defined = app.engine.store.defined_profiles(token).await?;
-    let Some((name, digest)) = defined.get(id) else { return Ok(format!("{id} (not defined by us)")) };
-    let current = app.config.profiles.get(name).is_some_and(|(_, definition)| definition.digest == *digest);
-    Ok(if current { name.to_string() } else { format!("{name} (older content)") })
+    InWords::new(app).profile(token, on).await
 }

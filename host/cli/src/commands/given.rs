@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::App;
-use crate::commands::device::profile_words;
 use crate::commands::freeze::{self, Freezing};
 use crate::commands::run::{Manner, carry_out};
 use crate::exit::{Exit, Outcome, Problem};
@@ -111,11 +110,7 @@ impl Wanted {
         let mut seen = Seen::default();
         for (token, given) in &self.given {
             let store = &app.engine.store;
-            let files = app.engine.settings.profiles.iter();
-            let profiles = Profiles {
-                wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
-                defined: store.defined_profiles(token).await?,
-            };
+            let profiles = app.engine.profiles(token).await?;
             let serials = given.wishes.iter().map(|wish| wish.serial_number.clone()).collect();
             let found = store.look_up(token, serials).await?;
             let mut planner = Planner::new(&profiles, &rails, app.engine.now());
@@ -125,8 +120,9 @@ impl Wanted {
                 // It was looked at a moment ago: what moved on since, the run finds.
                 if let Ok(Entry::Action(_)) = planner.follow(wish, candidate) {
                     if rows.len() < SHOWN {
-                        let has = profile_words(app, token, wish.from.as_ref()).await?;
-                        rows.push([wish.serial_number.to_string(), has, target_words(&wish.to)]);
+                        let has =
+                            wish.from.as_ref().map_or("none".to_owned(), |from| profiles.in_words(from));
+                        rows.push([wish.serial_number.to_string(), has, target_words(&profiles, &wish.to)]);
                     }
                     acted.push(wish.clone());
                 }
@@ -135,7 +131,8 @@ impl Wanted {
             planner.leave(all.saturating_sub(given.wishes.len() as u64), Skip::NotNamed);
             let Drawn { totals, breaches, .. } = planner.finish();
             let undone = foresee::undone(&app.engine, token, &acted).await?;
-            seen.add(token, &totals, rows, &undone, breaches, &acted);
+            let to = acted.iter().map(|wish| target_words(&profiles, &wish.to)).collect();
+            seen.add(token, &totals, rows, &undone, breaches, (&acted, to));
         }
         Ok(seen)
     }
@@ -158,7 +155,7 @@ impl Seen {
         rows: Vec<[String; 3]>,
         undone: &[Undone],
         breaches: Vec<Breach>,
-        acted: &[Wish],
+        (acted, to): (&[Wish], Vec<String>),
     ) {
         let number = devices(totals.actions());
         let words = &mut self.words;
@@ -181,8 +178,8 @@ impl Seen {
         }
         self.data.push(json!({
             "token": token, "totals": totals, "breaches": breaches,
-            "devices": acted.iter().map(|wish| json!({
-                "serial_number": wish.serial_number, "from": wish.from, "to": target_words(&wish.to),
+            "devices": acted.iter().zip(to).map(|(wish, to)| json!({
+                "serial_number": wish.serial_number, "from": wish.from, "to": to,
             })).collect::<Vec<_>>(),
             "undone_by": undone.iter().map(|it| json!({
                 "workflow": it.workflow, "next": it.next, "devices": it.devices, "example": it.example,
@@ -206,12 +203,11 @@ fn undone_words(it: &Undone, of: usize) -> String {
     )
 }
 
-/// A target by our name for it, or by Apple's id.
-pub(crate) fn target_words(to: &Target) -> String {
+/// What a device is to get.
+fn target_words(profiles: &Profiles, to: &Target) -> String {
     match to {
         Target::Ours(name) => name.to_string(),
-        Target::Exactly { id, name: None } => format!("{id} (not defined by us)"),
-        Target::Exactly { name: Some(name), .. } => format!("{name} (as it was)"),
+        Target::Exactly { id, .. } => profiles.in_words(id),
     }
 }
 

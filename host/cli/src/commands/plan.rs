@@ -54,8 +54,11 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
             .hint("`deputy workflow list` shows which workflows have a step `plan`"));
     }
     if arguments.out.is_some() && plan_steps(&workflow) > 1 {
-        return Err(Problem::usage(format!("{} plans more than once; a file holds one plan", workflow.name))
-            .hint("make a workflow of each `plan`, or look at it without `--out`"));
+        let (name, times) = (&workflow.name, plan_steps(&workflow));
+        return Err(Problem::usage(format!("{name} plans {times} times, and a file holds one plan")).hint(format!(
+            "copy its file for each step `plan`, under a `name` of its own, and leave the other steps `plan` and `apply` \
+             and what only they need out of it; then `deputy plan NAME --out FILE` for each. `deputy plan {name}` shows all"
+        )));
     }
     // Nobody waits for a plan that cannot be written.
     let out = arguments.out.as_deref().map(OutFile::open).transpose()?;
@@ -117,10 +120,11 @@ async fn plan_of(
     let synced_at =
         store.tokens().await?.into_iter().find(|it| it.token.name == *token).and_then(|it| it.synced_at);
     let server = store.token(token).await?.map_or_else(String::new, |token| token.server_uuid);
-    let defined = store.defined_profiles(token).await?;
+    let profiles = app.engine.profiles(token).await?;
     let named = |action: Action| -> Option<FileAction> {
         let to: ProfileName = action.to.name()?.clone();
-        let from_name = action.from.as_ref().and_then(|from| defined.get(from)).map(|(name, _)| name.clone());
+        let ours = action.from.as_ref().filter(|from| profiles.defined.contains_key(from));
+        let from_name = ours.map(|from| profiles.in_words(from));
         let Action { serial_number, from, reason, .. } = action;
         Some(FileAction { serial_number, from, from_name, to, reason: reason.to_string() })
     };

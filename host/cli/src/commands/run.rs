@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::Common;
 use crate::app::{App, Policies};
 use crate::commands::channel;
-use crate::commands::device::profile_words;
+use crate::commands::device::InWords;
 use crate::commands::freeze::{self, Freezing};
 use crate::commands::workflow::pause;
 use crate::exit::{Exit, Outcome, Problem};
@@ -133,16 +133,18 @@ async fn report_on(common: &Common, app: &App, workflow: &Workflow, manner: Mann
 pub(crate) async fn show(common: &Common, app: &App, run: &Run, most: u32) -> Outcome<()> {
     let actions = app.engine.store.actions_of_run(&run.id, most).await?;
     let (mut rows, mut data) = (Vec::new(), Vec::new());
+    let mut words = InWords::new(app);
     for (token, serial, action) in &actions {
         let has = match &action.from {
             None => "-".to_owned(),
-            from => profile_words(app, token, from.as_ref()).await?,
+            from => words.profile(token, from.as_ref()).await?,
         };
+        let gets = words.target(token, action).await?;
         data.push(json!({
             "token": token, "serial_number": serial, "profile": action.profile, "from": action.from, "has": has,
             "reason": action.reason,
         }));
-        rows.push([serial.to_string(), token.to_string(), action.target(), has, action.reason.clone()]);
+        rows.push([serial.to_string(), token.to_string(), gets, has, action.reason.clone()]);
     }
     if common.json {
         let mut value = json!(run);

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::app::{App, Policies};
+use crate::commands::device::InWords;
 use crate::commands::run::close_interrupted;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::moment::Moment;
@@ -188,12 +189,14 @@ async fn show(common: &Common, app: &App, wanted: &str, limit: u32, policies: bo
     if !actions.is_empty() {
         print("");
         elsewhere.iter().for_each(|line| print(line));
-        let rows = actions.iter().map(|(token, serial, action)| {
+        let (mut rows, mut words) = (Vec::new(), InWords::new(app));
+        for (token, serial, action) in &actions {
             let state = waited(&waiting, token, action).map(Waited::in_brief);
             let state = state.unwrap_or_else(|| action.state.as_str().to_owned());
-            [serial.to_string(), token.to_string(), action.target(), state, action.reason.clone()]
-        });
-        print_table(["serial", "token", "profile", "came to", "because"], rows.collect(), "");
+            let profile = words.target(token, action).await?;
+            rows.push([serial.to_string(), token.to_string(), profile, state, action.reason.clone()]);
+        }
+        print_table(["serial", "token", "profile", "came to", "because"], rows, "");
     }
     Ok(Exit::Success)
 }

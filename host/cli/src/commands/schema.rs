@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::document::reference;
+use domain::plan_file::PlanFile;
 use domain::profile::ProfileFile;
 use domain::workflow::WorkflowFile;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ schema in a comment at the top, relative to the file; `deputy init` writes the s
   #:schema ./schemas/deputy.json
   #:schema ../schemas/workflow.json";
 
-/// A kind of file that somebody writes.
+/// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// The configuration, `deputy.toml`
@@ -49,11 +50,13 @@ pub(crate) enum Format {
     Cases,
     /// What builds a policy: `plugin.toml`
     Plugin,
+    /// A plan, as `deputy plan --out` writes it and `deputy apply` reads it (JSON)
+    Plan,
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Deputy, Self::Workflow, Self::Profile, Self::Cases, Self::Plugin];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Deputy, Self::Workflow, Self::Profile, Self::Cases, Self::Plugin, Self::Plan];
 
     fn word(self) -> &'static str {
         match self {
@@ -62,6 +65,7 @@ impl Format {
             Self::Profile => "profile",
             Self::Cases => "cases",
             Self::Plugin => "plugin",
+            Self::Plan => "plan",
         }
     }
 
@@ -72,6 +76,7 @@ impl Format {
             Self::Profile => "profiles/*.toml",
             Self::Cases => "cases/*.toml of a policy",
             Self::Plugin => "plugin.toml of a policy",
+            Self::Plan => "what `deputy plan --out` writes (JSON)",
         }
     }
 
@@ -88,6 +93,7 @@ impl Format {
             Self::Profile => schemars::schema_for!(ProfileFile),
             Self::Cases => cases::schema(),
             Self::Plugin => schemars::schema_for!(ManifestFile),
+            Self::Plan => schemars::schema_for!(PlanFile),
         }
         .to_value()
     }

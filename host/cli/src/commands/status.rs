@@ -117,12 +117,12 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     let serving = app.engine.hold_daemon()?.is_none();
     let daemon = app.engine.store.daemon_note().await?.filter(|_| serving);
     if let Some((mistakes, since)) = daemon.as_ref().and_then(|note| note.mistakes.as_ref()) {
-        let first = mistakes.lines().next().unwrap_or_default().trim_start_matches("error: ");
         attention.push(format!(
-            "the daemon goes on with the configuration it read {}: the files have mistakes since {}: {first}: \
+            "the daemon goes on with the configuration it read {}: the files have mistakes since {}: {}: \
              deputy workflow check",
             daemon.as_ref().map_or_else(String::new, |note| time(note.read_at)),
-            time(*since)
+            time(*since),
+            first_mistake(mistakes)
         ));
     }
     let frozen = freeze::open(&app);
@@ -169,7 +169,7 @@ pub(crate) async fn run(common: &Common) -> Outcome {
     let (mut workflows, mut workflow_data) = (Vec::new(), Vec::new());
     for workflow in app.engine.settings.workflows.values() {
         let last = app.engine.store.last_run(&workflow.name).await?;
-        let next = workflow.next_due(now);
+        let next = workflow.next_start(now);
         let pause = pauses.get(&workflow.name).filter(|pause| pause.is_on(now));
         let overdue = schedules.overdue(workflow, now);
         if let Some(times) = overdue.filter(|_| !serving) {
@@ -273,6 +273,22 @@ pub(crate) async fn run(common: &Common) -> Outcome {
         attention.iter().for_each(|line| print(&format!("  {line}")));
     }
     Ok(exit)
+}
+
+/// The first of the mistakes that were told at length: which file, which line, what; and how many more there are.
+fn first_mistake(told: &str) -> String {
+    let headings: Vec<(&str, &str)> =
+        told.lines().zip(told.lines().skip(1)).filter(|(line, _)| line.starts_with("error")).collect();
+    let Some((heading, below)) = headings.first() else {
+        return told.lines().next().unwrap_or_default().to_owned();
+    };
+    let what = heading.split_once(": ").map_or(*heading, |(_, what)| what);
+    let place = below.trim_start().strip_prefix("--> ").map_or(String::new(), |place| format!("{place}: "));
+    let more = match headings.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    format!("{place}{what}{more}")
 }
 
 /// The files are wrong: whoever asks how it goes wants to know as well what the daemon does meanwhile.

@@ -7,6 +7,7 @@ use domain::document::{Findings, Mistakes, Source};
 use domain::id::WorkflowName;
 use domain::workflow::{Defaults, Names, Workflow};
 
+use super::hidden::without_secrets;
 use crate::exit::{Outcome, Problem};
 
 /// The file of each workflow, and its text.
@@ -31,8 +32,12 @@ pub(super) fn read_workflows(
             }
         };
         let source = Source { path: &path, text: &text };
-        match Workflow::read(source, defaults, names) {
-            Err(mistakes) => wrong.push(mistakes),
+        let read = Workflow::read(source, defaults, names);
+        // The address of a ping is a secret, and may have been typed where only its place belongs.
+        let shown = without_secrets(&text);
+        let source = Source { text: &shown, ..source };
+        match read {
+            Err(mistakes) => wrong.push(mistakes.shown_as(without_secrets)),
             Ok(workflow) => match sources.get(&workflow.name) {
                 Some((other, _)) => {
                     let mut findings = Findings::new(source);
@@ -42,7 +47,7 @@ pub(super) fn read_workflows(
                     wrong.push(findings.into_mistakes());
                 }
                 None => {
-                    sources.insert(workflow.name.clone(), (path, text));
+                    sources.insert(workflow.name.clone(), (path, shown));
                     workflows.insert(workflow.name.clone(), workflow);
                 }
             },

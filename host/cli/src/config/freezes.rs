@@ -72,7 +72,7 @@ fn freeze(at: &str, table: &FreezeTable, names: &[String], findings: &mut Findin
     let window = match (&table.from, &table.until, &table.cron, &table.lasts) {
         (Some(from), Some(until), None, None) => once(at, [from, until], &zone, findings)?,
         (None, None, Some(cron), Some(lasts)) => {
-            let expression: Option<Expression> = findings.parse(&format!("{at}/cron"), cron);
+            let expression = Expression::typed(&format!("{at}/cron"), cron, findings);
             let lasts: Option<Span> = findings.parse(&format!("{at}/lasts"), lasts);
             let lasts = lasts?.0;
             if lasts == Duration::ZERO {

@@ -1,7 +1,7 @@
-//! What of `deputy.toml` may be shown where it is wrong.
+//! What of `deputy.toml` and of workflows may be shown where they are wrong.
 //!
-//! It may hold the password of a proxy, the address of a webhook, or a password that somebody typed where
-//! only its place belongs. The excerpt around a mistake ends up in logs and in tickets.
+//! They may hold the password of a proxy, the address of a webhook or of a ping, or a password that somebody
+//! typed where only its place belongs. The excerpt around a mistake ends up in logs and in tickets.
 
 /// The text with stars for what is secret in it, in the same number of bytes.
 pub(super) fn without_secrets(text: &str) -> String {

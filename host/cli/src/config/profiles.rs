@@ -29,6 +29,11 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    /// Whether it is a profile, right or wrong, and not only what others extend.
+    pub(super) fn is_profile(&self) -> bool {
+        self.profile.is_some() || self.stops()
+    }
+
     /// Whether something keeps it from being used. A certificate that expired does not.
     fn stops(&self) -> bool {
         self.profile.is_none() && self.found.has_errors()

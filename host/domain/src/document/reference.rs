@@ -65,8 +65,16 @@ impl<'a> Writer<'a, '_> {
         let variants: Vec<&Value> = variants.iter().map(|variant| self.resolve(variant)).collect();
         for variant in variants {
             let Some(properties) = variant.get("properties").and_then(Value::as_object) else { continue };
-            let Some((tag, value)) = tag(properties) else { continue };
             let meaning = variant["description"].as_str().unwrap_or_default().replace('\n', " ");
+            let Some((tag, value)) = tag(properties) else {
+                // The one key of the table says which it is.
+                for (key, schema) in properties {
+                    let (path, inner) = (format!("{path}.{key}"), self.resolve(schema));
+                    let _ = writeln!(self.page, "| `{path}` | {} | {meaning} |", self.kind(inner));
+                    self.inside(&path, inner);
+                }
+                continue;
+            };
             let _ =
                 writeln!(self.page, "| **`{path}`** with **`{tag} = \"{value}\"`** | table | {meaning} |");
             let required = required(variant);

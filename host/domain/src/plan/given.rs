@@ -98,6 +98,9 @@ pub struct Outdated {
     pub profiles: BTreeMap<ProfileName, ProfileChange>,
     /// The token is of another server than the one the plan was made for.
     pub server: bool,
+    /// Where the plan comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Planner<'_> {
@@ -147,6 +150,20 @@ impl Outdated {
         *devices += 1;
         if examples.len() < NAMED {
             examples.push(serial.clone());
+        }
+    }
+
+    /// How to have a plan for the world as it is now.
+    pub fn hint(&self) -> String {
+        match &self.origin {
+            Some(Origin::File { workflow, .. }) => format!(
+                "`deputy plan {workflow} --out FILE` makes the plan anew; look at it, then `deputy apply FILE`"
+            ),
+            Some(Origin::Rollback { run }) => {
+                format!("`deputy runs rollback {run}` shows what can be taken back now")
+            }
+            Some(Origin::Serials) => "the same command again looks at the devices as they are now".to_owned(),
+            None => "make the plan anew, and look at it".to_owned(),
         }
     }
 

@@ -23,6 +23,16 @@ pub enum Instance {
     Trouble(Timestamp),
 }
 
+impl Instance {
+    /// When the trouble began, if it is that.
+    pub fn trouble(self) -> Option<Timestamp> {
+        match self {
+            Self::Trouble(since) => Some(since),
+            Self::Only | Self::End(_) => None,
+        }
+    }
+}
+
 /// That a channel was told of an instance of a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {

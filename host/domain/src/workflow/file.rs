@@ -141,7 +141,7 @@ fn tokens(typed: &[String], names: Option<&Names>, findings: &mut Findings<'_>) 
 }
 
 fn timing(table: &ScheduleTable, defaults: &Defaults, findings: &mut Findings<'_>) -> Option<Timing> {
-    let expression: Option<Expression> = findings.parse("/schedule/cron", &table.cron);
+    let expression = Expression::typed("/schedule/cron", &table.cron, findings);
     let timezone = zone("/schedule/timezone", table.timezone.as_deref(), &defaults.timezone, findings);
     let jitter = jitter("/schedule/jitter", table.jitter.as_deref(), defaults.jitter, findings);
     Some(Timing {

@@ -15,22 +15,88 @@ use crate::document::{Findings, suggestion};
 use crate::duration::Span;
 use crate::id::StepId;
 
-// `id`, `when` and `timeout` are keys of every step. They stand in each of them, because a key that is
-// nowhere known has to be a mistake.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(tag = "uses", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum StepTable {
+/// What is done for each token apart, or once for the run, in the words of the keys that say more of it.
+macro_rules! scope {
+    (each_token done) => {
+        "for each token apart: a word, or what became of steps before it. Default: `succeeded`."
+    };
+    (each_token stopped) => {
+        " for a token"
+    };
+    (once done) => {
+        "once for the run: a word, or what became of steps before it. Default: `always`."
+    };
+    (once stopped) => {
+        ""
+    };
+}
+
+/// The table of each step: the keys that every step has, and its own. They stand in each of the tables, because a
+/// key that is nowhere known has to be a mistake.
+macro_rules! tables {
+    ($(
+        $(#[$about:meta])*
+        $step:ident, $word:literal, $scope:ident {
+            $($(#[$key:meta])* $name:ident: $kind:ty,)*
+        }
+    )*) => {
+        #[derive(Debug, Deserialize, JsonSchema)]
+        #[serde(tag = "uses", rename_all = "kebab-case", deny_unknown_fields)]
+        pub(super) enum StepTable {
+            $(
+                $(#[$about])*
+                $step {
+                    #[doc = concat!(
+                        "What conditions, reports and the log call it. Default: `", $word, "`, then `", $word, "-2` and so on."
+                    )]
+                    #[serde(default)]
+                    id: Option<String>,
+                    #[doc = concat!("Whether it is done, ", scope!($scope done))]
+                    #[serde(default)]
+                    when: Option<WhenValue<Word>>,
+                    #[doc = concat!("Stop it", scope!($scope stopped), " if it takes longer. Default: only the run's own limit.")]
+                    #[serde(default)]
+                    timeout: Option<String>,
+                    $($(#[$key])* $name: $kind,)*
+                },
+            )*
+            /// Tell people what the run did.
+            Notify {
+                /// What reports and the log call it. Default: `notify`, then `notify-2` and so on.
+                #[serde(default)]
+                id: Option<String>,
+                /// Which runs: `always`, `changed`, `failed`, `needs-attention`, or what became of steps before it in one
+                /// of the tokens. Default: `changed`.
+                #[serde(default)]
+                when: Option<WhenValue<When>>,
+                /// Channels of `deputy.toml`. Default: those of `[defaults]`, else all.
+                #[serde(default)]
+                channels: Option<Vec<String>>,
+            },
+        }
+
+        impl StepTable {
+            /// The word for it, what the file calls it, and the condition and the limit of all but `notify`.
+            fn shared(&self) -> Shared<'_> {
+                match self {
+                    $(Self::$step { id, when, timeout, .. } => Shared {
+                        uses: $word,
+                        id: id.as_deref(),
+                        when: when.as_ref(),
+                        timeout: timeout.as_deref(),
+                    },)*
+                    Self::Notify { id, .. } => {
+                        Shared { uses: "notify", id: id.as_deref(), when: None, timeout: None }
+                    }
+                }
+            }
+        }
+    };
+}
+
+tables! {
     /// Ask Apple what changed and store it.
-    Sync {
-        /// What conditions, reports and the log call it. Default: `sync`, then `sync-2` and so on.
-        #[serde(default)]
-        id: Option<String>,
-        /// Whether it is done, for each token apart: a word, or what became of steps before it. Default: `succeeded`.
-        #[serde(default)]
-        when: Option<WhenValue<Word>>,
-        /// Stop it for a token if it takes longer. Default: only the run's own limit.
-        #[serde(default)]
-        timeout: Option<String>,
+    Sync, "sync", each_token {
         /// Fetch every device when the last complete list is older than this, else the changes. It
         /// finds what Apple never reported as a change. At least `1h`. Default: `1d`.
         #[serde(default)]
@@ -38,19 +104,10 @@ pub(super) enum StepTable {
         /// What to do when Apple does not answer. Default: that of `[defaults]`.
         #[serde(default)]
         retry: Option<RetryTable>,
-    },
+    }
     /// Ask a policy about every device. A second one in the same workflow is asked about the devices that
     /// those before it ignored: the first that does not ignore a device decides.
-    Decide {
-        /// What conditions, reports and the log call it. Default: `decide`, then `decide-2` and so on.
-        #[serde(default)]
-        id: Option<String>,
-        /// Whether it is done, for each token apart: a word, or what became of steps before it. Default: `succeeded`.
-        #[serde(default)]
-        when: Option<WhenValue<Word>>,
-        /// Stop it for a token if it takes longer. Default: only the run's own limit.
-        #[serde(default)]
-        timeout: Option<String>,
+    Decide, "decide", each_token {
         /// A plugin of `deputy.toml`.
         #[schemars(example = &"rules")]
         policy: String,
@@ -58,18 +115,9 @@ pub(super) enum StepTable {
         /// nothing for the token, `{ assign = "PROFILE" }` gives it a profile if it has none. Default: `hold`.
         #[serde(default)]
         on_fault: Option<OnFaultValue>,
-    },
+    }
     /// Work out what to do from what is and what the policies want that were asked since the plan before.
-    Plan {
-        /// What conditions, reports and the log call it. Default: `plan`, then `plan-2` and so on.
-        #[serde(default)]
-        id: Option<String>,
-        /// Whether it is done, for each token apart: a word, or what became of steps before it. Default: `succeeded`.
-        #[serde(default)]
-        when: Option<WhenValue<Word>>,
-        /// Stop it for a token if it takes longer. Default: only the run's own limit.
-        #[serde(default)]
-        timeout: Option<String>,
+    Plan, "plan", each_token {
         /// How much one run may change. Default: the rails of `[defaults]`, key by key.
         #[serde(default)]
         rails: Option<RailsTable>,
@@ -81,18 +129,9 @@ pub(super) enum StepTable {
         /// that of `[defaults]`, else `3d`.
         #[serde(default)]
         approve_within: Option<String>,
-    },
+    }
     /// Carry out the plan before it.
-    Apply {
-        /// What conditions, reports and the log call it. Default: `apply`, then `apply-2` and so on.
-        #[serde(default)]
-        id: Option<String>,
-        /// Whether it is done, for each token apart: a word, or what became of steps before it. Default: `succeeded`.
-        #[serde(default)]
-        when: Option<WhenValue<Word>>,
-        /// Stop it for a token if it takes longer. Default: only the run's own limit.
-        #[serde(default)]
-        timeout: Option<String>,
+    Apply, "apply", each_token {
         /// What to do when Apple does not answer. Default: that of `[defaults]`.
         #[serde(default)]
         retry: Option<RetryTable>,
@@ -100,18 +139,9 @@ pub(super) enum StepTable {
         /// for 1,000 devices. Default: false.
         #[serde(default)]
         read_back: bool,
-    },
+    }
     /// Tell people what of a token ends or went wrong.
-    Remind {
-        /// What conditions, reports and the log call it. Default: `remind`, then `remind-2` and so on.
-        #[serde(default)]
-        id: Option<String>,
-        /// Whether it is done, once for the run: a word, or what became of steps before it. Default: `always`.
-        #[serde(default)]
-        when: Option<WhenValue<Word>>,
-        /// Stop it if it takes longer. Default: only the run's own limit.
-        #[serde(default)]
-        timeout: Option<String>,
+    Remind, "remind", once {
         /// A plugin of `deputy.toml` that says who is told what, and when. Default: the policy `reminders` that
         /// is part of Deputy, with its default settings.
         #[serde(default)]
@@ -127,20 +157,7 @@ pub(super) enum StepTable {
         #[serde(default)]
         #[schemars(extend("deprecated" = true))]
         thresholds: Option<Vec<String>>,
-    },
-    /// Tell people what the run did.
-    Notify {
-        /// What reports and the log call it. Default: `notify`, then `notify-2` and so on.
-        #[serde(default)]
-        id: Option<String>,
-        /// Which runs: `always`, `changed`, `failed`, `needs-attention`, or what became of steps before it in one
-        /// of the tokens. Default: `changed`.
-        #[serde(default)]
-        when: Option<WhenValue<When>>,
-        /// Channels of `deputy.toml`. Default: those of `[defaults]`, else all.
-        #[serde(default)]
-        channels: Option<Vec<String>>,
-    },
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -152,50 +169,12 @@ pub(super) enum OnFaultValue {
     Assign(String),
 }
 
-impl StepTable {
-    fn uses(&self) -> &'static str {
-        match self {
-            Self::Sync { .. } => "sync",
-            Self::Decide { .. } => "decide",
-            Self::Plan { .. } => "plan",
-            Self::Apply { .. } => "apply",
-            Self::Remind { .. } => "remind",
-            Self::Notify { .. } => "notify",
-        }
-    }
-
-    fn id(&self) -> Option<&str> {
-        match self {
-            Self::Sync { id, .. }
-            | Self::Decide { id, .. }
-            | Self::Plan { id, .. }
-            | Self::Apply { id, .. }
-            | Self::Remind { id, .. }
-            | Self::Notify { id, .. } => id.as_deref(),
-        }
-    }
-
-    fn timeout(&self) -> Option<&str> {
-        match self {
-            Self::Sync { timeout, .. }
-            | Self::Decide { timeout, .. }
-            | Self::Plan { timeout, .. }
-            | Self::Apply { timeout, .. }
-            | Self::Remind { timeout, .. } => timeout.as_deref(),
-            Self::Notify { .. } => None,
-        }
-    }
-
-    fn when(&self) -> Option<&WhenValue<Word>> {
-        match self {
-            Self::Sync { when, .. }
-            | Self::Decide { when, .. }
-            | Self::Plan { when, .. }
-            | Self::Apply { when, .. }
-            | Self::Remind { when, .. } => when.as_ref(),
-            Self::Notify { .. } => None,
-        }
-    }
+/// What is asked of every step alike.
+struct Shared<'a> {
+    uses: &'static str,
+    id: Option<&'a str>,
+    when: Option<&'a WhenValue<Word>>,
+    timeout: Option<&'a str>,
 }
 
 /// The steps that are meant, in order; their mistakes go to `findings`.
@@ -215,12 +194,12 @@ pub(super) fn meant(
             StepTable::Notify { when, .. } => {
                 when.as_ref().and_then(|when| when.condition(&format!("{at}/when"), findings))
             }
-            _ => table.when().and_then(|when| when.meant(&format!("{at}/when"), findings)),
+            _ => table.shared().when.and_then(|when| when.meant(&format!("{at}/when"), findings)),
         };
         if complete {
             check_named(&format!("{at}/when"), when.as_ref(), &ids[..index], findings);
         }
-        let timeout = table.timeout().map(|text| {
+        let timeout = table.shared().timeout.map(|text| {
             let timeout = span(&format!("{at}/timeout"), Some(text), Duration::MAX, findings);
             if timeout.is_zero() {
                 let help = "leave the key out for no limit of its own".to_owned();
@@ -281,7 +260,7 @@ fn ids(tables: &[StepTable], findings: &mut Findings<'_>) -> Vec<StepId> {
     let own: Vec<Option<StepId>> = tables
         .iter()
         .enumerate()
-        .map(|(index, table)| findings.parse(&format!("/steps/{index}/id"), table.id()?))
+        .map(|(index, table)| findings.parse(&format!("/steps/{index}/id"), table.shared().id?))
         .collect();
     let mut taken: BTreeSet<StepId> = BTreeSet::new();
     for (index, id) in own.iter().enumerate() {
@@ -294,8 +273,8 @@ fn ids(tables: &[StepTable], findings: &mut Findings<'_>) -> Vec<StepId> {
     }
     let free = |table: &StepTable, taken: &BTreeSet<StepId>| {
         let names = (1..).map(|number| match number {
-            1 => table.uses().to_owned(),
-            _ => format!("{}-{number}", table.uses()),
+            1 => table.shared().uses.to_owned(),
+            _ => format!("{}-{number}", table.shared().uses),
         });
         names.filter_map(|name| name.parse().ok()).find(|id| !taken.contains(id))
     };

@@ -68,11 +68,13 @@ rails = { first_assigments = 5 }
             2 | name = "Auto Assign"
               |        ^^^^^^^^^^^^^
 
-            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+            error: a cron expression has five fields, and this one has 4
              --> workflows/w.toml:4:8
               |
             4 | cron = "*/15 * * *"
               |        ^^^^^^^^^^^^
+              |
+              = help: minute hour day month weekday; six with seconds in front, seven with years behind as well
 
             error: no time zone is called `Europe/Pariss`
              --> workflows/w.toml:5:12
@@ -158,11 +160,13 @@ policy = "Rules"
             2 | name = "Auto Assign"
               |        ^^^^^^^^^^^^^
 
-            error: a cron expression has five fields (minute hour day month weekday), six with seconds in front, or seven with years behind; this one has 4
+            error: a cron expression has five fields, and this one has 4
              --> workflows/w.toml:4:8
               |
             4 | cron = "*/15 * * *"
               |        ^^^^^^^^^^^^
+              |
+              = help: minute hour day month weekday; six with seconds in front, seven with years behind as well
 
             error: no time zone is called `Europe/Pariss`
              --> workflows/w.toml:5:12
@@ -555,15 +559,6 @@ name = "w"
 [[steps]]
 uses = "sync"
 id = "fetch"
-timeout = "0s"
-[[steps]]
-uses = "sync"
-id = "fetch"
-when = { changed = "fecth" }
-[[steps]]
-uses = "sync"
-id = "My Sync"
-when = { changed = "fetch", failed = "fetch" }
 [[steps]]
 uses = "notify"
 when = "chnged"
@@ -572,56 +567,18 @@ uses = "notify"
 when = true
 "#,
         expect![[r#"
-            error: nothing is done in no time
-             --> workflows/w.toml:6:11
-              |
-            6 | timeout = "0s"
-              |           ^^^^
-              |
-              = help: leave the key out for no limit of its own
-
-            error: another step has the id `fetch`
-             --> workflows/w.toml:9:6
-              |
-            9 | id = "fetch"
-              |      ^^^^^^^
-              |
-              = help: conditions and reports tell steps apart by it
-
-            error: no step before this one is called `fecth`
-              --> workflows/w.toml:10:20
-               |
-            10 | when = { changed = "fecth" }
-               |                    ^^^^^^^
-               |
-               = help: did you mean `fetch`?
-
-            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-              --> workflows/w.toml:13:6
-               |
-            13 | id = "My Sync"
-               |      ^^^^^^^^^
-
-            error: must have one key
-              --> workflows/w.toml:14:1
-               |
-            14 | when = { changed = "fetch", failed = "fetch" }
-               | ^^^^
-               |
-               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
-
             error: unknown value `chnged`
-              --> workflows/w.toml:17:8
-               |
-            17 | when = "chnged"
-               |        ^^^^^^^^
-               |
-               = help: did you mean `changed`?
+             --> workflows/w.toml:8:8
+              |
+            8 | when = "chnged"
+              |        ^^^^^^^^
+              |
+              = help: did you mean `changed`?
 
             error: must be one of `always`, `changed`, `failed`, `needs-attention` or a table, not true or false
-              --> workflows/w.toml:20:8
+              --> workflows/w.toml:11:8
                |
-            20 | when = true
+            11 | when = true
                |        ^^^^
         "#]],
     );
@@ -631,15 +588,6 @@ name = "w"
 [[steps]]
 uses = "sync"
 id = "fetch"
-timeout = "0s"
-[[steps]]
-uses = "sync"
-id = "fetch"
-when = { changed = "fecth" }
-[[steps]]
-uses = "sync"
-id = "My Sync"
-when = { changed = "fetch", failed = "fetch" }
 [[steps]]
 uses = "notify"
 when = { failed = ["fetch", "later"] }
@@ -648,51 +596,13 @@ uses = "remind"
 id = "later"
 "#,
         expect![[r#"
-            error: nothing is done in no time
-             --> workflows/w.toml:6:11
-              |
-            6 | timeout = "0s"
-              |           ^^^^
-              |
-              = help: leave the key out for no limit of its own
-
-            error: another step has the id `fetch`
-             --> workflows/w.toml:9:6
-              |
-            9 | id = "fetch"
-              |      ^^^^^^^
-              |
-              = help: conditions and reports tell steps apart by it
-
-            error: no step before this one is called `fecth`
-              --> workflows/w.toml:10:20
-               |
-            10 | when = { changed = "fecth" }
-               |                    ^^^^^^^
-               |
-               = help: did you mean `fetch`?
-
-            error: `My Sync` is not a step id: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-              --> workflows/w.toml:13:6
-               |
-            13 | id = "My Sync"
-               |      ^^^^^^^^^
-
-            error: must have one key
-              --> workflows/w.toml:14:1
-               |
-            14 | when = { changed = "fetch", failed = "fetch" }
-               | ^^^^
-               |
-               = help: one of `succeeded`, `changed`, `failed` and `needs-attention`, and the `id` of a step
-
             error: no step before this one is called `later`
-              --> workflows/w.toml:17:29
-               |
-            17 | when = { failed = ["fetch", "later"] }
-               |                             ^^^^^^^
-               |
-               = help: one of `fetch`, `fetch`, `sync`
+             --> workflows/w.toml:8:29
+              |
+            8 | when = { failed = ["fetch", "later"] }
+              |                             ^^^^^^^
+              |
+              = help: one of `fetch`
         "#]],
     );
 }

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::id::{ChannelName, ProfileName, TokenName};
 use domain::profile::Definition;
-use domain::reminder::{Fact, FactName, Instance, Known, Subject, Told, about_refusal, smallest_told};
+use domain::reminder::{
+    Fact, FactName, Instance, Known, Subject, Told, Trouble, about_refusal, smallest_told,
+};
 use domain::token_facts::{TokenFacts, Why};
 use domain::workflow::Uses;
 use jiff::Timestamp;
@@ -113,6 +115,22 @@ fn certificates(profile: &ProfileName, definition: &Definition) -> Vec<Fact> {
     all.collect()
 }
 
+/// The kind of the fact that a reminder policy fails.
+pub(crate) const POLICY: &str = "reminder-policy";
+
+/// That a reminder policy fails.
+pub(crate) fn policy_fails(name: &str, why: String, since: Timestamp) -> Trouble {
+    Trouble {
+        code: "policy-failed".to_owned(),
+        message: why,
+        advice: format!(
+            "Mend the plugin `{name}` or its settings: deputy plugin inspect {name}\n\
+             Until then the policy that comes with Deputy says who is reminded."
+        ),
+        since,
+    }
+}
+
 fn fact(kind: &str, name: &str, ends: Option<Timestamp>) -> Fact {
     let whole = |time: Timestamp| Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
     Fact {
@@ -142,7 +160,15 @@ async fn put_together(
     let gone = told.iter().filter(|(_, list)| !list.is_empty()).map(|(which, _)| which);
     let gone: Vec<FactName> =
         gone.filter(|which| all.iter().all(|it| it.which() != **which)).cloned().collect();
-    all.extend(gone.iter().map(|it| fact(&it.kind, &it.name, None)));
+    all.extend(gone.into_iter().map(|it| {
+        // Only a run finds out whether a policy works again.
+        let since = told[&it].iter().find_map(|it| it.instance.trouble()).filter(|_| it.kind == POLICY);
+        let why = format!("the policy `{}` failed when it was asked last", it.name);
+        Fact {
+            trouble: since.map(|since| policy_fails(&it.name, why, since)),
+            ..fact(&it.kind, &it.name, None)
+        }
+    }));
     // Several profiles may point to the same server.
     let mut seen = BTreeSet::new();
     all.retain(|fact| seen.insert(fact.which()));

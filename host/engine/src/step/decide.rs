@@ -86,6 +86,7 @@ pub(crate) async fn decide(
             settings: Some(settings),
             profiles: Some(profile_list),
             utc_offset: Some(lane.about.utc_offset.seconds()),
+            fields: policy.fields(),
             tables: tables.0.iter().map(|(name, table)| (name.clone(), table.digest().clone())).collect(),
             ..Decided::default()
         },

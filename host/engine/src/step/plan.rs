@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::id::{Digest, PluginName, ProfileName, RunId, StepId};
-use domain::plan::{Drawn, Given, Outdated, Profiles};
+use domain::plan::{Drawn, Given, Outdated};
 use domain::rails::Rails;
 use domain::review::{Decision, Move};
 use domain::run::{Differs, Outcome, Planned, Shadowed, Waits};
@@ -38,7 +38,8 @@ pub(crate) struct Planning<'a> {
 /// A plan from what policies want.
 pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verdicts) -> Result<Made, Error> {
     let (store, about) = (&lane.engine.store, lane.about);
-    let (profiles, rails) = (profiles(lane).await?, rails::whole(planning.rails.clone()).await?);
+    let profiles = lane.engine.profiles(&lane.token).await?;
+    let rails = rails::whole(planning.rails.clone()).await?;
     let maker = maker(lane, planning.place);
     let (plan, drawn) = store.record_plan(&maker, &profiles, &rails, verdicts, lane.now).await?;
     let Drawn { totals, breaches, digest, contents } = drawn;
@@ -97,16 +98,20 @@ pub(crate) async fn plan(lane: &Lane<'_>, planning: Planning<'_>, verdicts: Verd
 /// What a person wants, held against the inventory.
 pub(crate) async fn given(lane: &Lane<'_>, planning: Planning<'_>, given: &Given) -> Result<Made, Error> {
     let store = &lane.engine.store;
-    let (profiles, rails) = (profiles(lane).await?, rails::whole(planning.rails).await?);
+    let (profiles, rails) = (lane.engine.profiles(&lane.token).await?, rails::whole(planning.rails).await?);
     let token = store.token(&lane.token).await?;
+    let outdated = |how: Outdated| {
+        let origin = Some(given.origin.clone());
+        Ok((Outcome::Outdated(Outdated { origin, ..how }), None))
+    };
     if given.server.is_some() && given.server != token.map(|token| token.server_uuid) {
-        return Ok((Outcome::Outdated(Outdated { server: true, ..Outdated::default() }), None));
+        return outdated(Outdated { server: true, ..Outdated::default() });
     }
     let recorded =
         store.record_given(&maker(lane, planning.place), &profiles, &rails, given, lane.now).await?;
     let (plan, Drawn { totals, breaches, digest, contents }) = match recorded {
         Ok(recorded) => recorded,
-        Err(outdated) => return Ok((Outcome::Outdated(outdated), None)),
+        Err(how) => return outdated(how),
     };
     if !breaches.is_empty() {
         store.forget_plan(&plan).await?;
@@ -137,7 +142,7 @@ pub(crate) async fn shadowed(
     planned: &Planned,
 ) -> Result<Outcome, Error> {
     let run = planned.same_as.as_ref().unwrap_or(lane.run);
-    let moves = lane.engine.store.moves(run, plan, profiles(lane).await?).await?;
+    let moves = lane.engine.store.moves(run, plan, lane.engine.profiles(&lane.token).await?).await?;
     let asks = planned.review.as_ref().is_some_and(|review| review.opinion.decision == Decision::Ask);
     Ok(Outcome::Shadowed(Shadowed {
         devices: planned.totals.devices,
@@ -196,15 +201,6 @@ async fn approval(
 /// This step of this run, for the token of the lane.
 fn maker(lane: &Lane<'_>, place: u32) -> Maker {
     Maker { run: lane.run.clone(), token: lane.token.clone(), place }
-}
-
-/// What the files say, and what Apple was told.
-pub(super) async fn profiles(lane: &Lane<'_>) -> Result<Profiles, Error> {
-    let files = lane.engine.settings.profiles.iter();
-    Ok(Profiles {
-        wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
-        defined: lane.engine.store.defined_profiles(&lane.token).await?,
-    })
 }
 
 /// Has a plan wait for a person.

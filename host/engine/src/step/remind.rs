@@ -10,16 +10,14 @@ use std::sync::Arc;
 use domain::id::{ChannelName, PluginName, RunId, TokenName};
 use domain::message::{Ending, Message};
 use domain::policy::{Answered, Policy, Question};
-use domain::reminder::{
-    Context, Due, Fact, Instance, Known, Reminder, Subject, Told, Trouble, due, smallest_told,
-};
+use domain::reminder::{Context, Due, Fact, Known, Reminder, Subject, Told, due, smallest_told};
 use domain::run::Reminded;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::engine::Engine;
 use crate::failure::Error;
-use crate::lifecycle::{self, About};
+use crate::lifecycle::{self, About, POLICY, policy_fails};
 use crate::runner;
 use crate::settings::Unusable;
 use crate::stop::Stop;
@@ -27,9 +25,6 @@ use crate::store::{Telling, Work};
 
 /// The most tokens a policy is asked about at once: part of the contract.
 const BATCH: usize = 1_000;
-
-/// The kind of the fact that a reminder policy fails.
-const POLICY: &str = "reminder-policy";
 
 /// What is looked at, and who is told.
 pub(crate) struct Reminding<'a> {
@@ -81,6 +76,8 @@ impl Reminding<'_> {
         reminded: &mut Reminded,
     ) -> Result<Vec<Vec<Reminder>>, Error> {
         let subjects = |batch: &[About]| batch.iter().map(|it| it.subject.clone()).collect::<Vec<_>>();
+        // Whether a policy still fails is about to be seen.
+        let acknowledged: Vec<Vec<String>> = batch.iter_mut().map(without_failures).collect();
         let Some(name) = self.policy else {
             let answers = self.ask(self.shipped()?, subjects(batch)).await?;
             return answers.into_iter().map(|it| it.map_err(failed)).collect();
@@ -95,7 +92,8 @@ impl Reminding<'_> {
         reminded.faults.push(format!("{why}; the policy that comes with Deputy was asked instead"));
         // Once for all of them: it is one plugin that has to be mended.
         if let Some(first) = answers.iter().position(Result::is_err) {
-            self.tell_of_failure(&mut batch[first], name, why);
+            let known = acknowledged[first].iter().any(|acknowledged| acknowledged == name.as_str());
+            self.tell_of_failure(&mut batch[first], name, why, known);
         }
         let failing: Vec<usize> = (0..batch.len()).filter(|index| answers[*index].is_err()).collect();
         let again = failing.iter().map(|index| batch[*index].subject.clone()).collect();
@@ -153,30 +151,19 @@ impl Reminding<'_> {
     }
 
     /// Adds to what is known of a token that the policy fails: since when, what was told says.
-    fn tell_of_failure(&self, about: &mut About, name: &PluginName, why: String) {
+    fn tell_of_failure(&self, about: &mut About, name: &PluginName, why: String, acknowledged: bool) {
         let is_it = |fact: &Fact| fact.kind == POLICY && fact.name == name.as_str();
         let at = about.subject.facts.iter().position(is_it);
         let told = at.map_or(Vec::new(), |at| about.told[at].clone());
-        let since = told.iter().find_map(|it| match it.instance {
-            Instance::Trouble(since) => Some(since),
-            _ => None,
-        });
+        let since = told.iter().find_map(|it| it.instance.trouble());
         let whole = Timestamp::from_millisecond(self.now.as_millisecond()).unwrap_or(self.now);
         let fact = Fact {
             kind: POLICY.to_owned(),
             name: name.to_string(),
             ends: None,
-            trouble: Some(Trouble {
-                code: "policy-failed".to_owned(),
-                message: why,
-                advice: format!(
-                    "Mend the plugin `{name}` or its settings: deputy plugin inspect {name}\n\
-                     Until then the policy that comes with Deputy says who is reminded."
-                ),
-                since: since.unwrap_or(whole),
-            }),
+            trouble: Some(policy_fails(name.as_str(), why, since.unwrap_or(whole))),
             told: smallest_told(&told),
-            acknowledged: false,
+            acknowledged,
         };
         match at {
             Some(at) => {
@@ -279,6 +266,19 @@ impl Reminding<'_> {
             )
         }
     }
+}
+
+/// Takes away that policies fail, and says of which of them somebody knows.
+fn without_failures(about: &mut About) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for (known, fact) in about.known.iter_mut().zip(&mut about.subject.facts) {
+        if fact.kind == POLICY {
+            acknowledged.extend(fact.acknowledged.then(|| fact.name.clone()));
+            *fact = Fact { trouble: None, acknowledged: false, ..fact.clone() };
+            known.fact = fact.clone();
+        }
+    }
+    acknowledged
 }
 
 fn failed(error: String) -> Error {

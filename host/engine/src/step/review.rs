@@ -23,7 +23,7 @@ pub(crate) async fn review(
     }
     let store = &lane.engine.store;
     let policy = decide::find(lane, policy, Question::Review)?;
-    let asked_about = store.plan_in_words(plan, super::plan::profiles(lane).await?).await?;
+    let asked_about = store.plan_in_words(plan, lane.engine.profiles(&lane.token).await?).await?;
     let tables = lane.tables(policy.name());
     let mut reviewed = Reviewed {
         policy: policy.name().clone(),

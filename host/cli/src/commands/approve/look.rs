@@ -2,7 +2,6 @@
 //! of the devices.
 
 use domain::id::TokenName;
-use domain::plan::Profiles;
 use domain::report::planned_lines;
 use domain::review::{self, Move};
 use domain::run::{Outcome as StepOutcome, Planned, Run};
@@ -35,13 +34,8 @@ pub(super) async fn show(common: &Common, app: &App, run: &Run) -> Outcome<()> {
 }
 
 async fn plan(app: &App, run: &Run, token: &TokenName, planned: &Planned) -> Outcome<review::Plan> {
-    let store = &app.engine.store;
-    let files = app.engine.settings.profiles.iter();
-    let profiles = Profiles {
-        wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
-        defined: store.defined_profiles(token).await?,
-    };
-    Ok(store.plan_of_run(&run.id, token, &planned.totals, profiles).await?)
+    let profiles = app.engine.profiles(token).await?;
+    Ok(app.engine.store.plan_of_run(&run.id, token, &planned.totals, profiles).await?)
 }
 
 fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
@@ -49,7 +43,7 @@ fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
     print(&format!("{} for {token}: {}", run.workflow, lines.next().unwrap_or_default()));
     lines.for_each(|line| print(&format!("  {line}")));
     for it in &plan.moves {
-        let from = it.from.as_ref().map_or_else(|| "nothing".to_owned(), |_| has(it));
+        let from = it.has();
         print(&format!("  {}: {from} -> {}", devices(it.devices), it.to));
     }
     let more = planned.totals.actions().saturating_sub(SHOWN as u64);
@@ -63,11 +57,11 @@ fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
     }
 }
 
-/// The profile a device has; of the one it is to get, another wording.
+/// The profile a device has.
 fn has(it: &Move) -> String {
     match &it.from {
-        Some(from) if *from == it.to => format!("{from} (older content)"),
-        from => or_dash(from.as_deref()),
+        Some(_) => it.has(),
+        None => or_dash(None),
     }
 }
 

@@ -4,11 +4,13 @@
 //! Apple answered, what the device shows since, and what happens next. An earlier one is worked out from
 //! what is kept; where that does not reach back, it says so.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::device::Device;
-use domain::history::{Past, PastChange, PastKind, fields};
+use domain::history::{Past, PastChange, PastKind, fields, is_told};
 use domain::id::{RunId, SerialNumber};
+use domain::plan::Profiles;
 use domain::run::Decided;
 use domain::verdict::Decision;
 use domain::waiting::Waited;
@@ -37,8 +39,8 @@ How far back it can look, `[keep]` in deputy.toml says.
 
 With --json, for each token that has or had the device:
   device, on, profile   as it is now
-  asked                 run, workflow, at, policy, digest, settings, tables, ...
-  saw                   the device as the policy saw it
+  asked                 run, workflow, at, policy, digest, settings, tables, fields, ...
+  saw                   the device as it was then; of that the policy saw asked.fields
   verdict, actions      what it said, what was sent and answered
   since                 what Apple showed after that
   next                  in words; next_at and next_run_of: when, and of what")]
@@ -194,6 +196,7 @@ impl<'a> Explanation<'a> {
     async fn words(&self, app: &App) -> Outcome<String> {
         let StoredDevice { token, known } = self.stored;
         let device = &known.device;
+        let profiles = app.engine.profiles(token).await?;
         let mut words = format!("{} of token {token}\n", device.serial_number);
         let width = width().unwrap_or(usize::MAX);
         let mut line = |what: &str, text: String| {
@@ -215,7 +218,7 @@ impl<'a> Explanation<'a> {
                 "at Apple",
                 format!("on this server since {since}{by}; profile {}", device.profile_status.as_str()),
             );
-            let on = profile_words(app, token, known.on()).await?;
+            let on = known.on().map_or("none".to_owned(), |on| profiles.in_words(on));
             line("profile", if known.gone { "none: it has left this server".to_owned() } else { on });
         }
         match (&self.asked, &self.verdict) {
@@ -240,24 +243,23 @@ impl<'a> Explanation<'a> {
                     None => "in a run that is not kept any more".to_owned(),
                 },
             );
-            if self.saw.is_some() {
-                line("then was", self.saw_words(app).await?);
+            for (what, text) in self.saw_words(&profiles) {
+                line(what, text);
             }
         }
         for (index, action) in self.actions.iter().enumerate() {
             let waiting = app.engine.store.waiting(Some(&action.run)).await?;
             line(
                 if index == 0 { "done" } else { "" },
-                action_words(action, runs::waited(&waiting, token, action)),
+                action_words(action, runs::waited(&waiting, token, action), &profiles),
             );
         }
         if self.is_past && self.actions.is_empty() && self.verdict.is_some() {
             line("done", "nothing".to_owned());
         }
         if !self.since.is_empty() {
-            let defined = app.engine.store.defined_profiles(token).await?;
             for (index, change) in self.since.iter().take(CHANGES).enumerate() {
-                let what = change_words(change, &defined).replace('\n', "\n      ");
+                let what = change_words(change, &profiles).replace('\n', "\n      ");
                 line(if index == 0 { "since" } else { "" }, format!("{}: {what}", time(change.seen_at)));
             }
             let more = self.since.len().saturating_sub(CHANGES);
@@ -271,26 +273,38 @@ impl<'a> Explanation<'a> {
         Ok(words)
     }
 
-    /// What the device was when the policy was asked, field by field; it may have asked for fewer, by Apple's names.
-    async fn saw_words(&self, app: &App) -> Outcome<String> {
-        Ok(match &self.saw {
-            Some(Past::Here(known)) => {
-                let device = known.clone().present();
-                let mut fields = fields(&device);
-                if let Some(id) = &device.profile_uuid {
-                    let named = profile_words(app, &self.stored.token, Some(id)).await?;
-                    fields.insert("profile_uuid".to_owned(), named);
-                }
-                let all: Vec<String> = fields
-                    .iter()
-                    .filter(|(_, value)| !value.is_empty())
-                    .map(|(name, value)| format!("{name} = {value}"))
-                    .collect();
-                all.join(", ")
+    /// What the device was when the policy was asked, by Apple's names: what the policy saw of it, and what not.
+    fn saw_words(&self, profiles: &Profiles) -> Vec<(&'static str, String)> {
+        let known = match &self.saw {
+            None => return Vec::new(),
+            Some(Past::Here(known)) => known,
+            Some(Past::Forgotten) => {
+                return vec![("then was", "what is kept does not reach back so far".to_owned())];
             }
-            Some(Past::Forgotten) => "what is kept does not reach back so far".to_owned(),
-            Some(Past::NotThere) | None => "nothing: it was not on this server then".to_owned(),
-        })
+            Some(Past::NotThere) => {
+                return vec![("then was", "nothing: it was not on this server then".to_owned())];
+            }
+        };
+        let device = known.clone().present();
+        let mut fields = fields(&device);
+        fields.insert("serial_number".to_owned(), device.serial_number.to_string());
+        if let Some(id) = &device.profile_uuid {
+            fields.insert("profile_uuid".to_owned(), profiles.in_words(id));
+        }
+        fields.retain(|_, value| !value.is_empty());
+        let list = |fields: BTreeMap<String, String>| {
+            fields.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
+        };
+        match self.asked.as_ref().and_then(|asked| asked.decided.fields.as_ref()) {
+            // It may have been told less.
+            None => vec![("then was", list(fields))],
+            Some(told) => {
+                let (seen, unseen): (BTreeMap<_, _>, _) =
+                    fields.into_iter().partition(|(name, _)| is_told(&device, told, name));
+                let lines = [("it saw", list(seen)), ("unseen", list(unseen))];
+                lines.into_iter().filter(|(_, fields)| !fields.is_empty()).collect()
+            }
+        }
     }
 
     async fn json(&self, app: &App) -> Outcome<Value> {
@@ -352,12 +366,12 @@ fn asked_json(asked: &Asking) -> Value {
     json!({
         "run": run, "workflow": workflow, "at": at, "now": now, "dry": dry, "policy": decided.policy,
         "digest": decided.digest, "settings": decided.settings, "profiles": decided.profiles,
-        "tables": decided.tables, "utc_offset": decided.utc_offset,
+        "tables": decided.tables, "utc_offset": decided.utc_offset, "fields": decided.fields,
     })
 }
 
 /// What was sent, when, and what Apple answered.
-fn action_words(action: &ActionRecord, waited: Option<&Waited>) -> String {
+fn action_words(action: &ActionRecord, waited: Option<&Waited>, profiles: &Profiles) -> String {
     let sent = action.sent_at.map_or(String::new(), |at| format!("sent {}, ", time(at)));
     let came = match action.state {
         _ if let Some(waited) = waited => waited.of_an_action(),
@@ -367,8 +381,9 @@ fn action_words(action: &ActionRecord, waited: Option<&Waited>) -> String {
         ActionState::Dropped => "not carried out; the next run looks again".to_owned(),
         state => format!("{sent}{}, {}", state.as_str(), maybe(action.answered_at, "no time")),
     };
-    let what = match (&action.removal, &action.profile) {
-        (None, Some(profile)) => format!("to {profile}"),
+    let what = match (&action.removal, &action.sent, &action.profile) {
+        (None, Some(sent), _) => format!("to {}", profiles.in_words(sent)),
+        (None, None, Some(profile)) => format!("to {profile}"),
         _ => action.attempted(),
     };
     format!("run {}: {what}: {came}", action.run)

@@ -1,26 +1,22 @@
 //! `deputy device history`: what happened to a device, in the order we learned of it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::history::{FieldChange, PastChange, PastKind};
-use domain::id::{Digest, ProfileId, ProfileName, RunId, SerialNumber};
+use domain::id::{ProfileId, RunId, SerialNumber};
+use domain::plan::Profiles;
 use domain::waiting::Waited;
 use engine::store::{ActionRecord, StoredDevice};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::explain::said;
-
 use super::{action_json, find, verdict_json};
 use crate::Common;
 use crate::app::App;
 use crate::commands::runs;
 use crate::exit::{Exit, Outcome};
 use crate::output::{print, print_json, time};
-
-/// Our names for Apple's profiles.
-type Defined = BTreeMap<ProfileId, (ProfileName, Digest)>;
 
 /// Carries the command out.
 pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit: u32) -> Outcome {
@@ -41,11 +37,11 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
             }));
             continue;
         }
-        let defined = store.defined_profiles(token).await?;
+        let profiles = app.engine.profiles(token).await?;
         let mut entries: Vec<(Timestamp, RunId, String)> = Vec::new();
         // Oldest first; what was learned of at the same time stays in its order.
         let told = changes.iter().rev().filter(|change| change.kind != PastKind::Done);
-        entries.extend(told.map(|it| (it.seen_at, it.run.clone(), change_words(it, &defined))));
+        entries.extend(told.map(|it| (it.seen_at, it.run.clone(), change_words(it, &profiles))));
         for verdict in verdicts.into_iter().rev() {
             // A verdict bears the time its run began; the run had synced before it asked.
             let asked = store.askings_of(token, &verdict.run).await?;
@@ -57,7 +53,7 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
         for action in actions.into_iter().rev() {
             let waiting = store.waiting(Some(&action.run)).await?;
             let waited = runs::waited(&waiting, token, &action).cloned();
-            entries.extend(action_words(action, waited.as_ref()));
+            entries.extend(action_words(action, waited.as_ref(), &profiles));
         }
         entries.sort_by_key(|(at, ..)| *at);
         let mut words = format!("{serial} of token {token}\n");
@@ -77,7 +73,7 @@ pub(super) async fn run(common: &Common, app: &App, serial: &SerialNumber, limit
 }
 
 /// What happened at Apple.
-pub(super) fn change_words(change: &PastChange, defined: &Defined) -> String {
+pub(super) fn change_words(change: &PastChange, profiles: &Profiles) -> String {
     let mut words = match change.kind {
         PastKind::Added => "listed for the first time",
         PastKind::Changed => "changed at Apple",
@@ -93,24 +89,30 @@ pub(super) fn change_words(change: &PastChange, defined: &Defined) -> String {
         let _ = write!(words, " at {}", time(at));
     }
     for FieldChange { field, from, to } in &change.fields {
-        let value = |value: &Option<String>| value_words(field, value.as_deref(), defined);
+        let value = |value: &Option<String>| value_words(field, value.as_deref(), profiles);
         let _ = write!(words, "\n      {field}: {} -> {}", value(from), value(to));
     }
     words
 }
 
-/// A value as Apple sent it; a profile of ours by our name for it.
-fn value_words(field: &str, value: Option<&str>, defined: &Defined) -> String {
+/// A value as Apple sent it; a profile in words.
+fn value_words(field: &str, value: Option<&str>, profiles: &Profiles) -> String {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return "nothing".to_owned() };
     let id: Option<ProfileId> = if field == "profile_uuid" { value.parse().ok() } else { None };
-    let ours = id.and_then(|id| defined.get(&id)).map(|(name, _)| name.to_string());
-    ours.unwrap_or_else(|| value.to_owned())
+    id.map_or_else(|| value.to_owned(), |id| profiles.in_words(&id))
 }
 
 /// What was done and what came of it; by when it was answered, or sent, or planned.
-fn action_words(action: ActionRecord, waited: Option<&Waited>) -> Option<(Timestamp, RunId, String)> {
+fn action_words(
+    action: ActionRecord,
+    waited: Option<&Waited>,
+    profiles: &Profiles,
+) -> Option<(Timestamp, RunId, String)> {
     let came = waited.map_or_else(|| action.state.as_str().to_owned(), |waited| waited.of_an_action());
-    let what = format!("{}: {came}", action.attempted());
+    let sent = action.sent.as_ref().filter(|_| action.removal.is_none());
+    let attempted =
+        sent.map_or_else(|| action.attempted(), |sent| format!("assignment of {}", profiles.in_words(sent)));
+    let what = format!("{attempted}: {came}");
     let at = action.answered_at.or(action.sent_at).or_else(|| action.run.began())?;
     Some((at, action.run, what))
 }

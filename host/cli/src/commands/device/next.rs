@@ -143,7 +143,7 @@ async fn look(app: &App, stored: &StoredDevice, from: Timestamp) -> Outcome<Look
                 continue;
             }
         };
-        let due = workflow.next_due(from).map(|at| (at, &workflow.name));
+        let due = workflow.next_start(from).map(|at| (at, &workflow.name));
         first = [first, due].into_iter().flatten().min();
     }
     Ok(match (first, paused) {

@@ -55,9 +55,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> Outcome {
         "{shown} is built: {size} bytes. Next, type\n  deputy plugin test {shown}\n\n\
          To use it, copy it to plugins/ beside deputy.toml, and write there:\n\n\
          [plugins.{name}]\npath = \"plugins/{name}.wasm\"\nsha256 = \"{digest}\"\n{limits}\n\
-         its settings under [plugins.{name}.settings], and its name as `policy` in a step of a workflow. Where an \
-         earlier one is trusted, leave its sha256:\n`deputy plugin trust {name}` shows what is different, and writes \
-         the new one.",
+         its settings under [plugins.{name}.settings], and its name as `policy` in a step of a workflow.\n\
+         Where an earlier one is trusted, leave its sha256: `deputy plugin trust {name}` shows what is\n\
+         different, and writes the new one.",
     ));
     Ok(Exit::Success)
 }

@@ -1,6 +1,6 @@
 //! `deputy token request`: a key pair, and what to do with its certificate.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use domain::id::TokenName;
 use domain::token::Token;
@@ -12,6 +12,7 @@ use super::known;
 use crate::Common;
 use crate::app::App;
 use crate::exit::{Exit, Outcome, Problem};
+use crate::out_file::OutFile;
 use crate::output::{print, print_json, time};
 
 /// Carries the command out.
@@ -19,10 +20,12 @@ pub(super) async fn run(common: &Common, app: &App, name: &TokenName, out: Optio
     known(app, name)?;
     let file = out.unwrap_or_else(|| PathBuf::from(format!("{name}.pem")));
     // Nobody is to make a key for a certificate that cannot be written.
-    writable(&file)?;
+    let out = OutFile::open(&file)?;
+    if out.is_standard_output() {
+        return Err(Problem::usage("the certificate is uploaded from a file").hint("name one: `--out FILE`"));
+    }
     let requested = lifecycle::request(&app.engine, name).await?;
-    std::fs::write(&file, &requested.certificate_pem)
-        .map_err(|error| Problem::file("write", &file, &error))?;
+    out.write(|out| out.write_all(requested.certificate_pem.as_bytes()))?;
     if common.json {
         let renews = requested.renews.map(|token| token.server_name);
         let value = json!({
@@ -66,9 +69,4 @@ pub(super) fn open_requests(open: &[PendingKey]) -> String {
         format!("  {}  certificate {}", time(key.requested_at), key.certificate.serial_number)
     };
     open.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn writable(file: &Path) -> Outcome<()> {
-    let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
-    opened.map(drop).map_err(|error| Problem::file("write", file, &error))
 }

@@ -9,64 +9,49 @@ use domain::id::{PluginName, ProfileName, TableName};
 use domain::policy::Question;
 use domain::table::Table as _;
 use domain::workflow::{SecretPlace, Uses, Workflow};
+use engine::settings::Settings;
 use engine::table::{CsvTable, Mistake, TableFile, Wrong};
 use serde_json::{Value, json};
 
 use crate::Common;
-use crate::app::{App, Policies};
+use crate::app::{self, App, Policies};
 use crate::config::Config;
 use crate::exit::{Exit, Outcome, Problem};
 use crate::output::{print, print_json};
 
 /// Carries the command out.
 pub(super) async fn run(common: &Common) -> Outcome {
-    if common.json {
-        let (config, wrong) = Config::examine(&common.config)?;
-        if config.is_none() {
-            print_json("mistakes", &mistakes_json(&wrong));
-            return Ok(Exit::Usage);
-        }
-    }
-    let app = App::open(&common.config, Policies::Checked).await?;
-    let settings = &app.engine.settings;
-    let mut wrong = false;
-    for (name, file) in &settings.tables {
-        let table = file.now();
-        let rows = || rows(&app, name, file, table.as_deref()?);
-        if let Some(mistakes) = file.wrong().or_else(rows) {
-            Problem::usage(mistakes).print();
-            wrong = true;
-        }
-    }
-    for rails in app.config.all_rails() {
-        if let Err(error) = engine::rails::whole(rails.clone()).await {
-            Problem::from(error).print();
-            wrong = true;
-        }
-    }
-    for unusable in settings.policies.values().filter_map(|policy| policy.as_ref().err()) {
-        let problem = Problem::usage(&unusable.error);
-        match &unusable.hint {
-            Some(hint) => problem.hint(hint).print(),
-            None => problem.print(),
-        }
-        wrong = true;
-    }
-    let found = together(&app).await?;
-    if !common.json || wrong {
-        for mistakes in &found {
-            eprintln!("{mistakes}\n");
-        }
-    } else if found.iter().any(Mistakes::has_errors) {
-        print_json("mistakes", &mistakes_json(&found));
-    }
-    if wrong || found.iter().any(Mistakes::has_errors) {
+    let (config, mut wrong) = Config::examine(&common.config)?;
+    let Some(config) = config else {
+        tell(common, &wrong, &[]);
+        return Ok(Exit::Usage);
+    };
+    if !wrong.is_empty() {
+        // Nothing is opened for files with mistakes; what they say of tables and plugins is looked at all the same.
+        let is_right = !wrong.iter().any(|mistakes| mistakes.is_of(&config.path));
+        let policies = if is_right { Policies::Checked } else { Policies::Unused };
+        let settings = app::settings(&config, policies, None);
+        let elsewhere = elsewhere(&config, &settings).await;
+        wrong.extend(config.workflows.values().filter_map(|workflow| alone(&config, &settings, workflow)));
+        tell(common, &wrong, &elsewhere);
         return Ok(Exit::Usage);
     }
+    let app = App::of(config, Policies::Checked).await?;
+    let (config, settings) = (&app.config, &app.engine.settings);
+    let elsewhere = elsewhere(config, settings).await;
+    let found = together(&app).await?;
+    if !elsewhere.is_empty() || found.iter().any(Mistakes::has_errors) {
+        tell(common, &found, &elsewhere);
+        return Ok(Exit::Usage);
+    }
+    if !common.json && !found.is_empty() {
+        tell(common, &found, &[]);
+        eprintln!();
+    }
     let (tokens, profiles) = (settings.tokens.len(), settings.profiles.len());
-    let (workflows, plugins) = (settings.workflows.len(), app.config.plugins.len());
+    let (workflows, plugins) = (settings.workflows.len(), config.plugins.len());
     let lists = settings.expected.len();
-    let doubts: usize = app.config.doubts.values().map(|found| found.list().len()).sum();
+    let doubts: usize = config.doubts.values().map(|found| found.list().len()).sum();
     let folder = common.config.parent().unwrap_or(std::path::Path::new(""));
     if crate::commands::schema::are_old(folder) {
         eprintln!(
@@ -92,8 +77,77 @@ pub(super) async fn run(common: &Common) -> Outcome {
     Ok(Exit::Success)
 }
 
+/// Tells what is wrong: in the files, and in what they lead to.
+fn tell(common: &Common, found: &[Mistakes], elsewhere: &[Elsewhere]) {
+    if common.json {
+        let mut list = mistakes_json(found);
+        list.extend(elsewhere.iter().flat_map(Elsewhere::as_json));
+        print_json("mistakes", &list.into());
+        return;
+    }
+    if !found.is_empty() {
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let between = if elsewhere.is_empty() { "" } else { "\n" };
+        eprintln!("{}{between}", found.join("\n\n"));
+    }
+    elsewhere.iter().for_each(Elsewhere::print);
+}
+
+/// What is wrong with something that `deputy.toml` leads to.
+enum Elsewhere {
+    Table(Wrong),
+    Other { what: String, hint: Option<String> },
+}
+
+impl Elsewhere {
+    fn print(&self) {
+        match self {
+            Self::Table(mistakes) => Problem::usage(mistakes).print(),
+            Self::Other { what, hint } => {
+                Problem { hint: hint.clone(), ..Problem::usage(what) }.print();
+            }
+        }
+    }
+
+    fn as_json(&self) -> Vec<Value> {
+        let one = |file: Option<&str>, line: Option<u64>, message: &str, help: Option<&String>| {
+            json!({
+                "file": file, "line": line, "column": null, "severity": "error", "message": message, "help": help,
+                "rule": null,
+            })
+        };
+        match self {
+            Self::Table(Wrong { path, mistakes, .. }) => {
+                let mistakes = mistakes.iter();
+                mistakes.map(|it| one(Some(path), it.line, &it.message, it.help.as_ref())).collect()
+            }
+            Self::Other { what, hint } => vec![one(None, None, what, hint.as_ref())],
+        }
+    }
+}
+
+/// What is wrong with tables, lists of protected devices and plugins.
+async fn elsewhere(config: &Config, settings: &Settings) -> Vec<Elsewhere> {
+    let mut wrong = Vec::new();
+    for (name, file) in &settings.tables {
+        let table = file.now();
+        let rows = || rows(config, name, file, table.as_deref()?);
+        wrong.extend(file.wrong().or_else(rows).map(Elsewhere::Table));
+    }
+    for rails in config.all_rails() {
+        if let Err(error) = engine::rails::whole(rails.clone()).await {
+            let Problem { chain, hint, .. } = error.into();
+            wrong.push(Elsewhere::Other { what: chain.join(": "), hint });
+        }
+    }
+    for unusable in settings.policies.values().filter_map(|policy| policy.as_ref().err()) {
+        wrong.push(Elsewhere::Other { what: unusable.error.clone(), hint: unusable.hint.clone() });
+    }
+    wrong
+}
+
 /// What is wrong, each with its place, as JSON.
-fn mistakes_json(wrong: &[Mistakes]) -> Value {
+fn mistakes_json(wrong: &[Mistakes]) -> Vec<Value> {
     let one = |mistakes: &Mistakes| {
         let list = mistakes.list().iter().map(|mistake| {
             let (file, line, column) = mistakes.place(mistake);
@@ -110,28 +164,38 @@ fn mistakes_json(wrong: &[Mistakes]) -> Value {
 
 /// What no file is wrong in by itself.
 async fn together(app: &App) -> Outcome<Vec<Mistakes>> {
-    let mut known: BTreeSet<ProfileName> = app.config.profiles.keys().cloned().collect();
-    for token in app.config.tokens.keys() {
+    let (config, settings) = (&app.config, &app.engine.settings);
+    let mut known: BTreeSet<ProfileName> = config.profiles.keys().cloned().collect();
+    for token in config.tokens.keys() {
         // Devices can be on a profile whose file is gone.
         known.extend(app.engine.store.defined_profiles(token).await?.into_values().map(|(name, _)| name));
     }
     let mut found = Vec::new();
-    let mut of_deputy_toml = Findings::new(Source { path: &app.config.path, text: &app.config.text });
-    protected(&app.config.text, "/defaults", &known, &mut of_deputy_toml);
-    unasked(app, &mut of_deputy_toml);
+    let mut of_deputy_toml = Findings::new(Source { path: &config.path, text: &config.text });
+    protected(&config.text, "/defaults", &known, &mut of_deputy_toml);
+    unasked(config, &mut of_deputy_toml);
     found.push(of_deputy_toml.into_mistakes());
-    for (name, workflow) in &app.config.workflows {
-        let Some((path, text)) = app.config.sources.get(name) else { continue };
+    for (name, workflow) in &config.workflows {
+        let Some((path, text)) = config.sources.get(name) else { continue };
         let mut findings = Findings::new(Source { path, text });
         for nth in 0..workflow.steps.len() {
             protected(text, &format!("/steps/{nth}"), &known, &mut findings);
         }
-        asked(app, workflow, &mut findings);
+        asked(settings, workflow, &mut findings);
         ping(workflow, &mut findings);
         found.push(findings.into_mistakes());
     }
     found.retain(|mistakes| !mistakes.list().is_empty());
     Ok(found)
+}
+
+/// What is wrong with a workflow whatever the other files and the store say.
+fn alone(config: &Config, settings: &Settings, workflow: &Workflow) -> Option<Mistakes> {
+    let (path, text) = config.sources.get(&workflow.name)?;
+    let mut findings = Findings::new(Source { path, text });
+    asked(settings, workflow, &mut findings);
+    ping(workflow, &mut findings);
+    Some(findings.into_mistakes()).filter(Mistakes::has_errors)
 }
 
 /// A name that no profile has or had protects nothing. Only a near one is surely mistyped: what is not here may
@@ -155,7 +219,7 @@ fn protected(text: &str, at: &str, known: &BTreeSet<ProfileName>, findings: &mut
 }
 
 /// Plugins are asked what they answer.
-fn asked(app: &App, workflow: &Workflow, findings: &mut Findings<'_>) {
+fn asked(settings: &Settings, workflow: &Workflow, findings: &mut Findings<'_>) {
     for (nth, step) in workflow.steps.iter().enumerate() {
         let (key, plugin, question) = match &step.uses {
             Uses::Decide { policy, .. } => ("policy", policy, Question::Assignment),
@@ -163,7 +227,7 @@ fn asked(app: &App, workflow: &Workflow, findings: &mut Findings<'_>) {
             Uses::Remind { policy: Some(policy), .. } => ("policy", policy, Question::Reminder),
             _ => continue,
         };
-        let Some(Ok(policy)) = app.engine.settings.policies.get(plugin) else { continue };
+        let Some(Ok(policy)) = settings.policies.get(plugin) else { continue };
         if !policy.questions().contains(&question) {
             let answers = list_of(policy.questions().iter().map(|question| question.as_str()));
             let message = format!("`{plugin}` does not answer the question `{}`", question.as_str());
@@ -184,10 +248,9 @@ fn ping(workflow: &Workflow, findings: &mut Findings<'_>) {
 }
 
 /// Lists that no workflow asks.
-fn unasked(app: &App, findings: &mut Findings<'_>) {
-    let asked: BTreeSet<&PluginName> = app.config.workflows.values().flat_map(Workflow::policies).collect();
-    for list in app.config.expected.keys().filter(|list| !asked.iter().any(|it| it.as_str() == list.as_str()))
-    {
+fn unasked(config: &Config, findings: &mut Findings<'_>) {
+    let asked: BTreeSet<&PluginName> = config.workflows.values().flat_map(Workflow::policies).collect();
+    for list in config.expected.keys().filter(|list| !asked.iter().any(|it| it.as_str() == list.as_str())) {
         let short = list.as_str().trim_start_matches("expected.");
         let message = "no workflow asks this list, so no device gets its profile from it";
         let help =
@@ -200,8 +263,8 @@ fn unasked(app: &App, findings: &mut Findings<'_>) {
 const MOST: usize = 20;
 
 /// Rows of a list that cannot be kept to.
-fn rows(app: &App, name: &TableName, file: &TableFile, table: &CsvTable) -> Option<Wrong> {
-    if !app.config.expected.contains_key(name) {
+fn rows(config: &Config, name: &TableName, file: &TableFile, table: &CsvTable) -> Option<Wrong> {
+    if !config.expected.contains_key(name) {
         return None;
     }
     let path = file.source().path.display().to_string();
@@ -212,7 +275,7 @@ fn rows(app: &App, name: &TableName, file: &TableFile, table: &CsvTable) -> Opti
             return Some(Wrong { path, mistakes: vec![mistake], more: false });
         }
     };
-    let profiles: Vec<&str> = app.config.profiles.keys().map(ProfileName::as_str).collect();
+    let profiles: Vec<&str> = config.profile_names.iter().map(ProfileName::as_str).collect();
     let wrong = |(line, row): (u64, Vec<String>)| {
         let (message, help) = match Expected::read(table.columns(), &row) {
             Err(wrong) => (wrong, None),

@@ -89,7 +89,7 @@ pub(super) async fn resume(common: &Common, arguments: Resume) -> Outcome {
         return Err(Problem::usage(format!("{name} is not paused"))
             .hint("`deputy workflow list` shows what is, and when each runs next"));
     };
-    let next = app.engine.settings.workflows.get(&name).and_then(|it| it.next_due(app.engine.now()));
+    let next = app.engine.settings.workflows.get(&name).and_then(|it| it.next_start(app.engine.now()));
     let is_disabled = app.engine.settings.workflows.get(&name).is_some_and(|workflow| !workflow.enabled);
     if common.json {
         let mut value = as_json(&name, &pause);

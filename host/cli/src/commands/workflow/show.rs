@@ -66,8 +66,12 @@ fn about(app: &App, workflow: &Workflow) -> Vec<(&'static str, String)> {
         Some(tokens) => tokens.iter().map(TokenName::as_str).collect(),
         None => app.config.tokens.keys().map(TokenName::as_str).collect(),
     };
-    let all = if workflow.tokens.is_none() { ", all there are" } else { "" };
-    about.push(("tokens", format!("{}{all}", tokens.join(", "))));
+    let all = match (&workflow.tokens, tokens.is_empty()) {
+        (Some(_), _) => "",
+        (None, false) => "all: ",
+        (None, true) => "all, and deputy.toml has none yet",
+    };
+    about.push(("tokens", format!("{all}{}", tokens.join(", "))));
     match &workflow.timing {
         None => about.push(("runs", "only by hand".to_owned())),
         Some(timing) => {
@@ -248,6 +252,6 @@ fn write_to(app: &App, channels: Option<&[domain::id::ChannelName]>) -> String {
     match (names.is_empty(), channels) {
         (true, _) => "there is no channel, so nobody is told".to_owned(),
         (false, Some(_)) => format!("by {}", names.join(", ")),
-        (false, None) => format!("by {}, all channels there are", names.join(", ")),
+        (false, None) => format!("by all channels: {}", names.join(", ")),
     }
 }
