@@ -20,9 +20,6 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{Exit, Outcome, Problem};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Gives Apple devices their enrolment profile, unattended: syncs the devices Apple lists, asks a
 /// policy which profile each gets, shows a plan, assigns, and reminds you before a token runs out.
 #[derive(Parser)]

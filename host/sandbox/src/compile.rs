@@ -206,13 +206,6 @@ pub fn serve(arguments: &[String]) -> ExitCode {
     }
 }
 
-/// How much address space this process has, before it does anything: 0 where nobody says.
-#[cfg(unix)]
-fn reserved() -> u64 {
-    let pages = || std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').next()?.parse::<u64>().ok();
-    pages().unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
-}
-
 impl Job {
     /// From here on, no more than this.
     #[cfg(unix)]
@@ -220,9 +213,8 @@ impl Job {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         // Whoever started us looks at the clock; this is for when nobody does any more.
         let processor_time = self.seconds.saturating_mul(threads() as u64);
-        // The allocator has reserved its room already, used or not.
-        let bytes = self.bytes.saturating_add(reserved());
-        for (resource, most) in [(Resource::As, bytes), (Resource::Cpu, processor_time), (Resource::Core, 0)]
+        for (resource, most) in
+            [(Resource::As, self.bytes), (Resource::Cpu, processor_time), (Resource::Core, 0)]
         {
             // Somebody may have limited us more than that already, and nobody can raise it again.
             let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));

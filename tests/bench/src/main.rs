@@ -21,10 +21,6 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
-/// The one that `deputy` has; the baseline has it too.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Measures Deputy: a sync and a whole first run beside a bare download of the same pages, decisions beside the
 /// same rules natively.
 ///

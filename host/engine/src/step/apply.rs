@@ -234,8 +234,8 @@ impl Sending<'_, '_> {
     /// Makes the next batch ready, of those after an action.
     async fn make_ready(&mut self, after: Option<&QueuedAction>, id: &ProfileId) -> Result<(), Error> {
         let store = &self.lane.engine.store;
-        let next = store.next_actions(self.plan, self.target, after, self.limit).await?;
-        store.actions_sent(&next, id, self.lane.engine.now()).await?;
+        let mut next = store.next_actions(self.plan, self.target, after, self.limit).await?;
+        store.actions_sent(&mut next, id, self.lane.engine.now()).await?;
         self.ready = next;
         Ok(())
     }

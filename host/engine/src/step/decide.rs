@@ -18,7 +18,7 @@ use domain::workflow::OnFault;
 use super::Lane;
 use crate::failure::Error;
 use crate::settings::Unusable;
-use crate::store::{self, Book, DeviceId, Mark, Ranges, Work};
+use crate::store::{self, Book, DeviceId, Fields, Mark, Ranges, Work};
 
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
@@ -167,18 +167,42 @@ async fn count_all(lane: &Lane<'_>, decided: &mut Decided) -> Result<(), Error> 
     Ok(())
 }
 
+/// What of a device has to be read for a policy: one that looks at nothing which has no column of its own is not
+/// told of it either.
+fn fields(policy: &dyn Policy) -> Fields {
+    const NAMED: [&str; 13] = [
+        "serial_number",
+        "model",
+        "description",
+        "color",
+        "asset_tag",
+        "os",
+        "device_family",
+        "profile_uuid",
+        "current_profile",
+        "profile_assign_time",
+        "profile_push_time",
+        "device_assigned_by",
+        "device_assigned_date",
+    ];
+    match policy.fields() {
+        Some(fields) if fields.iter().all(|field| NAMED.contains(&field.as_str())) => Fields::Named,
+        _ => Fields::All,
+    }
+}
+
 /// The next devices to be asked about.
 async fn next(
     lane: &Lane<'_>,
     others: &Others,
     changed: Option<&Ranges>,
     after: Option<DeviceId>,
+    fields: Fields,
 ) -> Result<Vec<(DeviceId, Device)>, store::Error> {
     let store = &lane.engine.store;
     match (changed, others.before.as_slice()) {
-        (Some(changed), _) => store.devices_among(changed, after, BATCH).await,
-        (None, []) => store.devices_after(&lane.token, after, BATCH).await,
-        (None, before) => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await,
+        (_, []) => store.devices_after(&lane.token, changed, after, BATCH, fields).await,
+        (_, before) => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await,
     }
 }
 
@@ -223,17 +247,18 @@ impl Deciding<'_> {
         self.health = store.plugin_health(self.policy.name(), Some(&lane.token), &self.mark).await?;
         self.rest(false);
         let (others, changed) = (self.others, self.changed);
+        let fields = fields(&*self.policy);
         let by = (self.policy.name().clone(), self.policy.digest().clone());
         let write = |verdicts| {
             let (book, by) = (lane.about.book(), by.clone());
             store.store_verdicts(lane.run, book, by, &others.later, verdicts, lane.now)
         };
-        let mut devices = next(lane, others, changed, None).await?;
+        let mut devices = next(lane, others, changed, None, fields).await?;
         let mut verdicts = Vec::new();
         // While a batch is asked about, what was said of the one before is written, and the one after it is read.
         while let Some((last, _)) = devices.last() {
             lane.go_on()?;
-            let following = next(lane, others, changed, Some(*last));
+            let following = next(lane, others, changed, Some(*last), fields);
             let (differently, following, asked) =
                 tokio::join!(write(verdicts), following, self.verdicts(&context, devices));
             self.decided.differently += differently?;

@@ -22,12 +22,12 @@ pub(crate) async fn remove(
     retry: Retry,
 ) -> Result<Removed, Error> {
     let store = &lane.engine.store;
-    let actions = store.record_removals(lane.run, &lane.token, what, serials).await?;
+    let mut actions = store.record_removals(lane.run, &lane.token, what, serials).await?;
     let mut removed = Removed::none(what);
     // The token does not have them any more; it did when they were shown.
     removed.not_accessible = (serials.len() - actions.len()) as u64;
     let limit = store.sync_state(&lane.token).await?.limits.assign.map_or(BATCH, |limit| limit.min(BATCH));
-    for batch in actions.chunks(limit.max(1) as usize) {
+    for batch in actions.chunks_mut(limit.max(1) as usize) {
         if let Err(error) = remove_batch(lane, what, batch, retry, &mut removed).await {
             // What was never sent is dropped when the run is closed.
             let done = format!("{} of {} devices done", removed.succeeded, serials.len());
@@ -40,7 +40,7 @@ pub(crate) async fn remove(
 async fn remove_batch(
     lane: &Lane<'_>,
     what: Removal,
-    batch: &[QueuedAction],
+    batch: &mut [QueuedAction],
     retry: Retry,
     removed: &mut Removed,
 ) -> Result<(), Error> {

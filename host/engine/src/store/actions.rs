@@ -28,6 +28,8 @@ use super::{Error, Store, maybe_time, millis, time, typed};
 pub struct QueuedAction {
     pub(super) id: i64,
     pub(super) device: DeviceId,
+    /// What it shares its outcome with, once it is sent.
+    pub(super) outcome: Option<i64>,
     /// Which device.
     pub serial_number: SerialNumber,
 }
@@ -143,7 +145,7 @@ impl Store {
     /// Records that these actions, of one plan, are about to be sent.
     pub async fn actions_sent(
         &self,
-        actions: &[QueuedAction],
+        actions: &mut [QueuedAction],
         profile: &ProfileId,
         now: Timestamp,
     ) -> Result<(), Error> {
@@ -152,7 +154,7 @@ impl Store {
 
     pub(super) async fn sent(
         &self,
-        actions: &[QueuedAction],
+        actions: &mut [QueuedAction],
         profile: Option<ProfileId>,
         now: Timestamp,
     ) -> Result<(), Error> {
@@ -160,8 +162,8 @@ impl Store {
             return Ok(());
         }
         let ids = ids(actions);
-        self.write(move |connection| {
-            let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
+        let outcome = self.write(move |connection| {
+            let (first, last) = (ids.iter().min(), ids.iter().max());
             let mut insert = connection.prepare_cached(
                 "INSERT INTO outcome (plan, state, uuid, sent_at, first, last)
                  VALUES (?1 >> 32, 'sent', ?2, ?3, ?1, ?4) RETURNING id",
@@ -169,9 +171,12 @@ impl Store {
             let profile = profile.as_ref().map(ProfileId::as_str);
             let outcome: i64 =
                 insert.query_row(params![first, profile, millis(now), last], |row| row.get(0))?;
-            came_to(connection, &ids, Some(outcome))
-        })
-        .await
+            came_to(connection, &ids, Some(outcome))?;
+            Ok(outcome)
+        });
+        let outcome = Some(outcome.await?);
+        actions.iter_mut().for_each(|action| action.outcome = outcome);
+        Ok(())
     }
 
     /// Takes back [`Self::actions_sent`] for actions that Apple is known not to have carried out.
@@ -180,11 +185,8 @@ impl Store {
             return Ok(());
         }
         let ids = ids(actions);
+        let outcomes: BTreeSet<i64> = actions.iter().filter_map(|action| action.outcome).collect();
         self.write(move |connection| {
-            let mut outcomes = BTreeSet::new();
-            for id in &ids {
-                outcomes.extend(outcome_of(connection, *id)?);
-            }
             came_to(connection, &ids, None)?;
             for outcome in outcomes {
                 if outcome_size(connection, outcome)? == 0 {
@@ -221,7 +223,7 @@ impl Store {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.id, serial_number, uuid, r.started_at, a.device
+                "SELECT a.id, serial_number, uuid, r.started_at, a.device, o.id
                  FROM outcome o JOIN plan p ON p.id = o.plan JOIN run r ON r.id = p.run
                      JOIN action_record a ON a.id >= o.first AND a.id <= o.last AND a.outcome = o.id
                      JOIN device_record d ON d.id = a.device
@@ -231,7 +233,8 @@ impl Store {
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
-                let action = QueuedAction { id: row.get(0)?, device: row.get(4)?, serial_number };
+                let (id, device, outcome) = (row.get(0)?, row.get(4)?, row.get(5)?);
+                let action = QueuedAction { id, device, outcome, serial_number };
                 found.push((action, typed(row.get(2)?, "profile id")?, time(row.get(3)?)?));
             }
             Ok(found)
@@ -492,11 +495,6 @@ fn came_to(connection: &Connection, actions: &[i64], outcome: Option<i64>) -> Re
     Ok(())
 }
 
-fn outcome_of(connection: &Connection, action: i64) -> Result<Option<i64>, Error> {
-    let mut select = connection.prepare_cached("SELECT outcome FROM action_record WHERE id = ?1")?;
-    Ok(select.query_row([action], |row| row.get(0)).optional()?.flatten())
-}
-
 /// How many actions have this outcome.
 fn outcome_size(connection: &Connection, outcome: i64) -> Result<usize, Error> {
     let mut count = connection.prepare_cached(
@@ -508,14 +506,14 @@ fn outcome_size(connection: &Connection, outcome: i64) -> Result<usize, Error> {
 
 /// Writes what became of actions. Those that were sent together and came to the same share one row: most are, so
 /// it is that row which changes, and only of the others which row they have.
-pub(super) fn settled(
+pub(super) fn settled<'a>(
     connection: &Connection,
-    actions: impl IntoIterator<Item = (i64, ActionState)>,
+    actions: impl IntoIterator<Item = (&'a QueuedAction, ActionState)>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut groups: BTreeMap<(Option<i64>, &str), Vec<i64>> = BTreeMap::new();
-    for (id, state) in actions {
-        groups.entry((outcome_of(connection, id)?, state.as_str())).or_default().push(id);
+    for (action, state) in actions {
+        groups.entry((action.outcome, state.as_str())).or_default().push(action.id);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, ids)| ids.len());
@@ -562,7 +560,7 @@ fn answered(
             ActionState::Throttled => Refusal::Throttled,
             ActionState::NotAccessible => Refusal::NotAccessible,
             ActionState::Succeeded => {
-                let Some(outcome) = outcome_of(connection, action.id)? else { continue };
+                let Some(outcome) = action.outcome else { continue };
                 let profile = match given.get(&outcome) {
                     Some(profile) => profile.clone(),
                     None => {
@@ -591,7 +589,7 @@ fn answered(
     }
     standings.settle()?;
     touch(connection, Ranges::of(touched))?;
-    settled(connection, answers.iter().map(|(action, state)| (action.id, *state)), now)
+    settled(connection, answers.iter().map(|(action, state)| (action, *state)), now)
 }
 
 fn pause_of(connection: &Connection, device: DeviceId) -> Result<Option<Pause>, Error> {

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::device::{Assignment, Device, Known, ProfileStatus};
 use domain::id::{PluginName, ProfileId, SerialNumber, TokenName};
 use domain::pause::Pause;
+use foldhash::HashMap;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{Row, Rows, ToSql, params};
+use rusqlite::{CachedStatement, Connection, Row, Rows, ToSql, params};
 
 use super::ranges::Ranges;
-use super::standing::Numbers;
+use super::standing::{Numbers, Standings};
 use super::verdicts::Book;
-use super::{Error, Store, from_json, maybe_time, millis, time, typed};
+use super::{Error, Store, from_json, kinds, maybe_time, millis, time, typed};
 use crate::expected::Here;
 
 pub(super) const COLUMNS: &str =
@@ -103,46 +104,26 @@ impl Store {
     }
 
     /// The devices a token has, as they are by now, in the order in which they came, after one; at most
-    /// `limit`.
+    /// `limit`. With `among`, only those of them.
     pub async fn devices_after(
         &self,
         token: &TokenName,
+        among: Option<&Ranges>,
         after: Option<DeviceId>,
         limit: u32,
+        read: Fields,
     ) -> Result<Vec<(DeviceId, Device)>, Error> {
-        let token = token.clone();
+        let (token, among) = (token.clone(), among.cloned());
         self.read(move |connection| {
-            let numbers = Numbers::of(connection, &token)?;
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id FROM numbered_device
-                 WHERE id > ?1 AND id <= ?2 AND gone = 0 ORDER BY id LIMIT ?3"
-            ))?;
-            let after = after.unwrap_or(numbers.before_first());
-            present(&mut statement.query(params![after, numbers.keyed, limit])?)
-        })
-        .await
-    }
-
-    /// [`Store::devices_after`], of these.
-    pub async fn devices_among(
-        &self,
-        devices: &Ranges,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> Result<Vec<(DeviceId, Device)>, Error> {
-        let devices = devices.clone();
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id FROM numbered_device
-                 WHERE id >= ?1 AND id <= ?2 AND gone = 0 ORDER BY id LIMIT ?3"
-            ))?;
+            let all = || Ok(Numbers::of(connection, &token)?.all());
+            let among = among.map_or_else(all, Ok::<_, Error>)?;
+            let mut reading = Reading::new(connection, read)?;
             let mut found = Vec::new();
-            for (first, last) in devices.after(after.unwrap_or_default()) {
-                let left = (limit as usize).saturating_sub(found.len());
-                if left == 0 {
+            for (first, last) in among.after(after.unwrap_or_default()) {
+                if found.len() >= limit as usize {
                     break;
                 }
-                found.append(&mut present(&mut statement.query(params![first, last, left as u64])?)?);
+                reading.read(first, last, limit as usize, &mut found)?;
             }
             Ok(found)
         })
@@ -295,6 +276,84 @@ impl Store {
             Ok(counts)
         })
         .await
+    }
+}
+
+/// How much of a device is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// Everything.
+    All,
+    /// Not what Apple says besides, [`Device::extra`]: to read that takes as long as all the rest.
+    Named,
+}
+
+/// Many devices, read with what they have in common looked up once.
+struct Reading<'c> {
+    connection: &'c Connection,
+    fields: Fields,
+    standings: Standings<'c>,
+    kinds: HashMap<i64, [Option<String>; 6]>,
+    select: CachedStatement<'c>,
+}
+
+impl<'c> Reading<'c> {
+    fn new(connection: &'c Connection, fields: Fields) -> Result<Self, Error> {
+        let select = connection.prepare_cached(
+            "SELECT r.id, r.serial_number, r.kind, r.asset_tag, r.device_assigned_date, r.extra, n.standing,
+                 n.profile_assign_time, n.profile_push_time, n.ours_at
+             FROM device_record r JOIN device_state n ON n.device = r.id
+             WHERE r.id >= ?1 AND r.id <= ?2 ORDER BY r.id",
+        )?;
+        let standings = Standings::new(connection)?;
+        Ok(Self { connection, fields, standings, kinds: HashMap::default(), select })
+    }
+
+    /// Reads a stretch of devices, those that are here, until there are as many as are wanted.
+    fn read(
+        &mut self,
+        first: DeviceId,
+        last: DeviceId,
+        most: usize,
+        found: &mut Vec<(DeviceId, Device)>,
+    ) -> Result<(), Error> {
+        let mut rows = self.select.query([first, last])?;
+        while found.len() < most
+            && let Some(row) = rows.next()?
+        {
+            let standing = self.standings.get(row.get(6)?)?;
+            if standing.gone {
+                continue;
+            }
+            let kind: i64 = row.get(2)?;
+            if !self.kinds.contains_key(&kind) {
+                self.kinds.insert(kind, kinds::of(self.connection, kind)?);
+            }
+            let [model, description, color, os, device_family, device_assigned_by] =
+                self.kinds[&kind].clone();
+            let extra: Option<String> = if self.fields == Fields::All { row.get(5)? } else { None };
+            let (ours_at, ours): (Option<i64>, _) = (row.get(9)?, standing.ours.clone());
+            let ours = ours.zip(maybe_time(ours_at)?).map(|(profile, at)| Assignment { profile, at });
+            let device = Device {
+                serial_number: typed(row.get(1)?, "serial number")?,
+                model,
+                description,
+                color,
+                asset_tag: row.get(3)?,
+                os,
+                device_family,
+                profile_status: standing.status,
+                profile_uuid: standing.profile.clone(),
+                profile_assign_time: maybe_time(row.get(7)?)?,
+                profile_push_time: maybe_time(row.get(8)?)?,
+                device_assigned_by,
+                device_assigned_date: maybe_time(row.get(4)?)?,
+                extra: extra.map_or(Ok(BTreeMap::new()), |text| from_json(&text, "list of fields"))?,
+            };
+            let known = Known { device, gone: false, ours, changed_at: None, pause: None };
+            found.push((row.get(0)?, known.present()));
+        }
+        Ok(())
     }
 }
 

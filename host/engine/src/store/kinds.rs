@@ -53,6 +53,16 @@ impl<'c> Kinds<'c> {
     }
 }
 
+/// The words of a kind.
+pub(super) fn of(connection: &Connection, kind: i64) -> Result<[Option<String>; 6], Error> {
+    let mut select = connection.prepare_cached(
+        "SELECT model, description, color, os, device_family, device_assigned_by FROM kind WHERE id = ?1",
+    )?;
+    Ok(select.query_row([kind], |row| {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
+    })?)
+}
+
 /// What tells a device's kind.
 pub(super) fn words(device: &Device) -> Words<'_> {
     let Device { model, description, color, os, device_family, device_assigned_by, .. } = device;

@@ -49,7 +49,7 @@ use crate::secrets::{self, Key};
 
 pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
 pub use belongings::{Belongings, Renamed};
-pub use devices::{DeviceFilter, DeviceId, StoredDevice};
+pub use devices::{DeviceFilter, DeviceId, Fields, StoredDevice};
 pub use history::{PastDevices, Seen};
 pub use inventory::{PageResult, Pages};
 pub use keep::Forgettable;
@@ -536,7 +536,7 @@ mod tests {
         assert_eq!((kinds, changes[0].fields.len()), (vec!["changed", "added"], 1));
         // What was decided before is not made up: the echo of what we did was not kept then.
         assert!(store.whole_since().await.unwrap() >= time(millis(before)).unwrap());
-        let (device, _) = store.devices_after(&token, None, 9).await.unwrap().remove(0);
+        let (device, _) = store.devices_after(&token, None, None, 9, Fields::All).await.unwrap().remove(0);
         let (run, plugin) = ("20260101-000000-bcdfgh".parse().unwrap(), "rules".parse().unwrap());
         let policy = (plugin, domain::id::Digest::of(b""));
         let said = vec![(device, domain::verdict::Verdict::ignore())];

@@ -473,7 +473,8 @@ impl Store {
             let mut actions = Vec::new();
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
-                actions.push(QueuedAction { id: row.get(0)?, device: row.get(2)?, serial_number });
+                let (id, device) = (row.get(0)?, row.get(2)?);
+                actions.push(QueuedAction { id, device, outcome: None, serial_number });
             }
             Ok(actions)
         })
@@ -539,8 +540,7 @@ impl Store {
         let (changed, in_flight) = (verdicts.changed.clone(), in_flight.clone());
         self.read(move |connection| {
             let numbers = Numbers::of(connection, &token)?;
-            let all = Ranges::of(vec![(numbers.before_first().next(), numbers.keyed)]);
-            let Some(changed) = changed else { return Ok(all) };
+            let Some(changed) = changed else { return Ok(numbers.all()) };
             let mut paused =
                 connection.prepare_cached("SELECT device FROM pause WHERE device > ?1 AND device <= ?2")?;
             let paused =
@@ -558,7 +558,7 @@ impl Store {
                 }
             }
             let sought: u64 = stands.values().map(|stand| stand.devices).sum();
-            Ok(if found == sought { few } else { all })
+            Ok(if found == sought { few } else { numbers.all() })
         })
         .await
     }

@@ -9,6 +9,7 @@ pub struct Ranges(Vec<(DeviceId, DeviceId)>);
 impl Ranges {
     /// Of these stretches, in any order, which may overlap.
     pub(super) fn of(mut stretches: Vec<(DeviceId, DeviceId)>) -> Self {
+        stretches.retain(|(first, last)| first <= last);
         stretches.sort_unstable();
         let mut ranges: Vec<(DeviceId, DeviceId)> = Vec::new();
         for (first, last) in stretches {
@@ -77,5 +78,6 @@ mod tests {
     #[test]
     fn of_none_nothing_is_left() {
         check("", "");
+        check("5-4", "");
     }
 }

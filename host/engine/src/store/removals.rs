@@ -49,7 +49,7 @@ impl Store {
                 let (profile, reason) = (String::new(), "by hand".into());
                 let deed = Deed { kind: Some(what), profile, id: None, from: standing.on().cloned(), reason };
                 let id = writing.put(device, deed)?;
-                actions.push(QueuedAction { id, device, serial_number });
+                actions.push(QueuedAction { id, device, outcome: None, serial_number });
             }
             Ok(actions)
         })
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Records that these removals are about to be sent.
-    pub async fn removals_sent(&self, actions: &[QueuedAction], now: Timestamp) -> Result<(), Error> {
+    pub async fn removals_sent(&self, actions: &mut [QueuedAction], now: Timestamp) -> Result<(), Error> {
         self.sent(actions, None, now).await
     }
 
@@ -74,7 +74,7 @@ impl Store {
                 answer(connection, &mut standings, what, (action, *state), why.as_deref(), &seen)?;
             }
             standings.settle()?;
-            settled(connection, answers.iter().map(|(action, state, _)| (action.id, *state)), seen.at)
+            settled(connection, answers.iter().map(|(action, state, _)| (action, *state)), seen.at)
         })
         .await
     }
@@ -87,7 +87,7 @@ impl Store {
         let token = token.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT a.id, serial_number, e.kind, r.started_at, a.device
+                "SELECT a.id, serial_number, e.kind, r.started_at, a.device, o.id
                  FROM outcome o JOIN plan p ON p.id = o.plan JOIN run r ON r.id = p.run
                      JOIN action_record a ON a.id >= o.first AND a.id <= o.last AND a.outcome = o.id
                      JOIN deed e ON e.id = a.deed JOIN device_record d ON d.id = a.device
@@ -98,7 +98,8 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let serial_number = typed(row.get(1)?, "serial number")?;
                 let what = typed(row.get(2)?, "kind of action")?;
-                let action = QueuedAction { id: row.get(0)?, device: row.get(4)?, serial_number };
+                let (id, device, outcome) = (row.get(0)?, row.get(4)?, row.get(5)?);
+                let action = QueuedAction { id, device, outcome, serial_number };
                 found.push((action, what, time(row.get(3)?)?));
             }
             Ok(found)
@@ -130,14 +131,14 @@ impl Store {
                 };
                 let why = (state == ActionState::Dropped).then_some("Apple did not carry it out");
                 answer(connection, &mut inventory.standings, what, (&action, state), why, &seen)?;
-                settling.push((action.id, state));
                 if let ReadBack::Found(device) = found {
                     inventory.fold(listed(*device))?;
                 }
                 states.push(state);
+                settling.push(action);
             }
             inventory.settle()?;
-            settled(connection, settling, seen.at)?;
+            settled(connection, settling.iter().zip(states.iter().copied()), seen.at)?;
             Ok(states)
         })
         .await

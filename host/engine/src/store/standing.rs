@@ -13,6 +13,7 @@ use foldhash::HashMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
 use super::devices::DeviceId;
+use super::ranges::Ranges;
 use super::{Error, typed};
 
 /// One way to stand.
@@ -116,6 +117,15 @@ impl<'c> Standings<'c> {
         to: impl FnOnce(&Standing) -> Standing,
     ) -> Result<i64, Error> {
         let from = self.of(device)?;
+        self.move_on(from, to)
+    }
+
+    /// The same of a device that is known to stand so.
+    pub(super) fn move_on(
+        &mut self,
+        from: i64,
+        to: impl FnOnce(&Standing) -> Standing,
+    ) -> Result<i64, Error> {
         let standing = to(self.get(from)?);
         self.leave(from);
         self.enter(standing)
@@ -224,6 +234,11 @@ impl Numbers {
     /// All devices of the token come after this one.
     pub(super) fn before_first(self) -> DeviceId {
         DeviceId::before_first(self.token)
+    }
+
+    /// All its devices that can be found.
+    pub(super) fn all(self) -> Ranges {
+        Ranges::of(vec![(self.before_first().next(), self.keyed)])
     }
 
     /// How many devices the token has.

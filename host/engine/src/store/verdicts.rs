@@ -70,13 +70,13 @@ impl Store {
                 Writing { book, connection, asking, standings: Standings::new(connection)?, put };
             let mut differently = 0;
             for (device, verdict) in verdicts {
-                let before = writing.opinion_on(device)?;
+                let (standing, before) = writing.opinion_on(device)?;
                 let opinion = opinions.enter(&verdict)?;
                 // What one of these said may be what it will say again.
                 let is_theirs = verdict.decision == Decision::Ignore
                     && before.map_or(Ok(false), |before| opinions.is_of(before, &later))?;
                 if before != Some(opinion) && !is_theirs {
-                    writing.put(device, opinion)?;
+                    writing.put(device, standing, opinion)?;
                     differently += 1;
                 }
             }
@@ -185,23 +185,23 @@ struct Writing<'c> {
 }
 
 impl Writing<'_> {
-    /// What was said of a device until now.
-    fn opinion_on(&mut self, device: DeviceId) -> Result<Option<i64>, Error> {
+    /// How a device stands, in the book where that counts, and what was said of it until now.
+    fn opinion_on(&mut self, device: DeviceId) -> Result<(i64, Option<i64>), Error> {
         match self.book {
             Book::Live => {
                 let standing = self.standings.of(device)?;
-                Ok(self.standings.get(standing)?.opinion)
+                Ok((standing, self.standings.get(standing)?.opinion))
             }
             Book::Shadow => {
                 let mut select =
                     self.connection.prepare_cached("SELECT opinion FROM shadow_state WHERE device = ?1")?;
-                Ok(select.query_row([device], |row| row.get(0)).optional()?)
+                Ok((0, select.query_row([device], |row| row.get(0)).optional()?))
             }
         }
     }
 
     /// Writes what is said of a device now, and keeps what was said before.
-    fn put(&mut self, device: DeviceId, opinion: i64) -> Result<(), Error> {
+    fn put(&mut self, device: DeviceId, standing: i64, opinion: i64) -> Result<(), Error> {
         let asking = self.asking.enter()?;
         if self.book == Book::Shadow {
             let mut put = self.connection.prepare_cached(
@@ -211,7 +211,7 @@ impl Writing<'_> {
             return Ok(());
         }
         let mut before = None;
-        let standing = self.standings.change(device, |standing| {
+        let standing = self.standings.move_on(standing, |standing| {
             before = standing.opinion;
             Standing { opinion: Some(opinion), ..standing.clone() }
         })?;

@@ -123,7 +123,13 @@ impl From {
         let batches = std::iter::from_fn(move || {
             loop {
                 let (token, after) = place.clone()?;
-                let found = handle.block_on(store.devices_after(&token, after, BATCH as u32));
+                let found = handle.block_on(store.devices_after(
+                    &token,
+                    None,
+                    after,
+                    BATCH as u32,
+                    engine::store::Fields::All,
+                ));
                 match found {
                     Err(error) => {
                         place = None;

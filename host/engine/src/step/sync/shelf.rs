@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::store::{self, PageResult, Pages, Seen, Store};
 
 /// No more devices than these wait in memory for a write that is going on.
-const MOST: usize = 8_000;
+const MOST: usize = 4_000;
 
 /// Gathers pages and writes them in order, one write at a time.
 pub(super) struct Shelf {
