@@ -28,8 +28,8 @@ const ONCE: Retry = Retry { attempts: 1, backoff: std::time::Duration::ZERO };
 /// Asks, for every token of which something is in flight.
 pub(super) async fn ask(engine: Engine, stop: Stop) {
     let mut going = JoinSet::new();
-    for token in engine.settings.tokens.keys().cloned() {
-        let (engine, stop) = (engine.clone(), stop.clone());
+    for token in engine.settings.tokens.keys() {
+        let (engine, token, stop) = (engine.clone(), token.clone(), stop.clone());
         going.spawn(async move {
             if let Err(error) = ask_for(&engine, &token, &stop).await {
                 let failure = error.failure();
