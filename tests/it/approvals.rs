@@ -131,6 +131,29 @@ fn an_approval_that_apple_keeps_from_being_carried_out_holds_and_the_next_run_do
 }
 
 #[test]
+fn a_run_by_schedule_carries_out_what_a_person_has_approved() {
+    let env = that_waits();
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Assign).times(50));
+    env.run(&["approve", "last", "--yes"]).ends_with(5);
+    env.apple().clear_faults();
+    env.edit("workflows/auto-assign.toml", "cron = \"*/15 * * * *\"", "cron = \"*/1 * * * * *\"");
+    let daemon = env.start(&["serve"], "serve.log");
+    env.until("it is carried out", || waiting(&env) == "anna approved");
+    assert_eq!(env.end(daemon, "-TERM"), Some(0), "{}", env.read("serve.log"));
+    assert_eq!((env.with_profile("main"), env.apple().most_assignments_of_one_device()), (3, 1));
+}
+
+#[test]
+fn the_run_that_could_not_carry_it_out_leads_to_the_one_that_asked() {
+    let env = that_waits();
+    env.apple().fault(Fault::status(503, "").on(Endpoint::Assign).times(50));
+    env.run(&["approve", "last", "--yes"]).ends_with(5);
+    env.apple().clear_faults();
+    env.run(&["approve", "last", "--refuse"]).is_done();
+    assert_eq!(waiting(&env), "anna refused");
+}
+
+#[test]
 fn what_is_left_of_an_approved_plan_needs_no_other_word() {
     let env = that_waits();
     // The first of two profiles is assigned, the second is not.

@@ -110,19 +110,25 @@ pub(crate) async fn run(common: &Common, arguments: &Arguments) -> Outcome {
     carry_out(common, &app, &workflow, manner).await
 }
 
-/// The run that asked: this one, or the earlier one whose plan it made again.
+/// The run that asked: this one, or the earlier one whose plan it made again, or tried in vain to carry out.
 async fn asked_by(app: &App, run: Run) -> Outcome<Run> {
-    let asked = run.steps.iter().find_map(|step| match &step.outcome {
-        Some(StepOutcome::Waits(waits)) => waits.planned.same_as.clone(),
-        Some(StepOutcome::Declined { run, .. }) => Some(run.clone()),
-        _ => None,
-    });
-    match asked {
-        Some(asked) if !run.steps.iter().any(waits_itself) => {
-            Ok(app.engine.store.run(&asked).await?.unwrap_or(run))
-        }
-        _ => Ok(run),
+    if run.steps.iter().any(waits_itself) {
+        return Ok(run);
     }
+    for step in &run.steps {
+        let (asked, is_it) = match &step.outcome {
+            Some(StepOutcome::Waits(waits)) => (waits.planned.same_as.as_ref(), true),
+            Some(StepOutcome::Declined { run, .. }) => (Some(run), true),
+            Some(StepOutcome::Planned(planned)) => (planned.approved.as_ref(), false),
+            _ => (None, false),
+        };
+        let Some(asked) = asked else { continue };
+        let waits = app.engine.store.waiting(Some(asked)).await?.iter().any(|it| it.waited.end.is_none());
+        if is_it || waits {
+            return Ok(app.engine.store.run(asked).await?.unwrap_or(run));
+        }
+    }
+    Ok(run)
 }
 
 fn waits_itself(step: &domain::run::StepRecord) -> bool {
