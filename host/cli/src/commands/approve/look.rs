@@ -2,7 +2,6 @@
 //! of the devices.
 
 use domain::id::TokenName;
-use domain::plan::Profiles;
 use domain::report::planned_lines;
 use domain::review::{self, Move};
 use domain::run::{Outcome as StepOutcome, Planned, Run};
@@ -35,13 +34,8 @@ pub(super) async fn show(common: &Common, app: &App, run: &Run) -> Outcome<()> {
 }
 
 async fn plan(app: &App, run: &Run, token: &TokenName, planned: &Planned) -> Outcome<review::Plan> {
-    let store = &app.engine.store;
-    let files = app.engine.settings.profiles.iter();
-    let profiles = Profiles {
-        wanted: files.map(|(name, definition)| (name.clone(), definition.digest.clone())).collect(),
-        defined: store.defined_profiles(token).await?,
-    };
-    Ok(store.plan_of_run(&run.id, token, &planned.totals, profiles).await?)
+    let profiles = app.engine.profiles(token).await?;
+    Ok(app.engine.store.plan_of_run(&run.id, token, &planned.totals, profiles).await?)
 }
 
 fn words(run: &Run, token: &TokenName, planned: &Planned, plan: review::Plan) {
