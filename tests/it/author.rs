@@ -1,6 +1,9 @@
 //! What authors of policies do with `deputy plugin`: check, try, test, compare and measure, before anybody
 //! runs what they wrote.
 
+mod cases;
+mod checks;
+
 use expect_test::{Expect, expect};
 use serde_json::Value;
 
@@ -31,6 +34,18 @@ fn misbehaving(behaviour: &str) -> (TestEnv, Vec<&'static str>) {
     let env = with_files(&[("bad.json", &settings), ("devices.json", &PAGE.replace("MAC1", "MACBAD"))]);
     env.write("bad.wasm", artifacts::MISBEHAVE);
     (env, vec!["bad.wasm", "--settings", "bad.json", "--devices", "devices.json"])
+}
+
+/// The guest that answers all questions of the contract, as the plugin `guest`, with these keys and settings.
+fn with_guest(keys: &str, settings: &str) -> TestEnv {
+    let env = TestEnv::new();
+    env.write("plugins/guest.wasm", artifacts::THREE_QUESTIONS);
+    let digest = domain::id::Digest::of(artifacts::THREE_QUESTIONS);
+    let table = format!(
+        "\n[plugins.guest]\npath = \"plugins/guest.wasm\"\nsha256 = \"{digest}\"\n{keys}\nsettings = {settings}\n"
+    );
+    env.append("deputy.toml", &table);
+    env
 }
 
 /// What a command said when it ended with this code, without what depends on the compiler: fuel, sizes and times.
@@ -239,239 +254,6 @@ fn mistakes_in_a_file_of_settings_are_shown_where_they_stand() {
     );
 }
 
-#[test]
-fn a_check_says_that_a_policy_could_be_run() {
-    let env = with_files(&[]);
-    env.run(&["plugin", "check", "rules"]).ends_with(0);
-    let check = env.json(&["plugin", "check", "rules"]);
-    let text: Vec<String> = check["check"]["findings"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter(|finding| finding["what"] != "component" && finding["what"] != "pinned")
-        .map(|finding| format!("{} {}: {}\n", finding["is"], finding["what"], finding["text"]))
-        .collect();
-    expect![[r#"
-        "info" "limits": "those of [plugins.rules] in deputy.toml"
-        "info" "a call": "at most 64MiB of memory and 10s"
-        "info" "fuel": "5000000 a call and 200000 a device"
-        "info" "made of": "16 instances, 20000 table elements"
-        "info" "says": "4MiB an answer, 8KiB of log"
-        "info" "compiles": "in 1GiB of memory and 30s"
-        "ok" "contract": "deputy:policy@1.1.0"
-        "ok" "answers": "assignment"
-        "ok" "imports": "deputy:policy/tables@1.1.0"
-        "ok" "describes": "ordered rules over a device's fields; the first that matches decides (1.0.0)"
-        "ok" "schema": "its settings have a JSON Schema"
-        "ok" "settings": "accepted"
-        "ok" "reads": "asset_tag, device_family"
-        "ok" "lasting": "its verdicts do not look at the time"
-    "#]]
-    .assert_eq(&text.concat());
-}
-
-#[test]
-fn a_check_tells_everything_that_is_wrong_at_once() {
-    let env = with_files(&[]);
-    env.write("bad.wasm", artifacts::UNGRANTED_IMPORTS);
-    check(
-        &env,
-        &["plugin", "check", "bad.wasm"],
-        2,
-        expect![[r#"
-            bad.wasm
-              info     limits     the preset `compiled`, which is the default
-              info     a call     at most 64MiB of memory and 10s
-              info     fuel       5000000 a call and 200000 a device
-              info     made of    16 instances, 20000 table elements
-              info     says       4MiB an answer, 8KiB of log
-              info     compiles   in 1GiB of memory and 30s
-              error    contract   it keeps to no version of the contract
-              error    answers    none of the questions that this Deputy asks; it exports nothing
-                                 hint: export `plugin` of deputy:policy and one of `assignment`, `reminder` and `review`
-              error    imports    acme:directory/people@1.0.0 is granted to no policy
-                                 hint: a policy gets all it needs as arguments: take this import out of its world
-              -        settings   not asked
-              -        reads      not asked
-            it cannot be run: 3 errors
-        "#]],
-    );
-    env.write("bad.wasm", artifacts::TEXT);
-    check(
-        &env,
-        &["plugin", "check", "bad.wasm"],
-        2,
-        expect![[r#"
-        bad.wasm
-          error    component  this is some other kind of file, not a WebAssembly component; give the path of the component that the build made
-          -        contract   not looked at
-          -        answers    not looked at
-          -        imports    not looked at
-          -        settings   not looked at
-          -        reads      not looked at
-        it cannot be run: 1 error
-    "#]],
-    );
-}
-
-#[test]
-fn a_check_of_a_configured_plugin_looks_at_its_digest_and_its_settings() {
-    let env = with_files(&[]);
-    env.edit("deputy.toml", "assign = \"lab-ipad\"", "assign = \"lab-ipda\"");
-    let text = env.read("deputy.toml");
-    let pinned = text.lines().find(|line| line.starts_with("sha256")).expect("it is pinned");
-    env.edit("deputy.toml", pinned, &format!("sha256 = \"{}\"", "0".repeat(64)));
-    check(
-        &env,
-        &["plugin", "check", "rules"],
-        2,
-        expect![[r#"
-            rules
-              error    pinned     it is not the file it was pinned to
-                                 hint: if the change is meant: `deputy plugin trust rules` shows what it is and writes sha256 = "DIGEST"
-              info     limits     those of [plugins.rules] in deputy.toml
-              info     a call     at most 64MiB of memory and 10s
-              info     fuel       5000000 a call and 200000 a device
-              info     made of    16 instances, 20000 table elements
-              info     says       4MiB an answer, 8KiB of log
-              info     compiles   in 1GiB of memory and 30s
-              ok       contract   deputy:policy@1.1.0
-              ok       answers    assignment
-              ok       imports    deputy:policy/tables@1.1.0
-              ok       describes  ordered rules over a device's fields; the first that matches decides (1.0.0)
-              ok       schema     its settings have a JSON Schema
-              error    settings   error: rule `library`: there is no profile `lab-ipda`
-                                   --> deputy.toml:40:10
-                                    |
-                                 40 | assign = "lab-ipda"
-                                    |          ^^^^^^^^^^
-                                    |
-                                    = help: did you mean `lab-ipad`?
-              warning  schema     its own schema accepts these settings, so editors will too
-              -        reads      not asked
-            it cannot be run: 2 errors
-        "#]],
-    );
-}
-
-/// The guest that answers all questions of the contract, as the plugin `guest`, with these keys and settings.
-fn with_guest(keys: &str, settings: &str) -> TestEnv {
-    let env = TestEnv::new();
-    env.write("plugins/guest.wasm", artifacts::THREE_QUESTIONS);
-    let digest = domain::id::Digest::of(artifacts::THREE_QUESTIONS);
-    let table = format!(
-        "\n[plugins.guest]\npath = \"plugins/guest.wasm\"\nsha256 = \"{digest}\"\n{keys}\nsettings = {settings}\n"
-    );
-    env.append("deputy.toml", &table);
-    env
-}
-
-/// What a check finds of what version 1.0 of the contract has, and 0.1 had not.
-#[track_caller]
-fn check_finds(env: &TestEnv, usable: bool, expected: Expect) {
-    let check = env.run(&["plugin", "check", "guest", "--json"]);
-    check.ends_with(if usable { 0 } else { 2 });
-    let check: Value = serde_json::from_str(&check.raw()).expect("JSON");
-    assert_eq!(check["check"]["usable"], usable);
-    let findings = check["check"]["findings"].as_array().expect("a list").iter();
-    let told = findings.filter(|finding| {
-        ["describes", "schema", "settings", "tables"].iter().any(|what| finding["what"] == *what)
-    });
-    let lines: Vec<String> = told
-        .map(|it| {
-            let text = |key: &str| it[key].as_str().unwrap_or_default().to_owned();
-            format!("{} {}: {}\n", text("is"), text("what"), text("text"))
-        })
-        .collect();
-    expected.assert_eq(&lines.concat());
-}
-
-#[test]
-fn a_check_tells_what_a_policy_says_of_itself_and_of_its_settings() {
-    check_finds(
-        &with_guest("", "{ behaviour = \"none\" }"),
-        true,
-        expect![[r#"
-        ok describes: answers every question, also as it should not (1.2.3)
-        ok schema: its settings have a JSON Schema
-        ok settings: accepted
-    "#]],
-    );
-    // The component takes it, and its schema does not.
-    check_finds(
-        &with_guest("", "{ behaviour = 7 }"),
-        true,
-        expect![[r#"
-        ok describes: answers every question, also as it should not (1.2.3)
-        ok schema: its settings have a JSON Schema
-        ok settings: accepted
-        warning schema: its own schema refuses settings that it accepts: /behaviour: want string, but got number
-    "#]],
-    );
-    // The other way round.
-    check_finds(
-        &with_guest("", "{ behaviour = \"refuse-settings\" }"),
-        false,
-        expect![[r#"
-            ok describes: answers every question, also as it should not (1.2.3)
-            ok schema: its settings have a JSON Schema
-            error settings: error: not that
-               --> deputy.toml:118:26
-                |
-            118 | settings = { behaviour = "refuse-settings" }
-                |                          ^^^^^^^^^^^^^^^^^
-                |
-                = help: something else
-            warning schema: its own schema accepts these settings, so editors will too
-        "#]],
-    );
-}
-
-#[test]
-fn a_check_tells_which_tables_are_missing_and_which_columns() {
-    let tables = "\n[tables.assets]\ncsv = \"assets.csv\"\nkey = \"serial\"\n\n[tables.people]\ncsv = \"people.csv\"\nkey = \"serial\"\n";
-    let with_tables = |grants: &str, assets: &str| {
-        let env = with_guest(grants, "{ behaviour = \"look\" }");
-        env.append("deputy.toml", tables);
-        env.write("assets.csv", assets);
-        env.write("people.csv", "serial,mail\nMAC1,ann@example.com\n");
-        env
-    };
-    let assets = "serial,site,room\nMAC1,Lyon,12\n";
-    let granted = "grants = { tables = [\"assets\", \"people\"] }";
-    check_finds(
-        &with_tables(granted, assets),
-        true,
-        expect![[r#"
-        ok describes: answers every question, also as it should not (1.2.3)
-        ok schema: its settings have a JSON Schema
-        ok settings: accepted
-        ok tables: assets (room, site, room)
-        ok tables: people (mail)
-    "#]],
-    );
-    check_finds(
-        &with_tables("", assets),
-        false,
-        expect![[r#"
-        ok describes: answers every question, also as it should not (1.2.3)
-        ok schema: its settings have a JSON Schema
-        ok settings: accepted
-        error tables: plugin `guest` looks into the tables `assets`, `people` and was not granted that; if it may, write under [plugins.guest]: grants = { tables = ["assets", "people"] }
-    "#]],
-    );
-    check_finds(
-        &with_tables(granted, "serial,site\nMAC1,Lyon\n"),
-        false,
-        expect![[r#"
-        ok describes: answers every question, also as it should not (1.2.3)
-        ok schema: its settings have a JSON Schema
-        ok settings: accepted
-        error tables: plugin `guest` looks at the column `room` of the table `assets`, which has `serial`, `site`
-    "#]],
-    );
-}
-
 /// Two tokens: one ends soon, and of the other something is wrong.
 const TOKENS: &str = r#"version = 1
 
@@ -644,30 +426,6 @@ fn a_policy_that_reviews_is_tried_on_the_last_plan_and_on_one_of_a_file() {
 }
 
 #[test]
-fn the_cases_of_the_shipped_policies_get_the_same_answers_in_the_sandbox() {
-    let env = with_files(&[]);
-    let mut said = String::new();
-    for (file, component) in shipped::ALL {
-        env.write(file, component);
-        let name = file.trim_end_matches(".wasm");
-        let cases = format!("{}/../../plugins/{name}/cases", env!("CARGO_MANIFEST_DIR"));
-        let ran = env.run(&["plugin", "test", file, "--cases", &cases]);
-        ran.ends_with(0);
-        let text = ran.text();
-        let well = text.lines().filter(|line| line.starts_with("  ok ")).count();
-        assert!(well > 5, "{text}");
-        said += &format!("{name}: {}\n", if text.contains("FAIL") { "FAIL" } else { "well" });
-    }
-    expect![[r#"
-        rules: well
-        rollout: well
-        reminders: well
-        guard: well
-    "#]]
-    .assert_eq(&said);
-}
-
-#[test]
 fn a_file_that_carries_an_interpreter_is_looked_at_within_larger_limits() {
     let env = with_files(&[]);
     // A good policy with so much in it that nobody reads.
@@ -740,174 +498,6 @@ fn a_policy_that_fails_on_some_devices_does_not_hold_it() {
 
             1 of 5 failed
         "#]],
-    );
-}
-
-/// Cases for the shipped rules; the second expects what is not so.
-const CASES: &str = r#"# Who gets what.
-version = 1
-
-[common]
-setup = { profiles = ["lab", "standard"] }
-settings = { default = { hold = true }, rules = [{ when = { device_family = "iPad" }, assign = "lab" }] }
-
-[[cases]]
-name = "an iPad goes to the lab"
-devices = [{ serial_number = "A", device_family = "iPad" }]
-expect = """
-A assign lab: rule 1
-"""
-
-[[cases]]
-name = "everything else gets the standard"   # not yet
-devices = [{ serial_number = "B", device_family = "Mac" }, { serial_number = "C", device_family = "iPad" }]
-expect = """
-B assign standard: the rest
-C assign lab: rule 1
-"""
-
-[[cases]]
-name = "a mistyped key is a mistake"
-settings = { rulez = [] }
-"#;
-
-#[test]
-fn cases_that_fail_are_shown_line_by_line_and_written_anew_on_request() {
-    let env = with_files(&[("plugins/cases/who.toml", CASES)]);
-    let test = ["plugin", "test", "plugins/rules.wasm"];
-    check(
-        &env,
-        &test,
-        1,
-        expect![[r#"
-            plugins/rules.wasm
-
-            who.toml
-              ok    an iPad goes to the lab
-              FAIL  everything else gets the standard
-                      - B assign standard: the rest
-                      + B hold: no rule matched
-                        C assign lab: rule 1
-              FAIL  a mistyped key is a mistake
-                      + /rulez: unknown key `rulez` (did you mean `rules`?)
-
-            what every policy must hold, as set in "an iPad goes to the lab" of who.toml
-              ok    it fails on no device, however odd
-              ok    it answers the same when it is asked twice
-              ok    it answers the same about each device alone
-              ok    it answers the same in batches of 7
-              ok    it answers the same in another order
-              ok    its verdicts last for as long as it says
-
-            2 of 9 failed
-            - was expected, + was found. Where that is right: `deputy plugin test plugins/rules.wasm --update`
-        "#]],
-    );
-    let update = ["plugin", "test", "plugins/rules.wasm", "--update", "--filter", "everything"];
-    check(
-        &env,
-        &update,
-        0,
-        expect![[r#"
-        plugins/rules.wasm
-
-        who.toml
-          new   everything else gets the standard
-                  - B assign standard: the rest
-                  + B hold: no rule matched
-                    C assign lab: rule 1
-
-        it is well; 1 written anew, look at the diff
-    "#]],
-    );
-    let text = env.read("plugins/cases/who.toml");
-    expect![[r##"
-        # Who gets what.
-        version = 1
-
-        [common]
-        setup = { profiles = ["lab", "standard"] }
-        settings = { default = { hold = true }, rules = [{ when = { device_family = "iPad" }, assign = "lab" }] }
-
-        [[cases]]
-        name = "an iPad goes to the lab"
-        devices = [{ serial_number = "A", device_family = "iPad" }]
-        expect = """
-        A assign lab: rule 1
-        """
-
-        [[cases]]
-        name = "everything else gets the standard"   # not yet
-        devices = [{ serial_number = "B", device_family = "Mac" }, { serial_number = "C", device_family = "iPad" }]
-        expect = """
-        B hold: no rule matched
-        C assign lab: rule 1
-        """
-
-        [[cases]]
-        name = "a mistyped key is a mistake"
-        settings = { rulez = [] }
-    "##]].assert_eq(&text);
-    check(
-        &env,
-        &["plugin", "test", "plugins/rules.wasm", "--filter", "everything"],
-        0,
-        expect![[r#"
-        plugins/rules.wasm
-
-        who.toml
-          ok    everything else gets the standard
-
-        it is well
-    "#]],
-    );
-    check(
-        &env,
-        &["plugin", "test", "plugins/rules.wasm", "--filter", "nobody"],
-        2,
-        expect![[r#"
-        error: no case in plugins/cases fits the filter
-    "#]],
-    );
-}
-
-#[test]
-fn a_case_that_takes_more_fuel_than_it_did_fails() {
-    let env = with_files(&[("plugins/cases/who.toml", CASES)]);
-    env.run(&["plugin", "test", "plugins/rules.wasm", "--update"]).is_done();
-    env.run(&["plugin", "test", "plugins/rules.wasm", "--filter", "who"]).is_done();
-    let fuel = env.read("plugins/cases/fuel.toml");
-    let line = fuel.lines().find(|line| line.contains("iPad")).expect("it is recorded").to_owned();
-    let name = line.split(" = ").next().expect("a key");
-    env.edit("plugins/cases/fuel.toml", &line, &format!("{name} = 1000"));
-    let ran = env.run(&["plugin", "test", "plugins/rules.wasm", "--filter", "iPad"]);
-    ran.ends_with(1);
-    assert!(ran.text().contains("% more than the 1000 recorded in fuel.toml"), "{}", ran.text());
-}
-
-#[test]
-fn what_is_no_case_file_is_said_with_its_place() {
-    let env = with_files(&[("plugins/cases/who.toml", &CASES.replace("devices =", "device ="))]);
-    check(
-        &env,
-        &["plugin", "test", "plugins/rules.wasm"],
-        2,
-        expect![[r#"
-        error: plugins/cases/who.toml is no case file: TOML parse error at line 10, column 1
-           |
-        10 | device = [{ serial_number = "A", device_family = "iPad" }]
-           | ^^^^^^
-        unknown field `device`, expected one of `name`, `settings`, `setup`, `now`, `utc_offset`, `token`, `workflow`, `tables`, `devices`, `tokens`, `plan`, `texts`, `expect`
-    "#]],
-    );
-    env.write("plugins/cases/who.toml", CASES.replace("\"lab\", \"standard\"", "\"La B\""));
-    check(
-        &env,
-        &["plugin", "test", "plugins/rules.wasm"],
-        2,
-        expect![[r#"
-        error: who.toml, case "an iPad goes to the lab": `La B` is not a profile name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64
-    "#]],
     );
 }
 
@@ -1172,28 +762,4 @@ fn of_very_many_mistakes_in_settings_the_first_are_told_and_the_others_counted()
     // As many that are right are no trouble.
     env.write("s.json", env.read("s.json").replace("famly", "family").replace("standart", "standard"));
     env.run(&tries).is_done();
-}
-
-#[test]
-fn a_case_that_fails_says_how_its_answer_is_accepted_and_what_was_not_tried() {
-    let cases = "version = 1\n[common]\nsetup = { profiles = [\"lab\"] }\nsettings = { rulez = [] }\n\n\
-        [[cases]]\nname = \"an iPad\"\ndevices = [{ serial_number = \"A\" }]\nexpect = \"A assign lab: rule 1\"\n";
-    let env = with_files(&[("plugins/cases/who.toml", cases)]);
-    check(
-        &env,
-        &["plugin", "test", "plugins/rules.wasm"],
-        1,
-        expect![[r#"
-        plugins/rules.wasm
-
-        who.toml
-          FAIL  an iPad
-                  - A assign lab: rule 1
-                  + /rulez: unknown key `rulez` (did you mean `rules`?)
-
-        1 of 1 failed
-        what every policy must hold was not tried: it accepts the settings of no case; `--settings FILE --profile NAME` gives it others
-        - was expected, + was found. Where that is right: `deputy plugin test plugins/rules.wasm --update`
-    "#]],
-    );
 }

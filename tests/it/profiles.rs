@@ -299,7 +299,7 @@ fn a_mistake_in_a_base_is_told_once_however_many_extend_it() {
     env.write("profiles/base.toml", base.replace("http:", "https:"));
     // The base is no profile: nothing is defined for it.
     env.run(&["profile", "list"]).succeeds(expect![[r#"
-        PROFILE        NAME AT APPLE  DEFINED FOR TOKENS  DEVICES  ON OLDER CONTENT
+        PROFILE        NAME AT APPLE  DEFINED FOR TOKENS  DEVICES  ON AN OLDER ONE
         executive-mac  Executive Mac  0 of 1              0        0
         lab-ipad       Lab iPad       0 of 1              0        0
         one            one            0 of 1              0        0

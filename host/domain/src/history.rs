@@ -295,4 +295,19 @@ mod tests {
             "#]],
         );
     }
+
+    #[test]
+    fn a_policy_is_told_the_fields_it_reads_and_the_profile_status() {
+        let device = device(&format!("color=red status=assigned uuid={A} eid=7 shelf=4"));
+        let told = |reads: &[&str]| {
+            let reads: Vec<String> = reads.iter().map(|field| (*field).to_owned()).collect();
+            let fields = fields(&device).into_keys().filter(|field| is_told(&device, &reads, field));
+            fields.collect::<Vec<_>>().join(" ")
+        };
+        expect!["profile_status"].assert_eq(&told(&[]));
+        expect!["color eid profile_status"].assert_eq(&told(&["color", "eid", "serial_number"]));
+        expect!["profile_status profile_uuid"].assert_eq(&told(&["current_profile"]));
+        // What has a name in the contract is none of the others.
+        expect!["profile_status shelf"].assert_eq(&told(&["extra"]));
+    }
 }

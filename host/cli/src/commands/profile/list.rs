@@ -41,7 +41,7 @@ pub(super) async fn run(common: &Common, app: &App) -> Outcome {
     if common.json {
         print_json("profiles", &data.into());
     } else {
-        let headings = ["profile", "name at Apple", "defined for tokens", "devices", "on older content"];
+        let headings = ["profile", "name at Apple", "defined for tokens", "devices", "on an older one"];
         print_table(headings, rows, "no profiles; put one into profiles/");
     }
     Ok(Exit::Success)

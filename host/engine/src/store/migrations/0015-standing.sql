@@ -300,6 +300,7 @@ END;
 CREATE TRIGGER token_forgotten AFTER DELETE ON token BEGIN
     DELETE FROM device_record WHERE id > OLD.number << 32 AND id < (OLD.number + 1) << 32;
     DELETE FROM standing WHERE token = OLD.number;
+    DELETE FROM plan WHERE token = OLD.name;
     DELETE FROM look WHERE token = OLD.number;
     DELETE FROM device_change WHERE token = OLD.number;
 END;
