@@ -94,7 +94,7 @@ impl Worlds {
                     let file = std::fs::read_to_string(env.file("profiles/standard.toml")).unwrap();
                     env.write(
                         "profiles/standard.toml",
-                        &file.replace(department, &format!("{department} {number}")),
+                        file.replace(department, &format!("{department} {number}")),
                     );
                 });
             }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Rows, ToSql, params};
 
+use super::kinds::Kind;
 use super::ranges::Ranges;
 use super::standing::{Numbers, Standings};
 use super::verdicts::Book;
@@ -293,7 +294,7 @@ struct Reading<'c> {
     connection: &'c Connection,
     fields: Fields,
     standings: Standings<'c>,
-    kinds: HashMap<i64, [Option<String>; 6]>,
+    kinds: HashMap<i64, Kind>,
     select: CachedStatement<'c>,
 }
 

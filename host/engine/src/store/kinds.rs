@@ -12,11 +12,14 @@ use super::{Error, millis};
 /// The words that a device shares with others of its kind, in the order of the table.
 type Words<'a> = [Option<&'a str>; 6];
 
+/// The same, kept.
+pub(super) type Kind = [Option<String>; 6];
+
 /// The kinds that a transaction meets.
 pub(super) struct Kinds<'c> {
     connection: &'c Connection,
     /// By the hash of their words: those of a device are compared as they are, not copied.
-    ids: HashMap<u64, Vec<([Option<String>; 6], i64)>>,
+    ids: HashMap<u64, Vec<(Kind, i64)>>,
 }
 
 impl<'c> Kinds<'c> {
@@ -54,7 +57,7 @@ impl<'c> Kinds<'c> {
 }
 
 /// The words of a kind.
-pub(super) fn of(connection: &Connection, kind: i64) -> Result<[Option<String>; 6], Error> {
+pub(super) fn of(connection: &Connection, kind: i64) -> Result<Kind, Error> {
     let mut select = connection.prepare_cached(
         "SELECT model, description, color, os, device_family, device_assigned_by FROM kind WHERE id = ?1",
     )?;
