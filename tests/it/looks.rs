@@ -61,7 +61,7 @@ impl Worlds {
 
     /// Something that happens between two runs.
     fn happen(&mut self) {
-        let what = self.chance.below(11);
+        let what = self.chance.below(12);
         if what <= 2 {
             return self.add();
         }
@@ -88,6 +88,22 @@ impl Worlds {
                 });
             }
             9 => self.both(|env| env.apple().fault(Fault::status(500, "").on(Endpoint::Assign).times(2))),
+            // The same component and settings under another name.
+            10 => self.both(|env| {
+                for file in ["deputy.toml", "workflows/auto-assign.toml"] {
+                    let text = env.read(file);
+                    let (from, to) = if text.contains("other-rules") {
+                        ("other-rules", "rules")
+                    } else {
+                        ("rules", "other-rules")
+                    };
+                    let text = text.replace(&format!("[plugins.{from}"), &format!("[plugins.{to}"));
+                    env.write(
+                        file,
+                        text.replace(&format!("policy = \"{from}\""), &format!("policy = \"{to}\"")),
+                    );
+                }
+            }),
             _ => {
                 let (department, number) = ("department = \"IT", self.added);
                 self.both(|env| {

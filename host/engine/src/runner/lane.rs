@@ -169,6 +169,8 @@ impl TokenRun {
 
     /// Asks Apple about what an earlier run left in flight.
     async fn settle(&self, lane: &mut Lane<'_>) -> Result<(), Error> {
+        // What a first fetch left behind that was cut off.
+        self.engine.store.enter_serials(&self.token, lane.seen()).await?;
         lane.read_back = step::sync::read_back(lane, self.retry()).await?
             + step::remove::read_back(lane, self.retry()).await?;
         Ok(())

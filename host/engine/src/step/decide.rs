@@ -62,7 +62,7 @@ pub(crate) async fn decide(
         tables: tables.clone(),
     });
     let mark = lane.engine.settings.mark_with(&name, &tables);
-    let basis = basis(&digest, &mark, &context);
+    let basis = basis(&*policy, &mark, &context);
     let changed = match looks_at_changes(lane, others) {
         true => store.changed_since_look(&lane.token, &basis, lane.now).await?,
         false => None,
@@ -143,10 +143,12 @@ fn looks_at_changes(lane: &Lane<'_>, others: &Others) -> bool {
 }
 
 /// All that a policy's verdicts follow from, besides the devices and the time.
-fn basis(digest: &Digest, mark: &Digest, context: &Context) -> Digest {
+fn basis(policy: &dyn Policy, mark: &Digest, context: &Context) -> Digest {
     let Context { now: _, utc_offset, token, profiles, defined, tables } = context;
     let tables: BTreeMap<_, _> = tables.0.iter().map(|(name, table)| (name, table.digest())).collect();
-    let all = (digest, mark, utc_offset.seconds(), token, profiles, defined, tables);
+    // Its name too: what it said stands under that.
+    let policy = (policy.name(), policy.digest(), mark);
+    let all = (policy, utc_offset.seconds(), token, profiles, defined, tables);
     Digest::of(&serde_json::to_vec(&all).expect("names and digests are always JSON"))
 }
 

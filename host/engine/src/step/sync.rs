@@ -54,8 +54,8 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
     };
     let outcome = syncing.all(begin).await;
     // Whatever came is kept, also if no more came.
-    let PageResult { added, changed, gone } = syncing.shelf.clear(lane.seen()).await?;
-    let twice = syncing.twice + lane.engine.store.enter_serials(&lane.token, lane.seen()).await?;
+    let PageResult { added, changed, gone, twice } = syncing.shelf.clear(lane.seen()).await?;
+    let twice = twice + syncing.twice + lane.engine.store.enter_serials(&lane.token, lane.seen()).await?;
     outcome?;
     let mut synced = syncing.synced;
     (synced.added, synced.changed) = (added.saturating_sub(twice), changed);

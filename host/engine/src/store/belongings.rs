@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::reseal::{SEALED, Sealed};
 use super::tokens::{COLUMNS, token};
-use super::{Error, Store, absent, seal, token_keys, waiting};
+use super::{Error, Store, absent, seal, standing, token_keys, waiting};
 use crate::secrets;
 
 /// What is kept under a token's name.
@@ -106,6 +106,7 @@ impl Store {
             // Devices, their verdicts, history and actions, profiles and the token before go with it.
             connection.execute("DELETE FROM token WHERE name = ?1", [name.as_str()])?;
             connection.execute("DELETE FROM token_key WHERE token = ?1", [name.as_str()])?;
+            standing::forget_words(connection)?;
             for table in ["told", "muted", "said"] {
                 connection.execute(&format!("DELETE FROM {table} WHERE token = ?1"), [name.as_str()])?;
             }
@@ -115,11 +116,11 @@ impl Store {
     }
 }
 
-/// Every table that names tokens, whichever migration made it.
+/// Every table that names tokens, whichever migration made it; what holds their numbers stays as it is.
 fn tables_with_tokens(connection: &Connection) -> Result<Vec<String>, Error> {
     let mut statement = connection.prepare(
         "SELECT t.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
-         WHERE t.type = 'table' AND c.name = 'token' ORDER BY t.name",
+         WHERE t.type = 'table' AND c.name = 'token' AND c.type = 'TEXT' ORDER BY t.name",
     )?;
     let names = statement.query_map([], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)

@@ -27,14 +27,13 @@ impl Store {
             const WAITING: &str =
                 "gone = 0 AND ours_profile IS NULL AND profile_status NOT IN ('assigned', 'pushed')
                 AND (o.id IS NULL OR o.decision = 'assign' OR o.fault)";
-            let mut any = connection.prepare_cached(&format!(
-                "SELECT 1 FROM standing g LEFT JOIN opinion o ON o.id = g.opinion
-                 WHERE token = (SELECT number FROM token WHERE name = ?1) AND {WAITING}"
-            ))?;
-            if !any.exists([token.as_str()])? {
+            let waiting = format!(
+                "SELECT g.id FROM standing g LEFT JOIN opinion o ON o.id = g.opinion WHERE token = ?1 AND {WAITING}"
+            );
+            let numbers = Numbers::of(connection, &token)?;
+            if !connection.prepare_cached(&waiting)?.exists([numbers.token])? {
                 return Ok(Some(Freshness::Met));
             }
-            let numbers = Numbers::of(connection, &token)?;
             // Without a profile since it came, came back, or lost the one it had.
             let mut select = connection.prepare_cached(&format!(
                 "WITH waiting AS (
@@ -43,12 +42,12 @@ impl Store {
                          coalesce((SELECT max(h.seen_at) FROM device_history h WHERE h.device = d.id
                              AND (kind IN ('returned', 'not-shown', 'done')
                                   OR instr(coalesce(fields, ''), '\"profile_status\"') > 0)), 0)) AS since
-                     FROM numbered_device d LEFT JOIN opinion o ON o.id = d.opinion
-                     WHERE d.id > ?1 AND d.id <= ?2 AND {WAITING})
-                 SELECT count(*), serial_number, min(since) FROM waiting WHERE since < ?3"
+                     FROM device_state n CROSS JOIN numbered_device d ON d.id = n.device
+                     WHERE n.device > ?2 AND n.device <= ?3 AND n.standing IN ({waiting}))
+                 SELECT count(*), serial_number, min(since) FROM waiting WHERE since < ?4"
             ))?;
             select
-                .query_row(params![numbers.before_first(), numbers.keyed, millis(before)], |row| {
+                .query_row(params![numbers.token, numbers.before_first(), numbers.keyed, millis(before)], |row| {
                     let (devices, example, since): (u64, Option<String>, Option<i64>) =
                         (row.get(0)?, row.get(1)?, row.get(2)?);
                     Ok((devices, example.zip(since)))

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Error, Store, millis};
+use super::{Error, Store, millis, standing};
 use crate::keep::{Bound, Keep};
 
 /// What can be forgotten, in the order in which it is: runs go once their actions have gone.
@@ -239,6 +239,8 @@ impl Bite<'_> {
 
     fn texts(&self) -> Result<Option<i64>, Error> {
         self.connection.execute("DELETE FROM text_copy WHERE used_at < ?1", [self.before])?;
+        // And what they said, where nobody is left of whom.
+        standing::forget_words(self.connection)?;
         Ok(None)
     }
 }

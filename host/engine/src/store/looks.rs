@@ -108,9 +108,9 @@ impl Store {
                 Lasting::Until(until) => (false, Some(millis(until))),
                 Lasting::Always => (true, None),
             };
+            // If it was forgotten meanwhile, so were changes.
             let mut put = connection.prepare_cached(
-                "INSERT OR REPLACE INTO look (token, basis, at, always, until, mark)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "UPDATE look SET basis = ?2, at = ?3, always = ?4, until = ?5, mark = ?6 WHERE token = ?1",
             )?;
             put.execute(params![numbers.token, basis.as_str(), millis(at), always, until, mark.0])?;
             connection
@@ -134,20 +134,21 @@ fn forget(connection: &Connection, token: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Adds devices to the list of changes, in the transaction that changes them; where nobody has looked, there is
-/// none.
+/// Adds devices of one token to the list of changes, in the transaction that changes them; where nobody has
+/// looked, there is none.
 pub(super) fn touch(connection: &Connection, devices: Ranges) -> Result<(), Error> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO device_change (token, first, last) SELECT token, ?2, ?3 FROM look WHERE token = ?1",
-    )?;
-    let mut listed = 0;
-    for (first, last) in devices.iter() {
-        listed = insert.execute(params![first.token(), first, last])?;
+    let Some(token) = devices.iter().next().map(|(first, _)| first.token()) else { return Ok(()) };
+    if !connection.prepare_cached("SELECT 1 FROM look WHERE token = ?1")?.exists([token])? {
+        return Ok(());
     }
-    let Some((first, _)) = devices.iter().next().filter(|_| listed > 0) else { return Ok(()) };
+    let mut insert =
+        connection.prepare_cached("INSERT INTO device_change (token, first, last) VALUES (?1, ?2, ?3)")?;
+    for (first, last) in devices.iter() {
+        insert.execute(params![token, first, last])?;
+    }
     let mut long = connection
         .prepare_cached("SELECT 1 FROM device_change WHERE token = ?1 ORDER BY number LIMIT 1 OFFSET ?2")?;
-    if long.exists(params![first.token(), MOST])? { forget(connection, first.token()) } else { Ok(()) }
+    if long.exists(params![token, MOST])? { forget(connection, token) } else { Ok(()) }
 }
 
 /// A device that changed, as it is collected.

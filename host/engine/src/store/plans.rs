@@ -338,7 +338,8 @@ impl Store {
                 profiles,
             };
             let numbers = |run: &RunId| actions::plan_of(connection, run, &token, Some(place));
-            let (Some(ours), Some(theirs)) = (numbers(&run)?, numbers(&from)?) else { return Ok(differs) };
+            // A plan without actions has no number, and 0 has no actions.
+            let (ours, theirs) = (numbers(&run)?.unwrap_or(0), numbers(&from)?.unwrap_or(0));
             // Both ways: what only this one has or has otherwise, then what only the other has.
             let mut statement = connection.prepare_cached(
                 "SELECT d.serial_number, b.id IS NULL

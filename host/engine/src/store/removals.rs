@@ -15,7 +15,6 @@ use super::devices::{COLUMNS, known};
 use super::history::{self, Happened, Seen};
 use super::inventory::{Inventory, depart, set_pause};
 use super::looks::touch;
-use super::ranges::Ranges;
 use super::standing::{Standing, Standings};
 use super::{ActionState, Error, QueuedAction, ReadBack, Store, time, typed};
 
@@ -74,6 +73,7 @@ impl Store {
                 answer(connection, &mut standings, what, (action, *state), why.as_deref(), &seen)?;
             }
             standings.settle()?;
+            touch(connection, answers.iter().map(|(action, ..)| action.device).collect())?;
             settled(connection, answers.iter().map(|(action, state, _)| (action, *state)), seen.at)
         })
         .await
@@ -138,6 +138,7 @@ impl Store {
                 settling.push(action);
             }
             inventory.settle()?;
+            touch(connection, settling.iter().map(|action| action.device).collect())?;
             settled(connection, settling.iter().zip(states.iter().copied()), seen.at)?;
             Ok(states)
         })
@@ -178,7 +179,6 @@ fn answer(
             connection
                 .prepare_cached("UPDATE device_state SET standing = ?2, ours_at = NULL WHERE device = ?1")?
                 .execute(params![device, standing])?;
-            touch(connection, Ranges::from_iter([device]))?;
             set_pause(connection, device, None)
         }
         // No sync would tell; but one may still tell of what happened to the device before.

@@ -212,6 +212,21 @@ pub(super) fn present(connection: &Connection, token: i64) -> Result<BTreeMap<i6
     Ok(found)
 }
 
+/// Forgets the words that no device has any more, and no verdict.
+pub(super) fn forget_words(connection: &Connection) -> Result<(), Error> {
+    for sql in [
+        "DELETE FROM opinion WHERE id NOT IN (SELECT opinion FROM standing WHERE opinion IS NOT NULL
+             UNION SELECT opinion FROM verdict_history UNION SELECT opinion FROM shadow_state)",
+        "DELETE FROM asking WHERE id NOT IN (SELECT asking FROM device_state WHERE asking IS NOT NULL
+             UNION SELECT asking FROM verdict_history UNION SELECT asking FROM shadow_state)",
+        "DELETE FROM kind WHERE id NOT IN (SELECT kind FROM device_record)",
+        "DELETE FROM arrival WHERE id NOT IN (SELECT arrival FROM device_record)",
+    ] {
+        connection.execute(sql, [])?;
+    }
+    Ok(())
+}
+
 /// Where the devices of a token are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Numbers {

@@ -66,10 +66,12 @@ impl Shelf {
     async fn settle(&mut self) -> Result<(), store::Error> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
         // It panicked, and the thread of the store with it.
-        let PageResult { added, changed, gone } = writing.await.map_err(|_| store::Error::Closed)??;
+        let PageResult { added, changed, gone, twice } =
+            writing.await.map_err(|_| store::Error::Closed)??;
         self.written.added += added;
         self.written.changed += changed;
         self.written.gone += gone;
+        self.written.twice += twice;
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ INSERT INTO opinion (decision, profile, hold_until, reason, fault, policy)
 SELECT decision, profile, hold_until, reason, fault, policy FROM verdict
 UNION SELECT decision, profile, hold_until, reason, fault, policy FROM shadow_verdict
 UNION SELECT decision, profile, hold_until, reason, fault, policy FROM verdict_history;
-CREATE INDEX opinion_by_words ON opinion (reason, profile);
+CREATE INDEX opinion_by_words ON opinion (reason, profile, hold_until);
 
 -- In which run a policy said it, and by which component.
 CREATE TABLE asking (
@@ -126,7 +126,7 @@ INSERT INTO standing (token, gone, profile_status, profile_uuid, ours_profile, o
 SELECT t.number, gone, profile_status, profile_uuid, ours_profile, o.id, count(*)
 FROM device d JOIN token t ON t.name = d.token LEFT JOIN verdict v ON v.device = d.id
     LEFT JOIN opinion o ON o.reason = v.reason AND o.profile IS v.profile
-        AND (o.decision, o.hold_until, o.fault, o.policy) IS (v.decision, v.hold_until, v.fault, v.policy)
+        AND o.hold_until IS v.hold_until AND (o.decision, o.fault, o.policy) IS (v.decision, v.fault, v.policy)
 GROUP BY 1, 2, 3, 4, 5, 6;
 INSERT INTO device_record (id, serial_number, kind, arrival, asset_tag, device_assigned_date, extra)
 SELECT n.new, serial_number, k.id, a.id, asset_tag, device_assigned_date, extra
@@ -140,7 +140,7 @@ INSERT INTO device_state (device, standing, asking, ours_at, changed_at, profile
 SELECT n.new, g.id, s.id, ours_at, changed_at, profile_assign_time, profile_push_time
 FROM device d JOIN renumbered n ON n.old = d.id LEFT JOIN verdict v ON v.device = d.id
     LEFT JOIN opinion o ON o.reason = v.reason AND o.profile IS v.profile
-        AND (o.decision, o.hold_until, o.fault, o.policy) IS (v.decision, v.hold_until, v.fault, v.policy)
+        AND o.hold_until IS v.hold_until AND (o.decision, o.fault, o.policy) IS (v.decision, v.fault, v.policy)
     LEFT JOIN asking s ON s.run = v.run AND s.digest = v.digest AND s.decided_at = v.decided_at
     JOIN standing g ON (g.token, g.gone, g.profile_status, g.profile_uuid, g.ours_profile, g.opinion)
         IS (n.new >> 32, d.gone, d.profile_status, d.profile_uuid, d.ours_profile, o.id);
@@ -150,7 +150,8 @@ INSERT INTO pause (device, wait_until, wait_why, wait_times)
 SELECT n.new, wait_until, wait_why, wait_times FROM device d JOIN renumbered n ON n.old = d.id
 WHERE wait_until IS NOT NULL AND wait_why IS NOT NULL;
 UPDATE token SET keyed = max(number << 32,
-    coalesce((SELECT max(id) FROM device_record r WHERE r.id >> 32 = number), 0));
+    coalesce((SELECT max(id) FROM device_record r
+              WHERE r.id > number << 32 AND r.id < (number + 1) << 32), 0));
 
 CREATE TABLE listing_new (
     device INTEGER PRIMARY KEY,
@@ -186,7 +187,7 @@ INSERT INTO verdict_history_new
 SELECT new, number, o.id, s.id
 FROM verdict_history v JOIN renumbered ON old = device
     JOIN opinion o ON o.reason = v.reason AND o.profile IS v.profile
-        AND (o.decision, o.hold_until, o.fault, o.policy) IS (v.decision, v.hold_until, v.fault, v.policy)
+        AND o.hold_until IS v.hold_until AND (o.decision, o.fault, o.policy) IS (v.decision, v.fault, v.policy)
     JOIN asking s ON s.run = v.run AND s.digest = v.digest AND s.decided_at = v.decided_at
 ORDER BY new, number;
 
@@ -200,7 +201,7 @@ INSERT INTO shadow_state
 SELECT new, o.id, s.id
 FROM shadow_verdict v JOIN renumbered ON old = device
     JOIN opinion o ON o.reason = v.reason AND o.profile IS v.profile
-        AND (o.decision, o.hold_until, o.fault, o.policy) IS (v.decision, v.hold_until, v.fault, v.policy)
+        AND o.hold_until IS v.hold_until AND (o.decision, o.fault, o.policy) IS (v.decision, v.fault, v.policy)
     JOIN asking s ON s.run = v.run AND s.digest = v.digest AND s.decided_at = v.decided_at
 ORDER BY new;
 
@@ -245,7 +246,7 @@ INSERT INTO outcome (plan, state, uuid, sent_at, answered_at, first, last)
 SELECT DISTINCT p.id, state, uuid, sent_at, answered_at, p.id << 32, (p.id << 32) + 4294967295
 FROM action a JOIN plan p ON p.run = a.run AND p.token = a.token AND p.place IS a.place
 WHERE state <> 'planned';
-CREATE INDEX outcome_of_plan ON outcome (plan);
+CREATE INDEX outcome_of_plan ON outcome (plan, sent_at, answered_at);
 CREATE INDEX outcome_in_flight ON outcome (plan) WHERE state = 'sent';
 
 -- One device in a plan. Here before it is sent; without an outcome until then.
@@ -261,8 +262,8 @@ FROM action a JOIN renumbered n ON n.old = a.device
     JOIN plan p ON p.run = a.run AND p.token = a.token AND p.place IS a.place
     JOIN deed e ON e.plan = p.id AND e.reason = a.reason
         AND (e.kind, e.profile, e.to_uuid, e.from_uuid) IS (a.kind, a.profile, a.to_uuid, a.from_uuid)
-    LEFT JOIN outcome o ON o.plan = p.id
-        AND (o.state, o.uuid, o.sent_at, o.answered_at) IS (a.state, a.uuid, a.sent_at, a.answered_at)
+    LEFT JOIN outcome o ON o.plan = p.id AND o.sent_at IS a.sent_at AND o.answered_at IS a.answered_at
+        AND (o.state, o.uuid) IS (a.state, a.uuid)
 ORDER BY 1;
 CREATE TRIGGER plan_forgotten AFTER DELETE ON plan BEGIN
     DELETE FROM action_record WHERE id >= OLD.id << 32 AND id < (OLD.id + 1) << 32;
