@@ -1,14 +1,9 @@
 //! For how long verdicts last, by the policy's word, and that they do.
 
-use deputy_policy::assignment::{Context, Verdicts};
-use deputy_policy::time::{DAY, civil};
-use deputy_policy::{Assignment as _, Lasting, NoTables, Setup, configure};
+use deputy_policy::{Setup, configure};
 use expect_test::{Expect, expect};
-use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
-use proptest::test_runner::TestRunner;
 use rollout::Rollouts;
-use trial::any_device;
+use trial::how_long;
 
 /// 9 January 2026.
 const NOW: u64 = 1_767_949_200;
@@ -18,34 +13,7 @@ const NOW: u64 = 1_767_949_200;
 fn check(rollouts: &str, expected: Expect) {
     let setup = Setup { profiles: vec!["kiosk".into(), "standard".into()], channels: vec![], tokens: vec![] };
     let policy: Rollouts = configure(format!(r#"{{ "rollouts": [{rollouts}] }}"#), &setup).unwrap();
-    let context =
-        |now| Context { now, utc_offset: 0, token: "emea".into(), profiles: setup.profiles.clone() };
-    let mut runner = TestRunner::deterministic();
-    let devices = prop::collection::vec(any_device(), 300).new_tree(&mut runner).unwrap().current();
-    let decide = |now| {
-        let Verdicts { verdicts, reasons } = policy.decide(&context(now), &devices, &NoTables);
-        verdicts.iter().map(|it| (it.decision, reasons[it.reason as usize].clone())).collect::<Vec<_>>()
-    };
-    let lasting = policy.lasting(&context(NOW), &NoTables);
-    let moments = match lasting {
-        Lasting::NotSaid => vec![],
-        Lasting::Until(end) => vec![NOW + 1, NOW + (end - NOW) / 2, end - 1],
-        Lasting::Always => vec![NOW + 1, NOW + 400 * DAY, NOW + 40_000 * DAY],
-    };
-    for moment in moments {
-        assert_eq!(decide(NOW), decide(moment), "at {moment}");
-    }
-    if let Lasting::Until(end) = lasting {
-        assert_ne!(decide(NOW), decide(end), "it could have said that they last longer");
-    }
-    expected.assert_eq(&match lasting {
-        Lasting::NotSaid => "not said".to_owned(),
-        Lasting::Until(end) => {
-            let day = civil(end, 0);
-            format!("until {}-{:02}-{:02}", day.year, day.month, day.day)
-        }
-        Lasting::Always => "always".to_owned(),
-    });
+    expected.assert_eq(&how_long(&policy, &setup.profiles, NOW));
 }
 
 #[test]
