@@ -18,7 +18,7 @@ use domain::workflow::OnFault;
 use super::Lane;
 use crate::failure::Error;
 use crate::settings::Unusable;
-use crate::store::{self, Book, DeviceId, Fields, Mark, Ranges, Work};
+use crate::store::{Book, DeviceId, Fields, Mark, Ranges, Walk, Work};
 
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
@@ -193,21 +193,6 @@ fn fields(policy: &dyn Policy) -> Fields {
     }
 }
 
-/// The next devices to be asked about.
-async fn next(
-    lane: &Lane<'_>,
-    others: &Others,
-    changed: Option<&Ranges>,
-    after: Option<DeviceId>,
-    fields: Fields,
-) -> Result<Vec<(DeviceId, Device)>, store::Error> {
-    let store = &lane.engine.store;
-    match (changed, others.before.as_slice()) {
-        (_, []) => store.devices_after(&lane.token, changed, after, BATCH, fields).await,
-        (_, before) => store.undecided_after(&lane.token, after, BATCH, lane.about.book(), before).await,
-    }
-}
-
 /// The plugin of this name, if it answers this question.
 pub(crate) fn find(lane: &Lane<'_>, name: &PluginName, question: Question) -> Result<Arc<dyn Policy>, Error> {
     let unusable = |error: String, hint: String| Error::Policy(Unusable { error, hint: Some(hint) });
@@ -248,19 +233,23 @@ impl Deciding<'_> {
         self.failed_lately = store.plugin_failed_lately(self.policy.name()).await?;
         self.health = store.plugin_health(self.policy.name(), Some(&lane.token), &self.mark).await?;
         self.rest(false);
-        let (others, changed) = (self.others, self.changed);
-        let fields = fields(&*self.policy);
+        let others = self.others;
+        let walk = Walk {
+            among: self.changed.cloned(),
+            undecided: (!others.before.is_empty()).then(|| (lane.about.book(), others.before.clone())),
+            fields: fields(&*self.policy),
+        };
         let by = (self.policy.name().clone(), self.policy.digest().clone());
         let write = |verdicts| {
             let (book, by) = (lane.about.book(), by.clone());
             store.store_verdicts(lane.run, book, by, &others.later, verdicts, lane.now)
         };
-        let mut devices = next(lane, others, changed, None, fields).await?;
+        let mut devices = store.devices_after(&lane.token, &walk, None, BATCH).await?;
         let mut verdicts = Vec::new();
         // While a batch is asked about, what was said of the one before is written, and the one after it is read.
         while let Some((last, _)) = devices.last() {
             lane.go_on()?;
-            let following = next(lane, others, changed, Some(*last), fields);
+            let following = store.devices_after(&lane.token, &walk, Some(*last), BATCH);
             let (differently, following, asked) =
                 tokio::join!(write(verdicts), following, self.verdicts(&context, devices));
             self.decided.differently += differently?;

@@ -3,18 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::device::{Assignment, Device, Known, ProfileStatus};
-use domain::id::{PluginName, ProfileId, SerialNumber, TokenName};
+use domain::id::{ProfileId, SerialNumber, TokenName};
 use domain::pause::Pause;
-use foldhash::HashMap;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, Row, Rows, ToSql, params};
+use rusqlite::{Row, ToSql, params};
 
-use super::kinds::Kind;
-use super::ranges::Ranges;
-use super::standing::{Numbers, Standings};
-use super::verdicts::Book;
-use super::{Error, Store, from_json, kinds, maybe_time, millis, time, typed};
+use super::standing::Numbers;
+use super::{Error, Store, from_json, maybe_time, millis, time, typed};
 use crate::expected::Here;
 
 pub(super) const COLUMNS: &str =
@@ -100,59 +96,6 @@ impl Store {
                 params![token.as_str(), millis(now)],
             )?;
             Numbers::of(connection, &token)?.devices(connection)
-        })
-        .await
-    }
-
-    /// The devices a token has, as they are by now, in the order in which they came, after one; at most
-    /// `limit`. With `among`, only those of them.
-    pub async fn devices_after(
-        &self,
-        token: &TokenName,
-        among: Option<&Ranges>,
-        after: Option<DeviceId>,
-        limit: u32,
-        read: Fields,
-    ) -> Result<Vec<(DeviceId, Device)>, Error> {
-        let (token, among) = (token.clone(), among.cloned());
-        self.read(move |connection| {
-            let all = || Ok(Numbers::of(connection, &token)?.all());
-            let among = among.map_or_else(all, Ok::<_, Error>)?;
-            let mut reading = Reading::new(connection, read)?;
-            let mut found = Vec::new();
-            for (first, last) in among.after(after.unwrap_or_default()) {
-                if found.len() >= limit as usize {
-                    break;
-                }
-                reading.read(first, last, limit as usize, &mut found)?;
-            }
-            Ok(found)
-        })
-        .await
-    }
-
-    /// [`Store::devices_after`], without those about which one of these policies has decided.
-    pub async fn undecided_after(
-        &self,
-        token: &TokenName,
-        after: Option<DeviceId>,
-        limit: u32,
-        book: Book,
-        policies: &[PluginName],
-    ) -> Result<Vec<(DeviceId, Device)>, Error> {
-        let (token, policies) = (token.clone(), super::to_json(&policies));
-        self.read(move |connection| {
-            let numbers = Numbers::of(connection, &token)?;
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id FROM numbered_device
-                 WHERE id > ?1 AND id <= ?2 AND gone = 0
-                     AND NOT EXISTS (SELECT 1 FROM {} v WHERE v.device = numbered_device.id AND decision <> 'ignore'
-                                     AND policy IN (SELECT value FROM json_each(?4)))
-                 ORDER BY id LIMIT ?3",
-                book.table(),
-            ))?;
-            let after = after.unwrap_or(numbers.before_first());
-            present(&mut statement.query(params![after, numbers.keyed, limit, policies])?)
         })
         .await
     }
@@ -278,93 +221,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// How much of a device is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fields {
-    /// Everything.
-    All,
-    /// Not what Apple says besides, [`Device::extra`]: to read that takes as long as all the rest.
-    Named,
-}
-
-/// Many devices, read with what they have in common looked up once.
-struct Reading<'c> {
-    connection: &'c Connection,
-    fields: Fields,
-    standings: Standings<'c>,
-    kinds: HashMap<i64, Kind>,
-    select: CachedStatement<'c>,
-}
-
-impl<'c> Reading<'c> {
-    fn new(connection: &'c Connection, fields: Fields) -> Result<Self, Error> {
-        let select = connection.prepare_cached(
-            "SELECT r.id, r.serial_number, r.kind, r.asset_tag, r.device_assigned_date, r.extra, n.standing,
-                 n.profile_assign_time, n.profile_push_time, n.ours_at
-             FROM device_record r JOIN device_state n ON n.device = r.id
-             WHERE r.id >= ?1 AND r.id <= ?2 ORDER BY r.id",
-        )?;
-        let standings = Standings::new(connection)?;
-        Ok(Self { connection, fields, standings, kinds: HashMap::default(), select })
-    }
-
-    /// Reads a stretch of devices, those that are here, until there are as many as are wanted.
-    fn read(
-        &mut self,
-        first: DeviceId,
-        last: DeviceId,
-        most: usize,
-        found: &mut Vec<(DeviceId, Device)>,
-    ) -> Result<(), Error> {
-        let mut rows = self.select.query([first, last])?;
-        while found.len() < most
-            && let Some(row) = rows.next()?
-        {
-            let standing = self.standings.get(row.get(6)?)?;
-            if standing.gone {
-                continue;
-            }
-            let kind: i64 = row.get(2)?;
-            if !self.kinds.contains_key(&kind) {
-                self.kinds.insert(kind, kinds::of(self.connection, kind)?);
-            }
-            let [model, description, color, os, device_family, device_assigned_by] =
-                self.kinds[&kind].clone();
-            let extra: Option<String> = if self.fields == Fields::All { row.get(5)? } else { None };
-            let (ours_at, ours): (Option<i64>, _) = (row.get(9)?, standing.ours.clone());
-            let ours = ours.zip(maybe_time(ours_at)?).map(|(profile, at)| Assignment { profile, at });
-            let device = Device {
-                serial_number: typed(row.get(1)?, "serial number")?,
-                model,
-                description,
-                color,
-                asset_tag: row.get(3)?,
-                os,
-                device_family,
-                profile_status: standing.status,
-                profile_uuid: standing.profile.clone(),
-                profile_assign_time: maybe_time(row.get(7)?)?,
-                profile_push_time: maybe_time(row.get(8)?)?,
-                device_assigned_by,
-                device_assigned_date: maybe_time(row.get(4)?)?,
-                extra: extra.map_or(Ok(BTreeMap::new()), |text| from_json(&text, "list of fields"))?,
-            };
-            let known = Known { device, gone: false, ours, changed_at: None, pause: None };
-            found.push((row.get(0)?, known.present()));
-        }
-        Ok(())
-    }
-}
-
-/// Devices as they are, each with its number in the column `id`.
-fn present(rows: &mut Rows<'_>) -> Result<Vec<(DeviceId, Device)>, Error> {
-    let mut devices = Vec::new();
-    while let Some(row) = rows.next()? {
-        devices.push((row.get(21)?, known(row)?.present()));
-    }
-    Ok(devices)
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredDevice, Error> {

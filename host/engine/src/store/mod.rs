@@ -6,6 +6,7 @@
 
 mod actions;
 mod belongings;
+mod deeds;
 mod devices;
 mod freshness;
 mod history;
@@ -25,12 +26,14 @@ mod runs;
 mod said;
 mod schedule;
 mod standing;
+mod stands;
 mod texts;
 mod token_keys;
 mod tokens;
 mod told;
 mod verdicts;
 mod waiting;
+mod walk;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -49,7 +52,7 @@ use crate::secrets::{self, Key};
 
 pub use actions::{ActionRecord, ActionState, QueuedAction, ReadBack};
 pub use belongings::{Belongings, Renamed};
-pub use devices::{DeviceFilter, DeviceId, Fields, StoredDevice};
+pub use devices::{DeviceFilter, DeviceId, StoredDevice};
 pub use history::{PastDevices, Seen};
 pub use inventory::{PageResult, Pages};
 pub use keep::Forgettable;
@@ -69,6 +72,7 @@ pub use tokens::{Limits, Phase, StoredToken, SyncState};
 pub use told::Telling;
 pub use verdicts::{Book, StoredVerdict};
 pub use waiting::{Asked, Asker, Question, Waiting};
+pub use walk::{Fields, Walk};
 
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001-first.sql")),
@@ -536,7 +540,7 @@ mod tests {
         assert_eq!((kinds, changes[0].fields.len()), (vec!["changed", "added"], 1));
         // What was decided before is not made up: the echo of what we did was not kept then.
         assert!(store.whole_since().await.unwrap() >= time(millis(before)).unwrap());
-        let (device, _) = store.devices_after(&token, None, None, 9, Fields::All).await.unwrap().remove(0);
+        let (device, _) = store.devices_after(&token, &Walk::default(), None, 9).await.unwrap().remove(0);
         let (run, plugin) = ("20260101-000000-bcdfgh".parse().unwrap(), "rules".parse().unwrap());
         let policy = (plugin, domain::id::Digest::of(b""));
         let said = vec![(device, domain::verdict::Verdict::ignore())];

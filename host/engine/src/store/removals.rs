@@ -10,7 +10,8 @@ use domain::removal::Removal;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::actions::{Deed, Writing, deed_of, listed, settled};
+use super::actions::listed;
+use super::deeds::{Deed, Writing, deed_of, settled};
 use super::devices::{COLUMNS, known};
 use super::history::{self, Happened, Seen};
 use super::inventory::{Inventory, depart, set_pause};

@@ -7,7 +7,7 @@ use domain::run::{Decided, Outcome, Run, SkippedTimes, State, StepRecord, Trigge
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::actions::drop_planned;
+use super::deeds::drop_planned;
 use super::{Error, Store, from_json, maybe_time, millis, time, to_json, typed, waiting};
 
 /// A run about to be opened.

@@ -22,16 +22,6 @@ pub enum Book {
     Shadow,
 }
 
-impl Book {
-    /// Whole verdicts, by device.
-    pub(super) fn table(self) -> &'static str {
-        match self {
-            Self::Live => "verdict",
-            Self::Shadow => "shadow_verdict",
-        }
-    }
-}
-
 /// A verdict and who gave it.
 #[derive(Clone, Debug)]
 pub struct StoredVerdict {

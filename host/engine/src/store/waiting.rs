@@ -12,7 +12,7 @@ use domain::waiting::{Answer, CameTo, End, Waited};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 
-use super::actions::drop_planned;
+use super::deeds::drop_planned;
 use super::runs::run;
 use super::{Error, Store, from_json, maybe_time, millis, time, typed};
 

@@ -125,10 +125,9 @@ impl From {
                 let (token, after) = place.clone()?;
                 let found = handle.block_on(store.devices_after(
                     &token,
-                    None,
+                    &engine::store::Walk::default(),
                     after,
                     BATCH as u32,
-                    engine::store::Fields::All,
                 ));
                 match found {
                     Err(error) => {
