@@ -14,7 +14,7 @@ use url::Url;
 use super::bypass::BypassCode;
 use super::credentials::Credentials;
 use super::error::{Call, Error};
-use super::exchange::{self, Ask};
+use super::exchange::{self, Ask, Unread};
 use super::network::{Connections, Network};
 use super::session::Session;
 use super::wire::account::{self, Account};
@@ -120,16 +120,16 @@ impl Client {
     /// [`Error::CursorExhausted`] means that nothing is left. A page may lack a cursor or repeat the
     /// one that was sent and still claim that more follows: asking again would never end.
     /// `limit` is at most [`Account::page_limit`]. (Apple: "Get a List of Devices".)
-    pub async fn fetch(&self, cursor: Option<&Cursor>, limit: u32) -> Result<PageAnswer, Error> {
+    pub async fn fetch(&self, cursor: Option<&Cursor>, limit: u32) -> Result<UnreadPage, Error> {
         let body = PageRequest { cursor: cursor.map(|cursor| cursor.0.as_str()), limit };
-        self.ask(Ask::post(Call::Fetch, "/server/devices", &body), page::page).await
+        Ok(UnreadPage(self.answer(Ask::post(Call::Fetch, "/server/devices", &body)).await?))
     }
 
     /// A page of the changes after `cursor`. The same device may be in it more than once; on
     /// cursors see [`Client::fetch`]. (Apple: "Sync the List of Devices".)
-    pub async fn sync(&self, cursor: &Cursor, limit: u32) -> Result<PageAnswer, Error> {
+    pub async fn sync(&self, cursor: &Cursor, limit: u32) -> Result<UnreadPage, Error> {
         let body = PageRequest { cursor: Some(&cursor.0), limit };
-        self.ask(Ask::post(Call::Sync, "/devices/sync", &body), page::page).await
+        Ok(UnreadPage(self.answer(Ask::post(Call::Sync, "/devices/sync", &body)).await?))
     }
 
     /// These devices as Apple has them now, an entry for each. Up to 1,000 at a time; for none,
@@ -265,6 +265,22 @@ impl Client {
 }
 
 const DISCOVERY: &str = "/account-driven-enrollment/profile";
+
+/// A page of devices that has come and is not read yet: the next can be asked for first.
+pub struct UnreadPage(Unread);
+
+impl UnreadPage {
+    /// The cursor of the page after this one, if more is promised: at a glance that [`UnreadPage::read`] may
+    /// prove wrong, where Apple's answer is an odd one.
+    pub fn next(&self) -> Option<Cursor> {
+        page::next(&self.0.body)
+    }
+
+    /// What it says.
+    pub fn read(&self) -> Result<PageAnswer, Error> {
+        self.0.read(page::page)
+    }
+}
 
 /// None where Apple's refusal only says that there is nothing.
 fn unless<T>(

@@ -77,6 +77,18 @@ struct Reply {
     body: Vec<u8>,
 }
 
+/// What Apple answered, and nobody has read.
+pub(super) struct Unread {
+    attempt: Attempt,
+    pub(super) body: Vec<u8>,
+}
+
+impl Unread {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, Error> {
+        read(&self.body).map_err(|why| bad_answer(&self.attempt, why))
+    }
+}
+
 impl Reply {
     fn refuses_session(&self) -> bool {
         self.call != Call::Session && refusal::refuses_session(self.status, &self.body)
@@ -84,13 +96,18 @@ impl Reply {
 }
 
 impl Client {
-    /// Sends, with the session there is or a new one; once more with another if Apple refuses
-    /// that one; then `read`s the answer.
+    /// Sends, then `read`s the answer.
     pub(super) async fn ask<T>(
         &self,
         ask: Ask<'_>,
         read: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
+        self.answer(ask).await?.read(read)
+    }
+
+    /// Sends, with the session there is or a new one; once more with another if Apple refuses
+    /// that one.
+    pub(super) async fn answer(&self, ask: Ask<'_>) -> Result<Unread, Error> {
         let attempt = self.attempt(ask.call, ask.profile);
         let mut held = self.0.session.get(self.open_session()).await?;
         let mut reply = self.send(&ask, &attempt, SESSION_HEADER, &held.value).await?;
@@ -100,7 +117,7 @@ impl Client {
             reply = self.send(&ask, &attempt, SESSION_HEADER, &held.value).await?;
         }
         self.keep_session(&held, &reply);
-        understand(&attempt, reply, read)
+        accepted(attempt, reply)
     }
 
     /// Adopts the session that came with an answer, or forgets the one that Apple refuses.
@@ -122,7 +139,7 @@ impl Client {
         if reply.status == 401 {
             reply = self.send(&ask, &attempt, AUTHORIZATION, &self.signed(&ask)?).await?;
         }
-        let session = understand(&attempt, reply, |body| {
+        let session = accepted(attempt, reply)?.read(|body| {
             let session = wire::session(body)?;
             HeaderValue::from_str(&session).map_err(|_| "its auth_session_token is no header".to_owned())
         })?;
@@ -224,16 +241,12 @@ impl Client {
     }
 }
 
-/// What an answer says, or what its refusal means.
-fn understand<T>(
-    attempt: &Attempt,
-    reply: Reply,
-    read: impl FnOnce(&[u8]) -> Result<T, String>,
-) -> Result<T, Error> {
+/// An answer, unless Apple refuses; then what that means.
+fn accepted(attempt: Attempt, reply: Reply) -> Result<Unread, Error> {
     if reply.success {
-        return read(&reply.body).map_err(|why| bad_answer(attempt, why));
+        return Ok(Unread { attempt, body: reply.body });
     }
-    let error = refusal::classify(attempt, reply.status, &reply.body, reply.retry_after);
+    let error = refusal::classify(&attempt, reply.status, &reply.body, reply.retry_after);
     Err(refusal::or_clock(error, reply.ahead))
 }
 

@@ -28,7 +28,7 @@ mod mutation;
 
 pub(crate) use backoff::asked as retry_after;
 pub use bypass::{BypassCode, NotABypassCode};
-pub use client::{Client, Options};
+pub use client::{Client, Options, UnreadPage};
 pub use credentials::{Credentials, NotCredentials};
 pub use error::{Answer, Call, Error, Next};
 pub use network::{Authorities, Connections, Network, Proxy, ProxyUrl};

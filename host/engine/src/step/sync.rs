@@ -3,6 +3,7 @@
 //! The invariant: devices and the cursor after them are stored together. So a run that ends anywhere
 //! goes on after what is stored, and no page is lost or skipped.
 
+mod ahead;
 mod shelf;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use domain::run::Synced;
 use domain::workflow::{Full, Retry};
 use jiff::Timestamp;
 
+use self::ahead::{Ahead, At};
 use self::shelf::Shelf;
 use super::Lane;
 use crate::apple::{self, Lookup, Next, PageAnswer};
@@ -46,6 +48,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         doubted: false,
         may_heal: is_older(state.healed_at, Full::SHORTEST, lane.engine.now()),
         sent: HashSet::new(),
+        ahead: Ahead::new(lane.client.clone()),
         empty_pages: 0,
         shelf: Shelf::new(lane.engine.store.clone(), lane.token.clone()),
         fetched: 0,
@@ -95,6 +98,7 @@ struct Syncing<'a, 'b> {
     may_heal: bool,
     /// The cursors of this run.
     sent: HashSet<Cursor>,
+    ahead: Ahead,
     /// Pages in a row without a device that claim more to follow.
     empty_pages: u32,
     shelf: Shelf,
@@ -117,17 +121,10 @@ impl Syncing<'_, '_> {
     /// One page. False if it was the last.
     async fn next_page(&mut self) -> Result<bool, Error> {
         self.lane.go_on()?;
-        let (lane, limit) = (self.lane, self.limit);
-        let answer = match (self.phase, &self.cursor) {
-            (Phase::Sync, Some(cursor)) => {
-                lane.retrying(self.retry, || lane.client.sync(cursor, limit)).await
-            }
-            (_, cursor) => {
-                self.synced.full = true;
-                lane.retrying(self.retry, || lane.client.fetch(cursor.as_ref(), limit)).await
-            }
-        };
-        match answer {
+        let lane = self.lane;
+        let at = At { phase: self.phase, cursor: self.cursor.clone(), limit: self.limit };
+        self.synced.full |= at.phase == Phase::Fetch || at.cursor.is_none();
+        match lane.retrying(self.retry, || self.ahead.page(&at, &self.sent)).await {
             Ok(answer) => self.take(answer).await,
             Err(Error::Apple(error)) => match error.next() {
                 Next::Done => self.exhausted(error).await,

@@ -69,7 +69,7 @@ proptest! {
     ) {
         let asked: [SerialNumber; 2] = ["C02AA".parse().unwrap(), "C02AB".parse().unwrap()];
         _ = (session(&body), defined(&body), account::account(&body), page::page(&body), lock::locked(&body));
-        _ = (services::replacement(&body), services::beta_tokens(&body), services::discovery(&body));
+        _ = (page::next(&body), services::replacement(&body), services::beta_tokens(&body), services::discovery(&body));
         if let Ok(lookups) = page::lookups(&body, &asked) {
             prop_assert_eq!(lookups.len(), 2);
         }
@@ -95,10 +95,11 @@ proptest! {
         let mut devices: Vec<String> =
             (0..3).map(|nth| format!("{{\"serial_number\":\"GOOD{nth}\",\"model\":\"iPad\"}}")).collect();
         devices.insert(at, json);
-        let body = format!("{{\"cursor\":\"a\",\"more_to_follow\":false,\"devices\":[{}]}}", devices.join(","));
+        let body = format!("{{\"cursor\":\"a\",\"more_to_follow\":true,\"devices\":[{}]}}", devices.join(","));
         let answer = page::page(body.as_bytes()).map_err(TestCaseError::fail)?;
         let mut good = answer.page.changes.iter().filter(|it| it.device.serial_number.as_str().starts_with("GOOD"));
         prop_assert_eq!(good.by_ref().count(), 3);
         prop_assert_eq!(answer.page.changes.len() + answer.unreadable.len(), 4);
+        prop_assert_eq!(page::next(body.as_bytes()), answer.page.cursor);
     }
 }
