@@ -1,7 +1,8 @@
 //! Deputy as it works for an operator: its engine over a store in a file, with one token.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use domain::document::Source;
@@ -13,7 +14,7 @@ use engine::apple::Network;
 use engine::clock::SystemClock;
 use engine::engine::Engine;
 use engine::lifecycle;
-use engine::runner::{self, RunOptions};
+use engine::runner::{self, Observer, Progress, RunOptions};
 use engine::secrets::Key;
 use engine::settings::{Settings, TokenSettings};
 use engine::stop::Stopper;
@@ -75,17 +76,42 @@ pub(crate) async fn exchange(store: &Path, apple: &Apple) -> anyhow::Result<Acce
     })
 }
 
-/// Carries out a workflow, given as in its file, and returns what its steps came to.
-pub(crate) async fn run(engine: &Engine, workflow: &str) -> anyhow::Result<Vec<Outcome>> {
+/// A step that was carried out.
+pub(crate) struct Step {
+    /// What it does.
+    pub(crate) uses: &'static str,
+    /// How long that took, by the clock.
+    pub(crate) seconds: f64,
+    /// What it came to.
+    pub(crate) outcome: Outcome,
+}
+
+/// Carries out a workflow, given as in its file.
+pub(crate) async fn run(engine: &Engine, workflow: &str) -> anyhow::Result<Vec<Step>> {
     let workflow = Workflow::parse(
         Source { path: "the benchmark", text: workflow },
         &Defaults::of_machine(TimeZone::UTC),
     )?;
+    let begun: Arc<Mutex<Vec<(&'static str, Instant)>>> = Arc::default();
+    let observed = begun.clone();
+    let observer: Observer = Arc::new(move |progress: Progress| {
+        let mut begun = observed.lock().unwrap_or_else(PoisonError::into_inner);
+        if begun.last().is_none_or(|(uses, _)| *uses != progress.uses) {
+            begun.push((progress.uses, Instant::now()));
+        }
+    });
+    let options = RunOptions { observer, ..RunOptions::by_hand() };
     let stopper = Stopper::default();
-    let run = runner::run(engine, &workflow, RunOptions::by_hand(), &stopper.listener()).await?;
+    let run = runner::run(engine, &workflow, options, &stopper.listener()).await?;
     let run = run.context("the run did not begin")?;
     if run.state != State::Succeeded {
         bail!("the run did not succeed:\n{:#?}", run.steps);
     }
-    run.steps.into_iter().map(|step| step.outcome.context("a step has no outcome")).collect()
+    let begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = begun.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
+    let steps = run.steps.into_iter().zip(begun.iter().zip(ended)).map(|(step, ((uses, began), ended))| {
+        let outcome = step.outcome.context("a step has no outcome")?;
+        Ok(Step { uses, seconds: ended.duration_since(*began).as_secs_f64(), outcome })
+    });
+    steps.collect()
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::apple::{Apple, Play};
 use crate::decode::{self, Decoded};
-use crate::deputy::{self, Access};
+use crate::deputy::{self, Access, Step};
 use crate::measure::{self, Meter, Part, Usage};
 use crate::policy;
 use crate::table::{Aim, Comparison, Row, count};
@@ -71,6 +71,8 @@ pub(crate) struct Ran {
     gone: u64,
     assigned: u64,
     usage: Usage,
+    /// Its steps, and how many seconds each took.
+    steps: Vec<(String, f64)>,
 }
 
 /// Does it, in this process.
@@ -84,11 +86,13 @@ pub(crate) fn run(job: Job) -> anyhow::Result<Ran> {
             Work::Run => Some(policy::load(&job.cache)?),
         };
         let engine = deputy::engine(&job.store, &job.apple_url, policy).await?;
-        let outcomes = deputy::run(&engine, job.work.workflow()).await?;
+        let steps = deputy::run(&engine, job.work.workflow()).await?;
         drop(engine);
-        let mut ran = Ran { added: 0, changed: 0, gone: 0, assigned: 0, usage: meter.read() };
-        for outcome in outcomes {
-            match outcome {
+        let (usage, seconds) = (meter.read(), |step: &Step| (step.uses.to_owned(), step.seconds));
+        let steps_took = steps.iter().map(seconds).collect();
+        let mut ran = Ran { added: 0, changed: 0, gone: 0, assigned: 0, usage, steps: steps_took };
+        for step in steps {
+            match step.outcome {
                 Outcome::Synced(synced) => {
                     (ran.added, ran.changed, ran.gone) = (synced.added, synced.changed, synced.gone);
                 }
@@ -241,11 +245,11 @@ impl Parts {
         else {
             return;
         };
-        let waited = Usage { seconds: decode.what.waited, cpu_seconds: None, peak_mib: None };
-        let row = |part, answers, usage: Usage, speed| Row {
+        let waited = Usage::of_time(decode.what.waited);
+        let row = |part: &str, answers, usage: Usage, speed| Row {
             devices,
-            part,
-            answers,
+            part: part.to_owned(),
+            answers: Some(answers),
             usage,
             devices_per_second: Some(devices).filter(|_| speed).map(|all| all as f64 / usage.seconds),
             ratio: usage.seconds / decode.usage.seconds,
@@ -255,6 +259,12 @@ impl Parts {
             row("decode", decode.answers, decode.usage, true),
             row(work.name(), first.answers, first.usage, true),
         ]);
+        if work == Work::Run {
+            comparison.rows.extend(first.what.steps.iter().map(|(uses, seconds)| Row {
+                answers: None,
+                ..row(&format!("run: {uses}"), 0, Usage::of_time(*seconds), true)
+            }));
+        }
         let echo = self.echo.median();
         comparison.rows.extend(echo.as_ref().map(|echo| row("echo", echo.answers, echo.usage, true)));
         comparison.rows.extend([

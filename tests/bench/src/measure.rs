@@ -38,6 +38,13 @@ pub(crate) struct Usage {
     pub(crate) peak_mib: Option<f64>,
 }
 
+impl Usage {
+    /// Where no more is known.
+    pub(crate) fn of_time(seconds: f64) -> Self {
+        Self { seconds, cpu_seconds: None, peak_mib: None }
+    }
+}
+
 /// Carries out the part that standard input describes.
 pub(crate) fn carry_out() -> anyhow::Result<()> {
     let mut job = String::new();

@@ -25,10 +25,10 @@ pub(crate) struct Comparison {
 pub(crate) struct Row {
     /// The size.
     pub(crate) devices: u64,
-    /// The part.
-    pub(crate) part: &'static str,
-    /// Answers of Apple's.
-    pub(crate) answers: u64,
+    /// The part, or a step of it.
+    pub(crate) part: String,
+    /// Answers of Apple's; not counted for steps.
+    pub(crate) answers: Option<u64>,
     /// What it used.
     pub(crate) usage: Usage,
     /// Where every device went through it.
@@ -67,8 +67,8 @@ impl Comparison {
             self.rows.iter().map(|row| {
                 [
                     count(row.devices),
-                    row.part.to_owned(),
-                    count(row.answers),
+                    row.part.clone(),
+                    row.answers.map_or_else(dash, count),
                     format!("{:.3}", row.usage.seconds),
                     row.devices_per_second.map_or_else(dash, |speed| count(speed as u64)),
                     row.usage.cpu_seconds.map_or_else(dash, |time| format!("{time:.2}")),

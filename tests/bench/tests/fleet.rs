@@ -75,6 +75,10 @@ fn a_whole_first_run_assigns_every_device_and_a_later_one_what_changed() {
             200 download 3
             200 decode 3
             200 run 10
+            200 run: sync
+            200 run: decide
+            200 run: plan
+            200 run: apply
             200 echo 4
             200 unchanged 2
             200 changed 5
