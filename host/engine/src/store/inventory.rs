@@ -2,12 +2,12 @@
 //!
 //! A million devices come this way, so what is done for each of them is prepared once.
 
-use domain::device::{Change, Cursor, Folded, Known, fold};
+use domain::device::{Change, Cursor, Device, Folded, Known, fold};
 use domain::history::{PastKind, news};
 use domain::id::{SerialNumber, TokenName};
 use domain::pause::Pause;
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row, params};
 
 use super::devices::{COLUMNS, DeviceId, known};
 use super::history::{self, Happened, Seen};
@@ -18,8 +18,9 @@ use super::standing::{Numbers, Standing, Standings};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
 
-/// So many serial numbers are sorted and entered at a time: few enough to be held in memory.
-const SERIALS: i64 = 100_000;
+/// So many serial numbers are sorted and entered at a time: few enough to be held in memory (11 MB), and enough that
+/// the pages of the table they go to are seldom written again.
+const SERIALS: i64 = 300_000;
 
 /// What pages of changes made of the inventory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,41 +73,39 @@ impl Store {
         seen: Seen,
     ) -> Result<PageResult, Error> {
         let token = token.clone();
-        self.write_soon(move |connection| {
-            let Pages { mut changes, unread, cursor, phase } = pages;
-            let mut inventory = match phase {
-                Phase::Fetch => Inventory::of_fetch(connection, &token, &seen)?,
-                Phase::Sync => Inventory::of(connection, &token, &seen)?,
-            };
-            if !inventory.is_first {
-                // In the order of their keys they fall into fewer pages of the file; those of one device
-                // stay in the order in which Apple gave them.
-                changes.sort_by(|a, b| a.device.serial_number.cmp(&b.device.serial_number));
-            }
-            let mut result = PageResult::default();
-            for change in changes {
-                let folded = match phase {
-                    Phase::Fetch => inventory.listed(change)?,
-                    Phase::Sync => inventory.fold(change)?,
+        let (result, _devices) = self
+            .write_soon(move |connection| {
+                let Pages { changes, unread, cursor, phase } = pages;
+                let mut inventory = match phase {
+                    Phase::Fetch => Inventory::of_fetch(connection, &token, &seen)?,
+                    Phase::Sync => Inventory::of(connection, &token, &seen)?,
                 };
-                match folded {
-                    Folded::New => result.added += 1,
-                    Folded::Changed => result.changed += 1,
-                    Folded::Gone => result.gone += 1,
-                    Folded::Same => {}
+                let mut result = PageResult::default();
+                for (device, change) in inventory.find_all(changes)? {
+                    let folded = match phase {
+                        Phase::Fetch => inventory.listed(device, change)?,
+                        Phase::Sync => inventory.put(device, change)?.1,
+                    };
+                    match folded {
+                        Folded::New => result.added += 1,
+                        Folded::Changed => result.changed += 1,
+                        Folded::Gone => result.gone += 1,
+                        Folded::Same => {}
+                    }
                 }
-            }
-            if phase == Phase::Fetch {
-                inventory.listed_unread(&unread)?;
-            }
-            if inventory.appended() >= SERIALS {
-                result.twice = inventory.enter_serials()?;
-            }
-            inventory.settle()?;
-            set_sync_state(connection, &token, cursor.as_ref(), phase)?;
-            Ok(result)
-        })
-        .await
+                if phase == Phase::Fetch {
+                    inventory.listed_unread(&unread)?;
+                }
+                if inventory.not_entered() >= SERIALS {
+                    result.twice = inventory.enter_serials()?;
+                }
+                let devices = std::mem::take(&mut inventory.appended);
+                inventory.settle()?;
+                set_sync_state(connection, &token, cursor.as_ref(), phase)?;
+                Ok((result, devices))
+            })
+            .await?;
+        Ok(result)
     }
 
     /// Lets the devices of a first fetch be found: enters their serial numbers, all together. Returns how many
@@ -176,7 +175,11 @@ pub(super) struct Inventory<'c> {
     /// How a device comes that is here, and one that is only heard of.
     arrivals: [Option<i64>; 2],
     touched: Touched,
+    /// Devices of a first fetch that are written, to be let go by another thread than the one of the store, which
+    /// has enough to do.
+    appended: Vec<Device>,
     find: CachedStatement<'c>,
+    hold: CachedStatement<'c>,
     insert_record: CachedStatement<'c>,
     insert_state: CachedStatement<'c>,
     insert_serial: CachedStatement<'c>,
@@ -232,9 +235,11 @@ impl<'c> Inventory<'c> {
             standings: Standings::new(connection)?,
             arrivals: [None; 2],
             touched: Touched::new(),
-            find: connection.prepare_cached(&format!(
-                "SELECT {COLUMNS}, id, standing FROM numbered_device
-                 WHERE id = (SELECT device FROM serial WHERE token = ?1 AND serial_number = ?2)"
+            appended: Vec::new(),
+            find: connection
+                .prepare_cached("SELECT device FROM serial WHERE token = ?1 AND serial_number = ?2")?,
+            hold: connection.prepare_cached(&format!(
+                "SELECT {COLUMNS}, id, standing FROM numbered_device WHERE id = ?1"
             ))?,
             insert_record: connection.prepare_cached(
                 "INSERT INTO device_record (id, serial_number, kind, arrival, asset_tag, device_assigned_date, extra)
@@ -263,14 +268,29 @@ impl<'c> Inventory<'c> {
         self.standings.settle()
     }
 
+    /// Finds the devices that are there already, and brings all into an order in which they are written quickly.
+    /// Serial numbers lie in their order, and devices in that in which they came; who goes through each in its own
+    /// meets fewer pages of the file. Changes of one device stay in the order in which Apple gave them.
+    fn find_all(&mut self, mut changes: Vec<Change>) -> Result<Vec<(Option<DeviceId>, Change)>, Error> {
+        if self.is_first {
+            return Ok(changes.into_iter().map(|change| (None, change)).collect());
+        }
+        changes.sort_by(|a, b| a.device.serial_number.cmp(&b.device.serial_number));
+        let found = changes.into_iter().map(|change| Ok((self.find(&change.device.serial_number)?, change)));
+        let mut found = found.collect::<Result<Vec<_>, Error>>()?;
+        found.sort_by_key(|(device, _)| *device);
+        Ok(found)
+    }
+
     /// Folds in one device of a full fetch.
-    fn listed(&mut self, change: Change) -> Result<Folded, Error> {
+    fn listed(&mut self, device: Option<DeviceId>, change: Change) -> Result<Folded, Error> {
         if self.is_first {
             let (known, folded) = fold(None, change, self.seen.at);
             self.append(&known)?;
+            self.appended.push(known.device);
             return Ok(folded);
         }
-        let (device, folded, is_new) = self.put(change)?;
+        let (device, folded, is_new) = self.put(device, change)?;
         // A new row says itself in which round it came.
         if !is_new {
             self.mark.execute(params![device, self.round])?;
@@ -319,12 +339,17 @@ impl<'c> Inventory<'c> {
 
     /// Folds in what Apple says of a device, and what that makes of it into its history.
     pub(super) fn fold(&mut self, change: Change) -> Result<Folded, Error> {
-        Ok(self.put(change)?.1)
+        Ok(self.put(None, change)?.1)
     }
 
-    /// The same, with which device that is, and whether it was not there.
-    fn put(&mut self, change: Change) -> Result<(DeviceId, Folded, bool), Error> {
-        let Some(held) = self.find(&change.device.serial_number)? else {
+    /// The same of one that may have been found already. Returns also which it is, and whether it was not there.
+    fn put(&mut self, device: Option<DeviceId>, change: Change) -> Result<(DeviceId, Folded, bool), Error> {
+        let device = match device {
+            Some(device) => Some(device),
+            // One that came a moment ago is found only now.
+            None => self.find(&change.device.serial_number)?,
+        };
+        let Some(device) = device else {
             let (known, folded) = fold(None, change, self.seen.at);
             let device = self.append(&known)?;
             self.insert_serial.execute(params![
@@ -335,17 +360,22 @@ impl<'c> Inventory<'c> {
             self.numbers.keyed = device;
             return Ok((device, folded, true));
         };
+        let held = self.hold(device)?;
         let (known, folded) = fold(Some(&held.known), change, self.seen.at);
         if known != held.known {
             self.rewrite(&held, &known)?;
         }
-        let folded = self.remember(held.id, folded, &held.known, &known)?;
-        Ok((held.id, folded, false))
+        let folded = self.remember(device, folded, &held.known, &known)?;
+        Ok((device, folded, false))
     }
 
-    fn find(&mut self, serial: &SerialNumber) -> Result<Option<Stored>, Error> {
-        let mut rows = self.find.query(params![self.numbers.token, serial.as_str()])?;
-        rows.next()?.map(stored).transpose()
+    fn find(&mut self, serial: &SerialNumber) -> Result<Option<DeviceId>, Error> {
+        let key = params![self.numbers.token, serial.as_str()];
+        Ok(self.find.query_row(key, |row| row.get(0)).optional()?)
+    }
+
+    fn hold(&mut self, device: DeviceId) -> Result<Stored, Error> {
+        self.hold.query_row([device], |row| Ok(stored(row)))?
     }
 
     /// Writes a device that is not there yet. Whether it can be found is another matter.
@@ -388,7 +418,7 @@ impl<'c> Inventory<'c> {
     }
 
     /// How many devices were appended that cannot be found yet.
-    fn appended(&self) -> i64 {
+    fn not_entered(&self) -> i64 {
         self.last.since(self.numbers.keyed)
     }
 
@@ -403,15 +433,23 @@ impl<'c> Inventory<'c> {
         let mut select = self
             .connection
             .prepare_cached("SELECT serial_number, id FROM device_record WHERE id > ?1 AND id <= ?2")?;
-        let rows = select.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let mut serials = rows.collect::<Result<Vec<(String, DeviceId)>, _>>()?;
-        serials.sort_unstable();
+        let mut rows = select.query([from, to])?;
+        // All in one text: hundreds of thousands of small ones take longer, and more memory.
+        let (mut text, mut serials) = (String::new(), Vec::with_capacity(to.since(from) as usize));
+        while let Some(row) = rows.next()? {
+            let begin = text.len();
+            text.push_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
+            serials.push((begin..text.len(), row.get::<_, DeviceId>(1)?));
+        }
+        serials.sort_unstable_by(|(a, first), (b, second)| {
+            text[a.clone()].cmp(&text[b.clone()]).then(first.cmp(second))
+        });
         let mut enter = self.connection.prepare_cached(
             "INSERT INTO serial (token, serial_number, device) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         )?;
         let mut again = Vec::new();
         for (serial, device) in serials {
-            if enter.execute(params![self.numbers.token, serial, device])? == 0 {
+            if enter.execute(params![self.numbers.token, &text[serial], device])? == 0 {
                 again.push(device);
             }
         }
@@ -426,9 +464,7 @@ impl<'c> Inventory<'c> {
 
     /// A device that is there a second time becomes what Apple said later of the first.
     fn merge(&mut self, device: DeviceId) -> Result<(), Error> {
-        let sql = format!("SELECT {COLUMNS}, id, standing FROM numbered_device WHERE id = ?1");
-        let mut select = self.connection.prepare_cached(&sql)?;
-        let again = select.query_row([device], |row| Ok(stored(row)))??;
+        let again = self.hold(device)?;
         self.standings.leave(again.standing);
         self.connection.execute("DELETE FROM device_record WHERE id = ?1", [device])?;
         self.fold(super::actions::listed(again.known.device))?;
