@@ -270,9 +270,9 @@ const DISCOVERY: &str = "/account-driven-enrollment/profile";
 pub struct UnreadPage(Unread);
 
 impl UnreadPage {
-    /// The cursor of the page after this one, if more is promised: at a glance that [`UnreadPage::read`] may
-    /// prove wrong, where Apple's answer is an odd one.
-    pub fn next(&self) -> Option<Cursor> {
+    /// The cursor to go on with, and whether more is promised: at a glance that [`UnreadPage::read`] may prove
+    /// wrong, where Apple's answer is an odd one.
+    pub fn next(&self) -> Option<(Cursor, bool)> {
         page::next(&self.0.body)
     }
 

@@ -53,14 +53,14 @@ pub(in crate::apple) fn page(body: &[u8]) -> Result<PageAnswer, String> {
     }
 }
 
-/// The cursor of the page after this one, if more is promised. Reads what stands around the devices, not them; so
+/// The cursor to go on with, and whether more is promised. Reads what stands around the devices, not them; so
 /// an answer with brackets elsewhere may be taken for another, or for none.
-pub(in crate::apple) fn next(body: &[u8]) -> Option<Cursor> {
+pub(in crate::apple) fn next(body: &[u8]) -> Option<(Cursor, bool)> {
     let first = body.iter().position(|byte| *byte == b'[')?;
     let last = body.iter().rposition(|byte| *byte == b']')?;
     let without = [body.get(..=first)?, body.get(last..)?].concat();
     let PageAnswer { page, .. } = page(&without).ok()?;
-    page.cursor.filter(|_| page.more_to_follow)
+    Some((page.cursor?, page.more_to_follow))
 }
 
 /// The answer to `POST /devices`: an entry for each serial number that was asked for, whatever

@@ -35,8 +35,8 @@ impl Ahead {
         Self { client, next: Mutex::new(None) }
     }
 
-    /// A page. Then the next is asked for, if there is one and its cursor is not among those that were `sent`: who
-    /// goes round in circles need not hurry.
+    /// A page. Then the next is asked for: of what changed meanwhile, if this was the last of a fetch. Not with a
+    /// cursor that is among those that were `sent`: who goes round in circles need not hurry.
     pub(super) async fn page(&self, at: &At, sent: &HashSet<Cursor>) -> Result<PageAnswer, Error> {
         let page = match self.take(at) {
             Some(mut asked) => match asked.join_next().await {
@@ -46,9 +46,14 @@ impl Ahead {
             },
             None => ask(&self.client, at).await?,
         };
-        let is_new = |next: &Cursor| Some(next) != at.cursor.as_ref() && !sent.contains(next);
-        if let Some(cursor) = page.next().filter(is_new) {
-            let (client, next) = (self.client.clone(), At { cursor: Some(cursor), ..at.clone() });
+        let next = page.next().and_then(|(cursor, is_more)| match (is_more, at.phase) {
+            (true, phase) => Some((phase, cursor)),
+            (false, Phase::Fetch) => Some((Phase::Sync, cursor)),
+            (false, Phase::Sync) => None,
+        });
+        let is_new = |cursor: &Cursor| Some(cursor) != at.cursor.as_ref() && !sent.contains(cursor);
+        if let Some((phase, cursor)) = next.filter(|(_, cursor)| is_new(cursor)) {
+            let (client, next) = (self.client.clone(), At { phase, cursor: Some(cursor), limit: at.limit });
             let mut asked = Asked::new();
             asked.spawn({
                 let next = next.clone();
@@ -56,7 +61,15 @@ impl Ahead {
             });
             *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((next, asked));
         }
-        page.read()
+        // Reading takes as long as some answers do. Who read it here would keep the thread that is to send the request.
+        match tokio::task::spawn_blocking(move || page.read()).await {
+            Ok(read) => read,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends, and nobody waits for the answer.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 
     /// The request that goes on, if it is for this page. Any other is let go.

@@ -7,8 +7,8 @@ use super::*;
 fn check(body: impl AsRef<[u8]>, expected: Expect) {
     let found = match page(body.as_ref()) {
         Ok(PageAnswer { page: Page { changes, cursor, more_to_follow }, unreadable }) => {
-            if let Some(next) = next(body.as_ref()) {
-                assert_eq!((Some(next), true), (cursor.clone(), more_to_follow));
+            if let Some((next, is_more)) = next(body.as_ref()) {
+                assert_eq!((Some(next), is_more), (cursor.clone(), more_to_follow));
             }
             let mut lines =
                 vec![format!("cursor {:?}, more to follow {more_to_follow}", cursor.map(|cursor| cursor.0))];
@@ -55,26 +55,28 @@ fn a_page_goes_on_past_a_device_that_cannot_be_read() {
     );
 }
 
-/// The cursor of the next page, as it is seen at a glance.
+/// How it goes on, as it is seen at a glance.
 #[track_caller]
 fn check_next(body: &str, expected: Expect) {
-    expected.assert_eq(&next(body.as_bytes()).map_or("none".to_owned(), |cursor| cursor.0));
+    let found = next(body.as_bytes());
+    let found = found.map_or("unseen".to_owned(), |(cursor, is_more)| format!("{} {is_more}", cursor.0));
+    expected.assert_eq(&found);
 }
 
 #[test]
 fn where_the_next_page_begins_is_seen_without_reading_the_devices() {
     check_next(
         r#"{"devices":[{"asset_tag":"]}, [\"},{"extra":[[]]},"broken \ud800",1e999],"cursor":"MDow","more_to_follow":true}"#,
-        expect!["MDow"],
+        expect!["MDow true"],
     );
-    check_next(r#"{"cursor":"MDow","more_to_follow":true,"devices":[]}"#, expect!["MDow"]);
-    check_next(r#"{"cursor":"MDow","more_to_follow":false,"devices":[]}"#, expect!["none"]);
-    check_next(r#"{"more_to_follow":true,"devices":[]}"#, expect!["none"]);
+    check_next(r#"{"cursor":"MDow","more_to_follow":true,"devices":[]}"#, expect!["MDow true"]);
+    check_next(r#"{"cursor":"MDow","more_to_follow":false,"devices":[]}"#, expect!["MDow false"]);
+    check_next(r#"{"more_to_follow":true,"devices":[]}"#, expect!["unseen"]);
     // Rather none than another.
-    check_next(r#"{"cursor":"M[D","more_to_follow":true,"devices":[{}]}"#, expect!["none"]);
-    check_next(r#"{"devices":[{}],"cursor":"M]D","more_to_follow":true}"#, expect!["none"]);
-    check_next("][", expect!["none"]);
-    check_next("", expect!["none"]);
+    check_next(r#"{"cursor":"M[D","more_to_follow":true,"devices":[{}]}"#, expect!["unseen"]);
+    check_next(r#"{"devices":[{}],"cursor":"M]D","more_to_follow":true}"#, expect!["unseen"]);
+    check_next("][", expect!["unseen"]);
+    check_next("", expect!["unseen"]);
 }
 
 #[test]
