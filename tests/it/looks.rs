@@ -184,3 +184,22 @@ fn looking_at_what_changed_comes_to_the_same_as_looking_at_everything() {
         assert!(quick * 2 < thorough, "asked about {quick} devices, where {thorough} would have been");
     }
 }
+
+#[test]
+fn a_list_that_is_read_otherwise_or_is_about_others_is_held_against_every_device() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1"]);
+    env.write("expected.csv", "serial_number,profile,note\nMAC1,standard,café\n");
+    env.append("deputy.toml", "\n[tokens.lab]\n\n[expected.spring]\ncsv = \"expected.csv\"\n");
+    env.edit("workflows/auto-assign.toml", "policy = \"rules\"", "policy = \"expected.spring\"");
+    let said = || {
+        env.run(&["run", "auto-assign", "--token", "main"]).is_done();
+        let reason = env.store().query_row("SELECT reason FROM verdict", [], |row| row.get::<_, String>(0));
+        reason.unwrap()
+    };
+    assert_eq!(said(), "expected by `expected.spring`: café");
+    env.append("deputy.toml", "encoding = \"windows-1252\"\n");
+    assert_eq!(said(), "expected by `expected.spring`: cafÃ©");
+    env.append("deputy.toml", "token = \"lab\"\n");
+    assert_eq!(said(), "expected elsewhere, if at all");
+}

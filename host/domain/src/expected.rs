@@ -73,7 +73,8 @@ impl ExpectedPolicy {
     /// The list that is this table; about the devices of one token, or of any.
     pub fn new(name: PluginName, table: TableName, token: Option<TokenName>) -> Self {
         // What decides is this code; what the list held is recorded with the run, as of any table.
-        let digest = Digest::of(format!("expected devices of {table}, 1").as_bytes());
+        let of = token.as_ref().map_or_else(String::new, |token| format!(" at {token}"));
+        let digest = Digest::of(format!("expected devices of {table}{of}, 1").as_bytes());
         Self { name, table, token, digest }
     }
 

@@ -99,6 +99,12 @@ pub trait Policy: Send + Sync {
     /// The digest of what decides, recorded with every answer.
     fn digest(&self) -> &Digest;
 
+    /// What tells it from others, those too of the same component that know of other profiles, channels or tokens.
+    /// Its settings are the operator's, and apart.
+    fn mark(&self) -> Digest {
+        self.digest().clone()
+    }
+
     /// The version it states of itself, if it states one.
     fn version(&self) -> Option<&str> {
         None

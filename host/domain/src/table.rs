@@ -21,6 +21,12 @@ pub trait Table: Send + Sync + fmt::Debug {
     /// The digest of what it was read from.
     fn digest(&self) -> &Digest;
 
+    /// What tells it from others, those too that are read otherwise from the same file: by another key, or in another
+    /// encoding.
+    fn mark(&self) -> Digest {
+        self.digest().clone()
+    }
+
     /// The cells of the row with this key, as many as there are columns and in their order. The
     /// key is compared as [`key`] has it. Fails when the row cannot be read any more.
     fn row(&self, key: &str) -> Result<Option<Vec<String>>, Unreadable>;

@@ -108,7 +108,7 @@ impl Settings {
         if held.0.is_empty() {
             return mark;
         }
-        let tables = held.0.iter().map(|(name, table)| format!("\n{name} {}", table.digest()));
+        let tables = held.0.iter().map(|(name, table)| format!("\n{name} {}", table.mark()));
         Digest::of(format!("{mark}{}", tables.collect::<String>()).as_bytes())
     }
 

@@ -395,6 +395,10 @@ impl Policy for Plugin {
         &self.loaded.inspection.digest
     }
 
+    fn mark(&self) -> Digest {
+        Digest::of(format!("{}\n{:?}", self.digest(), self.loaded.setup).as_bytes())
+    }
+
     fn version(&self) -> Option<&str> {
         let described = self.loaded.inspection.description.as_ref()?.as_ref().ok()?;
         (!described.version.is_empty()).then_some(described.version.as_str())

@@ -23,6 +23,9 @@ use crate::store::{Book, DeviceId, Fields, Mark, Ranges, Walk, Work};
 /// The most devices a policy is asked about at once: part of the contract.
 const BATCH: u32 = 1_000;
 
+/// To be raised when policies are told something else of the same device: what was said before then is asked again.
+const TOLD: u32 = 1;
+
 /// So many ways in which a policy fails are told apart: one that says something else of each device is
 /// not to fill the log and the record of the run.
 const WAYS: usize = 20;
@@ -145,10 +148,10 @@ fn looks_at_changes(lane: &Lane<'_>, others: &Others) -> bool {
 /// All that a policy's verdicts follow from, besides the devices and the time.
 fn basis(policy: &dyn Policy, mark: &Digest, context: &Context) -> Digest {
     let Context { now: _, utc_offset, token, profiles, defined, tables } = context;
-    let tables: BTreeMap<_, _> = tables.0.iter().map(|(name, table)| (name, table.digest())).collect();
+    let tables: BTreeMap<_, _> = tables.0.iter().map(|(name, table)| (name, table.mark())).collect();
     // Its name too: what it said stands under that.
-    let policy = (policy.name(), policy.digest(), mark);
-    let all = (policy, utc_offset.seconds(), token, profiles, defined, tables);
+    let policy = (policy.name(), policy.mark(), mark);
+    let all = (TOLD, policy, utc_offset.seconds(), token, profiles, defined, tables);
     Digest::of(&serde_json::to_vec(&all).expect("names and digests are always JSON"))
 }
 

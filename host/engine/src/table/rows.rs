@@ -24,6 +24,7 @@ pub struct CsvTable {
     key_column: usize,
     encoding: Encoding,
     digest: Digest,
+    mark: Digest,
     slots: Vec<Slot>,
     unkeyed: u64,
     first_row: u64,
@@ -81,8 +82,10 @@ impl CsvTable {
         slots.sort_unstable();
         slots.shrink_to_fit();
         let reader = Mutex::new(parser);
-        let encoding = source.encoding;
-        let table = Self { columns, key_column, encoding, digest, slots, unkeyed, first_row, reader };
+        let Source { path: _, key, delimiter, encoding } = source;
+        let mark = Digest::of(format!("{digest}\n{key}\n{delimiter}\n{encoding:?}").as_bytes());
+        let encoding = *encoding;
+        let table = Self { columns, key_column, encoding, digest, mark, slots, unkeyed, first_row, reader };
         let found = if found.is_empty() { table.duplicates().map_err(failed)? } else { found };
         if found.is_empty() {
             return Ok(table);
@@ -178,6 +181,10 @@ impl Table for CsvTable {
 
     fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    fn mark(&self) -> Digest {
+        self.mark.clone()
     }
 
     fn row(&self, wanted: &str) -> Result<Option<Vec<String>>, Unreadable> {

@@ -378,3 +378,14 @@ fn every_row_of_a_large_table_is_found() {
     }
     assert_eq!(table.row("C99999").unwrap(), None);
 }
+
+#[test]
+fn a_file_that_is_read_otherwise_is_another_table() {
+    let mark = |delimiter, encoding| {
+        let world = world("serial\nC02AA\n".as_bytes(), delimiter, encoding);
+        world.table.now().unwrap().mark()
+    };
+    assert_eq!(mark(b',', Encoding::Utf8), mark(b',', Encoding::Utf8));
+    assert_ne!(mark(b',', Encoding::Utf8), mark(b';', Encoding::Utf8));
+    assert_ne!(mark(b',', Encoding::Utf8), mark(b',', Encoding::Windows1252));
+}

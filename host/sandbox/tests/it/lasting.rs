@@ -130,3 +130,15 @@ fn an_inspection_tells_who_can_say_it() {
         assert_eq!(SANDBOX.inspect(component, &Limits::default()).unwrap().lasting, says);
     }
 }
+
+#[test]
+fn a_plugin_that_knows_of_other_channels_is_another() {
+    let settings = || serde_json::json!({ "default": { "assign": "kiosk" } });
+    let mark = |channels: &[&str]| {
+        let mut spec = spec(shipped::RULES, settings());
+        spec.setup.channels = channels.iter().map(|name| name.parse().unwrap()).collect();
+        SANDBOX.load(spec).unwrap().mark()
+    };
+    assert_eq!(mark(&["ops"]), mark(&["ops"]));
+    assert_ne!(mark(&["ops"]), mark(&["ops", "security"]));
+}
