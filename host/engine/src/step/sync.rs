@@ -48,7 +48,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         doubted: false,
         may_heal: is_older(state.healed_at, Full::SHORTEST, lane.engine.now()),
         sent: HashSet::new(),
-        ahead: Ahead::new(lane.client.clone()),
+        ahead: Ahead::new(lane.client.clone(), lane.stop.clone()),
         empty_pages: 0,
         shelf: Shelf::new(lane.engine.store.clone(), lane.token.clone()),
         fetched: 0,
@@ -56,6 +56,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         synced: Synced { read_back: lane.read_back, ..Synced::default() },
     };
     let outcome = syncing.all(begin).await;
+    syncing.ahead.let_go();
     // Whatever came is kept, also if no more came.
     let PageResult { added, changed, gone, twice } = syncing.shelf.clear(lane.seen()).await?;
     let twice = twice + syncing.twice + lane.engine.store.enter_serials(&lane.token, lane.seen()).await?;
@@ -142,10 +143,10 @@ impl Syncing<'_, '_> {
     /// Has a page stored with the cursor after it. False if it was the last.
     async fn take(&mut self, answer: PageAnswer) -> Result<bool, Error> {
         let lane = self.lane;
-        let PageAnswer { page, unreadable } = answer;
+        let PageAnswer { page, unreadable: set_aside } = answer;
         self.sent.extend(self.cursor.clone());
         self.empty_pages =
-            if page.changes.is_empty() && unreadable.is_empty() { self.empty_pages + 1 } else { 0 };
+            if page.changes.is_empty() && set_aside.is_empty() { self.empty_pages + 1 } else { 0 };
         let repeats = page.cursor.as_ref().is_none_or(|cursor| self.sent.contains(cursor));
         let stalled = page.more_to_follow && (repeats || self.empty_pages > MOST_EMPTY);
         self.cursor = page.cursor.or(self.cursor.take());
@@ -153,10 +154,10 @@ impl Syncing<'_, '_> {
         self.synced.pages += 1;
         self.fetched += page.changes.len() as u64;
         lane.progress("sync", self.fetched, None);
-        let unread = unreadable.iter().map(|device| device.serial.clone()).collect();
+        let unreadable = set_aside.iter().map(|device| device.serial.clone()).collect();
         let (changes, cursor, phase) = (page.changes, self.cursor.clone(), self.phase);
-        self.shelf.put(Pages { changes, unread, cursor, phase }, lane.seen()).await?;
-        for device in unreadable {
+        self.shelf.put(Pages { changes, unreadable, cursor, phase }, lane.seen()).await?;
+        for device in set_aside {
             self.set_aside(device);
         }
         match page.more_to_follow {
@@ -221,7 +222,9 @@ impl Syncing<'_, '_> {
     /// Goes back to the first page, after a look at whose devices these are and how large a page may be.
     async fn begin_full_fetch(&mut self) -> Result<(), Error> {
         let (lane, store) = (self.lane, &self.lane.engine.store);
+        self.ahead.let_go();
         self.shelf.clear(lane.seen()).await?;
+        self.twice += store.enter_serials(&lane.token, lane.seen()).await?;
         let account = lane.retrying(self.retry, || lane.client.account()).await?;
         let gone = || Error::NotImported { token: lane.token.clone(), others: Vec::new() };
         let known = store.token(&lane.token).await?.ok_or_else(gone)?;
@@ -243,6 +246,9 @@ impl Syncing<'_, '_> {
         store.refresh_token(token, limits).await?;
         store.begin_full_fetch(&lane.token).await?;
         (self.phase, self.cursor, self.fetched_anew) = (Phase::Fetch, None, true);
+        // The same cursors may come again, and lead on this time.
+        self.sent.clear();
+        self.empty_pages = 0;
         Ok(())
     }
 

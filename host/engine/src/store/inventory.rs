@@ -18,9 +18,8 @@ use super::standing::{Numbers, Standing, Standings};
 use super::tokens::{Phase, set_sync_state};
 use super::{Error, Store, millis, to_json};
 
-/// So many serial numbers are sorted and entered at a time: few enough to be held in memory (11 MB), and enough that
-/// the pages of the table they go to are seldom written again.
-const SERIALS: i64 = 300_000;
+/// So many serial numbers are sorted and entered at a time: few enough to be held in memory (4 MB).
+const SERIALS: i64 = 100_000;
 
 /// What pages of changes made of the inventory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub struct Pages {
     pub changes: Vec<Change>,
     /// Devices Apple listed in a form nobody can read: they stay as they are, and are listed. One
     /// without even a serial number could be any device; then none may be taken for gone.
-    pub unread: Vec<Option<SerialNumber>>,
+    pub unreadable: Vec<Option<SerialNumber>>,
     /// After the last page.
     pub cursor: Option<Cursor>,
     /// What to ask with it.
@@ -56,8 +55,11 @@ impl Store {
         let token = token.clone();
         self.write(move |connection| {
             set_sync_state(connection, &token, None, Phase::Fetch)?;
+            // As long as nothing has come, the first fetch is still to begin.
             connection.execute(
-                "UPDATE token SET fetch_round = fetch_round + 1 WHERE name = ?1",
+                "UPDATE token SET fetch_round = fetch_round + (fetch_round = 0 OR EXISTS
+                     (SELECT 1 FROM device_record WHERE id > number << 32 AND id < (number + 1) << 32))
+                 WHERE name = ?1",
                 [token.as_str()],
             )?;
             Ok(())
@@ -75,7 +77,7 @@ impl Store {
         let token = token.clone();
         let (result, _devices) = self
             .write_soon(move |connection| {
-                let Pages { changes, unread, cursor, phase } = pages;
+                let Pages { changes, unreadable, cursor, phase } = pages;
                 let mut inventory = match phase {
                     Phase::Fetch => Inventory::of_fetch(connection, &token, &seen)?,
                     Phase::Sync => Inventory::of(connection, &token, &seen)?,
@@ -94,7 +96,7 @@ impl Store {
                     }
                 }
                 if phase == Phase::Fetch {
-                    inventory.listed_unread(&unread)?;
+                    inventory.listed_unreadable(&unreadable)?;
                 }
                 if inventory.not_entered() >= SERIALS {
                     result.twice = inventory.enter_serials()?;
@@ -179,7 +181,7 @@ pub(super) struct Inventory<'c> {
     /// has enough to do.
     appended: Vec<Device>,
     find: CachedStatement<'c>,
-    hold: CachedStatement<'c>,
+    load: CachedStatement<'c>,
     insert_record: CachedStatement<'c>,
     insert_state: CachedStatement<'c>,
     insert_serial: CachedStatement<'c>,
@@ -238,7 +240,7 @@ impl<'c> Inventory<'c> {
             appended: Vec::new(),
             find: connection
                 .prepare_cached("SELECT device FROM serial WHERE token = ?1 AND serial_number = ?2")?,
-            hold: connection.prepare_cached(&format!(
+            load: connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, id, standing FROM numbered_device WHERE id = ?1"
             ))?,
             insert_record: connection.prepare_cached(
@@ -299,15 +301,15 @@ impl<'c> Inventory<'c> {
     }
 
     /// Devices of a full fetch that nobody can read; one without its serial number is any of them.
-    fn listed_unread(&self, unread: &[Option<SerialNumber>]) -> Result<(), Error> {
+    fn listed_unreadable(&self, unreadable: &[Option<SerialNumber>]) -> Result<(), Error> {
         let mut mark_one = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO listing (device, round)
              SELECT device, ?3 FROM serial WHERE token = ?1 AND serial_number = ?2",
         )?;
-        for serial in unread.iter().flatten() {
+        for serial in unreadable.iter().flatten() {
             mark_one.execute(params![self.numbers.token, serial.as_str(), self.round])?;
         }
-        if unread.iter().any(Option::is_none) {
+        if unreadable.iter().any(Option::is_none) {
             self.connection.execute(
                 "INSERT OR REPLACE INTO listing (device, round) SELECT device, ?2 FROM serial WHERE token = ?1",
                 params![self.numbers.token, self.round],
@@ -360,7 +362,7 @@ impl<'c> Inventory<'c> {
             self.numbers.keyed = device;
             return Ok((device, folded, true));
         };
-        let held = self.hold(device)?;
+        let held = self.load(device)?;
         let (known, folded) = fold(Some(&held.known), change, self.seen.at);
         if known != held.known {
             self.rewrite(&held, &known)?;
@@ -374,8 +376,8 @@ impl<'c> Inventory<'c> {
         Ok(self.find.query_row(key, |row| row.get(0)).optional()?)
     }
 
-    fn hold(&mut self, device: DeviceId) -> Result<Stored, Error> {
-        self.hold.query_row([device], |row| Ok(stored(row)))?
+    fn load(&mut self, device: DeviceId) -> Result<Stored, Error> {
+        self.load.query_row([device], |row| Ok(stored(row)))?
     }
 
     /// Writes a device that is not there yet. Whether it can be found is another matter.
@@ -464,7 +466,7 @@ impl<'c> Inventory<'c> {
 
     /// A device that is there a second time becomes what Apple said later of the first.
     fn merge(&mut self, device: DeviceId) -> Result<(), Error> {
-        let again = self.hold(device)?;
+        let again = self.load(device)?;
         self.standings.leave(again.standing);
         self.connection.execute("DELETE FROM device_record WHERE id = ?1", [device])?;
         self.fold(super::actions::listed(again.known.device))?;
@@ -615,7 +617,7 @@ mod tests {
     fn page(serials: &str) -> Pages {
         let device = |serial: &str| domain::device::Device::new(serial.parse().unwrap());
         let changes = serials.split_whitespace().map(|serial| super::super::actions::listed(device(serial)));
-        Pages { changes: changes.collect(), unread: Vec::new(), cursor: None, phase: Phase::Fetch }
+        Pages { changes: changes.collect(), unreadable: Vec::new(), cursor: None, phase: Phase::Fetch }
     }
 
     #[tokio::test]
@@ -632,6 +634,20 @@ mod tests {
             assert_eq!(store.find_device(&serial.parse().unwrap()).await.unwrap().len(), 1, "{serial}");
         }
         assert_eq!(store.devices_of(&token, None).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_first_fetch_that_broke_before_anything_came_is_still_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path(), &["emea"]).await;
+        let token = "emea".parse().unwrap();
+        // The second of these is begun again; only a first fetch appends what is listed twice.
+        store.begin_full_fetch(&token).await.unwrap();
+        let result = store.store_pages(&token, page("A B B"), seen()).await.unwrap();
+        assert_eq!(result.added, 3);
+        assert_eq!(store.enter_serials(&token, seen()).await.unwrap(), 1);
+        store.begin_full_fetch(&token).await.unwrap();
+        assert_eq!(store.store_pages(&token, page("C C"), seen()).await.unwrap().added, 1);
     }
 
     #[tokio::test]

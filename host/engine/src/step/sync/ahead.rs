@@ -10,6 +10,7 @@ use domain::device::Cursor;
 use tokio::task::JoinSet;
 
 use crate::apple::{Client, Error, PageAnswer, UnreadPage};
+use crate::stop::Stop;
 use crate::store::Phase;
 
 /// Which page.
@@ -24,6 +25,7 @@ pub(super) struct At {
 /// Gets pages, and begins to get those after them.
 pub(super) struct Ahead {
     client: Client,
+    stop: Stop,
     next: Mutex<Option<(At, Asked)>>,
 }
 
@@ -31,8 +33,8 @@ pub(super) struct Ahead {
 type Asked = JoinSet<Result<UnreadPage, Error>>;
 
 impl Ahead {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, next: Mutex::new(None) }
+    pub(super) fn new(client: Client, stop: Stop) -> Self {
+        Self { client, stop, next: Mutex::new(None) }
     }
 
     /// A page. Then the next is asked for: of what changed meanwhile, if this was the last of a fetch. Not with a
@@ -52,7 +54,7 @@ impl Ahead {
             (false, Phase::Sync) => None,
         });
         let is_new = |cursor: &Cursor| Some(cursor) != at.cursor.as_ref() && !sent.contains(cursor);
-        if let Some((phase, cursor)) = next.filter(|(_, cursor)| is_new(cursor)) {
+        if let Some((phase, cursor)) = next.filter(|(_, cursor)| is_new(cursor) && !self.stop.is_set()) {
             let (client, next) = (self.client.clone(), At { phase, cursor: Some(cursor), limit: at.limit });
             let mut asked = Asked::new();
             asked.spawn({
@@ -63,13 +65,22 @@ impl Ahead {
         }
         // Reading takes as long as some answers do. Who read it here would keep the thread that is to send the request.
         match tokio::task::spawn_blocking(move || page.read()).await {
-            Ok(read) => read,
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(unreadable)) => {
+                self.let_go();
+                Err(unreadable)
+            }
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The process ends, and nobody waits for the answer.
                 Err(_) => std::future::pending().await,
             },
         }
+    }
+
+    /// Ends the request that goes on, if any: nobody will ask for its answer.
+    pub(super) fn let_go(&self) {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// The request that goes on, if it is for this page. Any other is let go.

@@ -32,7 +32,7 @@ impl Shelf {
         match &mut self.gathered {
             Some(gathered) => {
                 gathered.changes.extend(page.changes);
-                gathered.unread.extend(page.unread);
+                gathered.unreadable.extend(page.unreadable);
                 (gathered.cursor, gathered.phase) = (page.cursor, page.phase);
             }
             empty => *empty = Some(page),
@@ -41,7 +41,7 @@ impl Shelf {
         let full = self
             .gathered
             .as_ref()
-            .is_some_and(|gathered| gathered.changes.len() + gathered.unread.len() >= MOST);
+            .is_some_and(|gathered| gathered.changes.len() + gathered.unreadable.len() >= MOST);
         if idle || full { self.write(seen).await } else { Ok(()) }
     }
 
