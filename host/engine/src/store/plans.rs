@@ -265,9 +265,16 @@ impl Store {
     /// How many devices a plan takes from where to where, by our names or else Apple's ids. `run` is the one
     /// that has its actions: its own, or an earlier one that made the very same plan.
     pub async fn moves(&self, run: &RunId, plan: &RecordedPlan, profiles: Profiles) -> Result<Moves, Error> {
-        let place = (*run == plan.run).then_some(plan.place);
-        let (run, token) = (run.clone(), plan.token.clone());
-        self.read(move |connection| moves(connection, &run, &token, place, &profiles)).await
+        if plan.totals.actions() == 0 {
+            return Ok(Moves::new());
+        }
+        let (run, token, place) = (run.clone(), plan.token.clone(), plan.place);
+        self.read(move |connection| {
+            // In an earlier run the step may have had another place.
+            let at = deeds::plan_of(connection, &run, &token, Some(place))?.map(|_| place);
+            moves(connection, &run, &token, at, &profiles)
+        })
+        .await
     }
 
     /// How the plan of one run for a token differs from that of another.
@@ -416,9 +423,9 @@ impl Store {
             };
             let mut statement = connection.prepare_cached(
                 "SELECT a.id, r.serial_number, a.device
-                 FROM action_record a JOIN device_record r ON r.id = a.device
+                 FROM action_record a CROSS JOIN deed e ON e.id = a.deed CROSS JOIN device_record r ON r.id = a.device
                  WHERE a.id > coalesce(?2, ?1 << 32) AND a.id < (?1 + 1) << 32 AND outcome IS NULL
-                     AND deed IN (SELECT id FROM deed WHERE plan = ?1 AND profile = ?3 AND to_uuid IS ?4)
+                     AND e.profile = ?3 AND e.to_uuid IS ?4
                  ORDER BY a.id LIMIT ?5",
             )?;
             let mut rows = statement.query(params![plan, after, name, id, limit])?;

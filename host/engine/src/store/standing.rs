@@ -2,8 +2,9 @@
 //!
 //! A million devices stand in a few ways: what Apple and we say of their profile, whether they are here, what a
 //! policy wants. Each way is one row with the number of its devices, so that counting needs no look at any of
-//! them. The invariant: that number is right at the end of every transaction, which is why a device's standing
-//! is changed through [`Standings`] and nowhere else.
+//! them; those of a first fetch are counted as they come, before they can be found. The invariant: that number is
+//! right at the end of every transaction, which is why a device's standing is changed through [`Standings`] and
+//! nowhere else.
 
 use std::collections::BTreeMap;
 

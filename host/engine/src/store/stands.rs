@@ -15,6 +15,9 @@ use super::standing::{self, Numbers, Standings};
 use super::verdicts::{self, Book};
 use super::{Error, Store, to_json, typed};
 
+/// Of so many standings the database passes over devices that stand otherwise. It would have to be told each time.
+const FEW: usize = 1_000;
+
 /// What a candidate is made of, besides what follows from its standing.
 const CANDIDATE: &str = "r.serial_number, p.wait_until, p.wait_why, p.wait_times, n.device, n.standing";
 const CANDIDATES: &str =
@@ -150,11 +153,12 @@ impl Store {
             };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {CANDIDATE}, {opinion} FROM {CANDIDATES} {book}
-                 WHERE n.device >= ?1 AND n.device <= ?2 AND n.standing IN (SELECT value FROM json_each(?3))
+                 WHERE n.device >= ?1 AND n.device <= ?2
+                     AND (?3 IS NULL OR n.standing IN (SELECT value FROM json_each(?3)))
                  ORDER BY n.device"
             ))?;
-            let standings: Vec<i64> = stands.keys().map(|(standing, _)| *standing).collect();
-            let standings = to_json(&standings);
+            let standings = || stands.keys().map(|(standing, _)| *standing).collect::<Vec<i64>>();
+            let standings = (stands.len() <= FEW).then(|| to_json(&standings()));
             let mut candidates = Vec::new();
             for (first, last) in among.after(after.unwrap_or_default()) {
                 let mut rows = statement.query(params![first, last, standings])?;
