@@ -157,3 +157,50 @@ fn another_word_for_the_mode_is_a_mistake() {
         "#]],
     );
 }
+
+#[test]
+fn in_shadow_mode_each_of_two_plans_tells_its_own_moves_the_second_time_too() {
+    let env = TestEnv::new();
+    env.add("main", &["EXEC1", "LIB1", "MAC1"]);
+    env.write("expected.csv", "serial_number,profile\nMAC1,lab-ipad\n");
+    env.append("deputy.toml", "\n[expected.spring]\ncsv = \"expected.csv\"\n");
+    env.write(
+        "workflows/twice.toml",
+        r#"version = 1
+name = "twice"
+mode = "shadow"
+[[steps]]
+uses = "sync"
+[[steps]]
+uses = "decide"
+policy = "expected.spring"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "apply"
+[[steps]]
+uses = "decide"
+policy = "rules"
+[[steps]]
+uses = "plan"
+[[steps]]
+uses = "apply"
+"#,
+    );
+    let moves = || {
+        let shown = env.run(&["run", "twice"]).text();
+        let lines =
+            shown.lines().filter(|line| line.contains("shadow, nothing") || line.contains("it wants"));
+        lines.map(|line| format!("{}\n", line.trim())).collect::<String>()
+    };
+    let first = moves();
+    expect![[r#"
+        apply    shadow, nothing is sent: would change 1 device; of 3 devices 0 are where it wants them
+        1 device on nothing, it wants lab-ipad
+        apply-2  shadow, nothing is sent: would change 2 devices; of 3 devices 0 are where it wants them
+        1 device on nothing, it wants executive-mac
+        1 device on nothing, it wants lab-ipad
+    "#]]
+    .assert_eq(&first);
+    assert_eq!(moves(), first);
+}
