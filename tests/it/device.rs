@@ -201,6 +201,25 @@ fn a_full_fetch_is_not_complete(faults: &[Fault], expected: Expect) {
 }
 
 #[test]
+fn a_fetch_of_which_every_page_is_stored_is_only_completed() {
+    let env = TestEnv::new();
+    env.add("main", &["MAC1", "MAC2"]);
+    env.run(&["sync"]).is_done();
+    // As it is when the process dies after the last page.
+    let dies = "UPDATE token SET phase = 'fetch', fetched = 1, full_at = NULL";
+    env.store().execute(dies, []).unwrap();
+    env.add("main", &["MAC3"]);
+    env.apple().clear_calls();
+    env.run(&["sync"]).succeeds(expect![[r#"
+        run RUN of sync-by-hand, by hand: succeeded
+          sync     3 devices: 1 new, 0 changed, 0 gone (every device, 1 page)
+    "#]]);
+    assert_eq!((env.calls(Endpoint::Fetch).len(), env.calls(Endpoint::Sync).len()), (0, 1));
+    let phase = "SELECT concat_ws(' ', phase, fetched, full_at > 0) FROM token";
+    assert_eq!(env.store().query_row(phase, [], |row| row.get::<_, String>(0)).unwrap(), "sync 0 1");
+}
+
+#[test]
 fn a_page_that_does_not_say_whether_more_follows_takes_nobody_for_gone() {
     a_full_fetch_is_not_complete(
         &[Fault::without_fields(&["more_to_follow"]).on(Endpoint::Fetch).times(3)],

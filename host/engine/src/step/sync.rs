@@ -40,7 +40,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         lane,
         retry,
         limit: state.limits.page.unwrap_or(DEFAULT_PAGE),
-        phase: state.phase,
+        phase: if state.phase == Phase::Sync { Phase::Sync } else { Phase::Fetch },
         cursor: state.cursor,
         fetched_anew: false,
         // A fetch that was interrupted has more to come.
@@ -55,7 +55,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
         twice: 0,
         synced: Synced { read_back: lane.read_back, ..Synced::default() },
     };
-    let outcome = syncing.all(begin).await;
+    let outcome = syncing.all(begin, state.phase == Phase::Fetched).await;
     syncing.ahead.let_go();
     // Whatever came is kept, also if no more came.
     let PageResult { added, changed, gone, twice } = syncing.shelf.clear(lane.seen()).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn sync(lane: &Lane<'_>, full: Full, retry: Retry) -> Result<Sy
 fn begins_anew(full: Full, state: &SyncState, now: Timestamp) -> bool {
     match (full, state.phase) {
         (Full::Now, _) => true,
-        (Full::Every(_), Phase::Fetch) => state.cursor.is_none(),
+        (Full::Every(_), Phase::Fetch | Phase::Fetched) => state.cursor.is_none(),
         (Full::Every(every), Phase::Sync) => state.cursor.is_none() || is_older(state.full_at, every, now),
     }
 }
@@ -111,9 +111,13 @@ struct Syncing<'a, 'b> {
 }
 
 impl Syncing<'_, '_> {
-    async fn all(&mut self, begin: bool) -> Result<(), Error> {
+    /// From the first page on, or from where the last run ended: perhaps only to complete a fetch.
+    async fn all(&mut self, begin: bool, is_fetched: bool) -> Result<(), Error> {
         if begin {
             self.begin_full_fetch().await?;
+        } else if is_fetched {
+            self.synced.full = true;
+            self.end_of_phase().await?;
         }
         while self.next_page().await? {}
         Ok(())
@@ -155,7 +159,11 @@ impl Syncing<'_, '_> {
         self.fetched += page.changes.len() as u64;
         lane.progress("sync", self.fetched, None);
         let unreadable = set_aside.iter().map(|device| device.serial.clone()).collect();
-        let (changes, cursor, phase) = (page.changes, self.cursor.clone(), self.phase);
+        let phase = match (self.phase, page.more_to_follow) {
+            (Phase::Fetch, false) => Phase::Fetched,
+            (phase, _) => phase,
+        };
+        let (changes, cursor) = (page.changes, self.cursor.clone());
         self.shelf.put(Pages { changes, unreadable, cursor, phase }, lane.seen()).await?;
         for device in set_aside {
             self.set_aside(device);

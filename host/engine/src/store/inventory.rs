@@ -78,15 +78,16 @@ impl Store {
         let (result, _devices) = self
             .write_soon(move |connection| {
                 let Pages { changes, unreadable, cursor, phase } = pages;
-                let mut inventory = match phase {
-                    Phase::Fetch => Inventory::of_fetch(connection, &token, &seen)?,
-                    Phase::Sync => Inventory::of(connection, &token, &seen)?,
+                let lists_all = phase != Phase::Sync;
+                let mut inventory = match lists_all {
+                    true => Inventory::of_fetch(connection, &token, &seen)?,
+                    false => Inventory::of(connection, &token, &seen)?,
                 };
                 let mut result = PageResult::default();
                 for (device, change) in inventory.find_all(changes)? {
-                    let folded = match phase {
-                        Phase::Fetch => inventory.listed(device, change)?,
-                        Phase::Sync => inventory.put(device, change)?.1,
+                    let folded = match lists_all {
+                        true => inventory.listed(device, change)?,
+                        false => inventory.put(device, change)?.1,
                     };
                     match folded {
                         Folded::New => result.added += 1,
@@ -95,7 +96,7 @@ impl Store {
                         Folded::Same => {}
                     }
                 }
-                if phase == Phase::Fetch {
+                if lists_all {
                     inventory.listed_unreadable(&unreadable)?;
                 }
                 if inventory.not_entered() >= SERIALS {

@@ -90,6 +90,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0013-plan-of-step.sql")),
     M::up(include_str!("migrations/0014-approvals.sql")),
     M::up(include_str!("migrations/0015-standing.sql")),
+    M::up(include_str!("migrations/0016-fetched.sql")),
 ];
 
 /// The word sealed to tell a wrong key.

@@ -52,6 +52,8 @@ pub struct Limits {
 pub enum Phase {
     /// Pages of every device.
     Fetch,
+    /// All those pages are stored, and the fetch is not complete yet.
+    Fetched,
     /// Changes after the cursor.
     Sync,
 }
@@ -146,14 +148,18 @@ impl Store {
         let name = name.clone();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT cursor, phase, page_limit, assign_limit, full_at, healed_at FROM token WHERE name = ?1",
+                "SELECT cursor, phase, page_limit, assign_limit, full_at, healed_at, fetched FROM token WHERE name = ?1",
             )?;
             let mut rows = statement.query([name.as_str()])?;
             let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             let (cursor, phase): (Option<String>, String) = (row.get(0)?, row.get(1)?);
             Ok(SyncState {
                 cursor: cursor.map(Cursor),
-                phase: if phase == "sync" { Phase::Sync } else { Phase::Fetch },
+                phase: match (phase.as_str(), row.get(6)?) {
+                    ("sync", _) => Phase::Sync,
+                    (_, true) => Phase::Fetched,
+                    (_, false) => Phase::Fetch,
+                },
                 limits: Limits { page: row.get(2)?, assign: row.get(3)? },
                 full_at: maybe_time(row.get(4)?)?,
                 healed_at: maybe_time(row.get(5)?)?,
@@ -170,13 +176,14 @@ pub(super) fn set_sync_state(
     cursor: Option<&Cursor>,
     phase: Phase,
 ) -> Result<(), Error> {
-    let phase = match phase {
-        Phase::Fetch => "fetch",
-        Phase::Sync => "sync",
+    let (phase, fetched) = match phase {
+        Phase::Fetch => ("fetch", false),
+        Phase::Fetched => ("fetch", true),
+        Phase::Sync => ("sync", false),
     };
-    let mut statement =
-        connection.prepare_cached("UPDATE token SET cursor = ?2, phase = ?3 WHERE name = ?1")?;
-    statement.execute(params![token.as_str(), cursor.map(|cursor| &cursor.0), phase])?;
+    let mut statement = connection
+        .prepare_cached("UPDATE token SET cursor = ?2, phase = ?3, fetched = ?4 WHERE name = ?1")?;
+    statement.execute(params![token.as_str(), cursor.map(|cursor| &cursor.0), phase, fetched])?;
     Ok(())
 }
 

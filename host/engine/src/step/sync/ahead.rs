@@ -50,8 +50,8 @@ impl Ahead {
         };
         let next = page.next().and_then(|(cursor, is_more)| match (is_more, at.phase) {
             (true, phase) => Some((phase, cursor)),
-            (false, Phase::Fetch) => Some((Phase::Sync, cursor)),
             (false, Phase::Sync) => None,
+            (false, _) => Some((Phase::Sync, cursor)),
         });
         let is_new = |cursor: &Cursor| Some(cursor) != at.cursor.as_ref() && !sent.contains(cursor);
         if let Some((phase, cursor)) = next.filter(|(_, cursor)| is_new(cursor) && !self.stop.is_set()) {
