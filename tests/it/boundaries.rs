@@ -188,7 +188,7 @@ fn killed_at_every_boundary_and_in_the_middle_of_each_step_the_next_start_goes_o
           remind   1 token, 1 reminder sent
         in sync, when all devices are there and none can be found
           note: run RUN of everything was interrupted in sync for main; the next run goes on
-          sync     1200 devices: 0 new, 0 changed, 0 gone (every device, 3 pages)
+          sync     1200 devices: 0 new, 0 changed, 0 gone (every device, 1 page)
           plan     define executive-mac, lab-ipad, standard, 1200 first assignments
           apply    defined executive-mac, lab-ipad, standard, 1200 assigned, 4 calls
           remind   1 token, 1 reminder sent
